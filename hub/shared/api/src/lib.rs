@@ -1,0 +1,34 @@
+//! The words that cross a process border in Reelmill: jobs, tasks, presets, media facts, reports, events and the
+//! names under which output lies in a store. Data, parsing and state machines only: no IO, no clock, no async.
+
+pub mod attempt;
+pub mod error;
+pub mod event;
+pub mod job;
+pub mod lane;
+pub mod layout;
+pub mod location;
+pub mod media;
+pub mod metrics;
+pub mod preset;
+pub mod problem;
+pub mod rational;
+pub mod rendition;
+pub mod report;
+pub mod settle;
+pub mod status;
+pub mod task;
+
+pub use attempt::{AttemptId, AttemptNumber};
+pub use error::{ErrorKind, Failure};
+pub use event::{Event, EventBody, Progress};
+pub use job::{JobId, JobRequest, JobState, Priority};
+pub use lane::{Lane, QueueName};
+pub use location::{FileLocation, Location, S3Location};
+pub use media::MediaFacts;
+pub use preset::{Preset, PresetName};
+pub use rational::Rational;
+pub use rendition::Rendition;
+pub use report::Report;
+pub use settle::Settlement;
+pub use task::Task;

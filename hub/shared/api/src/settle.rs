@@ -1,0 +1,78 @@
+//! How a lease settles: one pure function from what came of an attempt to what happens to its task.
+
+use std::time::Duration;
+
+use crate::{AttemptNumber, ErrorKind};
+
+/// How often a task is tried before it becomes a dead letter.
+pub const MAX_ATTEMPTS: AttemptNumber = 5;
+/// The wait before the second attempt after an infrastructure failure; it doubles with each further one.
+pub const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// The longest wait between two attempts.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(300);
+/// How long a task waits before an able node may take it, so that the unable one does not take it straight back.
+pub const HAND_BACK: Duration = Duration::from_secs(2);
+/// How long a task waits for a resource that was taken.
+pub const BUSY_RETRY: Duration = Duration::from_secs(10);
+
+/// How a lease ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The work is done: remove the task.
+    Ack,
+    /// Try again after this wait.
+    RetryAfter(Duration),
+    /// Never try again: keep the task with its reason.
+    DeadLetter,
+    /// The lease is no longer ours: leave the task alone.
+    Leave,
+}
+
+/// What happens to a task whose attempt `number` ended with `outcome` (`None`: it was published).
+pub fn settle(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
+    let last = number >= MAX_ATTEMPTS;
+    match outcome {
+        None => Settlement::Ack,
+        Some(ErrorKind::BadSource | ErrorKind::BadRequest) => Settlement::DeadLetter,
+        Some(ErrorKind::Canceled) => Settlement::Leave,
+        Some(ErrorKind::NoCapability) if !last => Settlement::RetryAfter(HAND_BACK),
+        Some(ErrorKind::Busy) => Settlement::RetryAfter(BUSY_RETRY),
+        Some(ErrorKind::Infrastructure | ErrorKind::Bug) if !last => Settlement::RetryAfter(back_off(number)),
+        Some(ErrorKind::NoCapability | ErrorKind::Infrastructure | ErrorKind::Bug) => Settlement::DeadLetter,
+    }
+}
+
+fn back_off(number: AttemptNumber) -> Duration {
+    let doublings = number.saturating_sub(1).min(16);
+    FIRST_RETRY.saturating_mul(1 << doublings).min(LONGEST_RETRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_error_decides() {
+        let table = [
+            (None, 1, Settlement::Ack),
+            (Some(ErrorKind::BadSource), 1, Settlement::DeadLetter),
+            (Some(ErrorKind::BadRequest), 1, Settlement::DeadLetter),
+            (Some(ErrorKind::Canceled), 1, Settlement::Leave),
+            (Some(ErrorKind::Busy), 99, Settlement::RetryAfter(BUSY_RETRY)),
+            (Some(ErrorKind::NoCapability), 1, Settlement::RetryAfter(HAND_BACK)),
+            (Some(ErrorKind::Infrastructure), 1, Settlement::RetryAfter(FIRST_RETRY)),
+            (Some(ErrorKind::Infrastructure), 3, Settlement::RetryAfter(FIRST_RETRY * 4)),
+            (Some(ErrorKind::Infrastructure), MAX_ATTEMPTS, Settlement::DeadLetter),
+            (Some(ErrorKind::Bug), MAX_ATTEMPTS, Settlement::DeadLetter),
+        ];
+        for (kind, number, want) in table {
+            assert_eq!(settle(kind, number), want, "{kind:?} at attempt {number}");
+        }
+    }
+
+    #[test]
+    fn the_wait_grows_and_is_bounded() {
+        assert_eq!(back_off(1), FIRST_RETRY);
+        assert_eq!(back_off(u32::MAX), LONGEST_RETRY);
+    }
+}

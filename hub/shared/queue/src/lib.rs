@@ -1,0 +1,169 @@
+//! One queue interface for the farm, and its drivers: what a lane, a lease and a dead letter are, whatever server keeps
+//! them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use reelmill_api::{AttemptNumber, Lane, Priority};
+
+/// A message to put on a lane.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// The body, JSON by convention.
+    pub body: Vec<u8>,
+    /// Its place among the waiting: higher first, first in first out within one.
+    pub priority: Priority,
+    /// How long it stays invisible.
+    pub delay: Duration,
+    /// A second message with the same key on the same lane is dropped while the key is remembered
+    /// (at least [`DEDUPE_MEMORY`]).
+    pub dedupe_key: Option<String>,
+}
+
+/// How long a dedupe key is remembered at least. SQS remembers five minutes; we promise no more than any driver can.
+pub const DEDUPE_MEMORY: Duration = Duration::from_secs(300);
+
+/// What became of a published message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It lies on the lane, durably.
+    Stored,
+    /// One with the same dedupe key was there before; nothing was stored.
+    Duplicate,
+}
+
+/// A claim on one message, to be extended or settled. Opaque: only the driver that gave it can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub(crate) lane: Lane,
+    pub(crate) token: String,
+}
+
+/// A message that was leased.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The lane it came from.
+    pub lane: Lane,
+    /// The server's name for the message; stays the same over redeliveries and retries.
+    pub message_id: String,
+    /// Which delivery this is, from 1. A lease that ran out and a counted retry each add one.
+    pub attempt: AttemptNumber,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The claim.
+    pub receipt: Receipt,
+}
+
+/// How full a lane is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that could be leased now.
+    pub ready: u64,
+    /// Messages that are still invisible.
+    pub delayed: u64,
+    /// Messages under a lease.
+    pub leased: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// How long the oldest ready message has been on the lane.
+    pub oldest_ready: Option<Duration>,
+}
+
+/// A message that is not tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The server's name for the message.
+    pub message_id: String,
+    /// The body as it was published, byte for byte.
+    pub body: Vec<u8>,
+    /// Why.
+    pub reason: String,
+    /// How often it was delivered.
+    pub attempts: AttemptNumber,
+}
+
+/// Where a reader of events stands; opaque, to be stored and given back. Empty: from the oldest that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// Events and where to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    /// Bodies, oldest first.
+    pub bodies: Vec<Vec<u8>>,
+    /// Where the next read begins.
+    pub next: Cursor,
+}
+
+/// How many events are kept at least; a reader that falls further behind misses the oldest.
+pub const EVENTS_KEPT: u64 = 10_000;
+
+/// Why a queue could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The lease ran out and the message is another's, or settled.
+    #[error("the lease on lane {lane} was lost: it ran out, and the task went to another worker or was settled")]
+    LeaseLost {
+        /// The lane.
+        lane: Lane,
+    },
+    /// The queue's address cannot be used.
+    #[error("{message}")]
+    BadAddress {
+        /// What is wrong with it; never holds a password.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The server cannot be reached or failed.
+    #[error("cannot {doing} at {at}: {cause}")]
+    Failed {
+        /// What was being done, e.g. `lease from lane reelmill-hls-ladder`.
+        doing: String,
+        /// The address without any password.
+        at: String,
+        /// The cause.
+        cause: String,
+    },
+}
+
+/// A queue server, or the embedded one. All calls are safe to repeat after an error.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Puts a message on a lane; when this returns it is durable as far as the server is.
+    async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError>;
+
+    /// Leases the most urgent ready message of the first lane that has one, waiting up to `wait` for one to come.
+    /// `lasting` is how long the claim holds without [`Queue::extend`].
+    async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError>;
+
+    /// Makes the claim hold for another `lasting` from now. [`QueueError::LeaseLost`] if it is no longer ours.
+    async fn extend(&self, receipt: &Receipt, lasting: Duration) -> Result<(), QueueError>;
+
+    /// Removes the message: its work is done. [`QueueError::LeaseLost`] if it is no longer ours.
+    async fn ack(&self, receipt: &Receipt) -> Result<(), QueueError>;
+
+    /// Gives the message back, to be delivered again after `delay` as the next attempt.
+    async fn retry_after(&self, receipt: &Receipt, delay: Duration) -> Result<(), QueueError>;
+
+    /// Gives the message back at once and uncounted: the next delivery has the same attempt number.
+    async fn hand_back(&self, receipt: &Receipt) -> Result<(), QueueError>;
+
+    /// Takes the message out of delivery and keeps it with the reason.
+    async fn dead_letter(&self, receipt: &Receipt, reason: &str) -> Result<(), QueueError>;
+
+    /// How full a lane is. A lane that nobody has used is empty.
+    async fn depth(&self, lane: &Lane) -> Result<Depth, QueueError>;
+
+    /// The oldest dead letters of a lane.
+    async fn dead_letters(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
+
+    /// Tells every reader of events; the last [`EVENTS_KEPT`] are kept.
+    async fn emit(&self, body: &[u8]) -> Result<(), QueueError>;
+
+    /// Events after `cursor`, waiting up to `wait` for the first. Each reader has its own cursor.
+    async fn events(&self, after: &Cursor, wait: Duration) -> Result<Events, QueueError>;
+}
+
+/// A queue that tasks share.
+pub type SharedQueue = Arc<dyn Queue>;
