@@ -1,10 +1,14 @@
 //! One queue interface for the farm, and its drivers: what a lane, a lease and a dead letter are, whatever server keeps
 //! them.
 
+mod connect;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reelmill_api::{AttemptNumber, Lane, Priority};
+
+pub use connect::connect;
 
 /// A message to put on a lane.
 #[derive(Clone, Debug)]
