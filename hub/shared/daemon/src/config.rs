@@ -217,7 +217,13 @@ fn allowed<T: FromStr<Err: Display + 'static>>(error: &T::Err) -> String {
     let takes = |text: &str| T::from_str(text).is_ok();
     let error_type: &dyn Any = error;
     if error_type.is::<ParseIntError>() {
-        let from = if takes("-1") { "" } else if takes("0") { " from 0" } else { " from 1" };
+        let from = if takes("-1") {
+            ""
+        } else if takes("0") {
+            " from 0"
+        } else {
+            " from 1"
+        };
         let most = [u64::MAX, u64::from(u32::MAX), u64::from(u16::MAX), u64::from(u8::MAX)];
         let to = most.into_iter().filter(|m| takes(&m.to_string())).max();
         let to = to.filter(|m| *m < u64::MAX && !from.is_empty()).map(|m| format!(" to {m}")).unwrap_or_default();
@@ -328,7 +334,11 @@ mod tests {
         check_env("1.5", 1_i64, "X is \"1.5\": it must be a whole number");
         check_env("a\nb", 1.0_f64, "X is \"a\\nb\": it must be a number");
         check_env("yes", true, "X is \"yes\": it must be true or false");
-        check_env("nowhere", std::net::SocketAddr::from(([127, 0, 0, 1], 1)), "X is \"nowhere\": invalid socket address syntax");
+        check_env(
+            "nowhere",
+            std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
+            "X is \"nowhere\": invalid socket address syntax",
+        );
     }
 
     #[test]

@@ -25,9 +25,10 @@ fn cannot_listen(addr: SocketAddr, error: &io::Error) -> Hinted {
             "address in use".to_owned(),
             format!("see who has it with `ss -ltnp 'sport = :{}'`, or choose another port", addr.port()),
         ),
-        io::ErrorKind::PermissionDenied => {
-            ("permission denied".to_owned(), "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one".to_owned())
-        }
+        io::ErrorKind::PermissionDenied => (
+            "permission denied".to_owned(),
+            "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one".to_owned(),
+        ),
         io::ErrorKind::AddrNotAvailable => {
             (format!("{} is no address of this machine", addr.ip()), "use 127.0.0.1 or one of `ip address`".to_owned())
         }

@@ -102,27 +102,20 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixDatagram;
-
     use super::*;
     use crate::child::test_as_child;
 
     fn check(message: &str, want: &str) {
         let fields = [("file", "a\nb")];
-        let record = Record::builder().args(format_args!("{message}")).key_values(&fields).build();
-        assert_eq!(line(&record), want);
-    }
-
-    /// `format_args!` must live in one expression with its record.
-    fn check_args(message: &str, want: &str) {
-        check(message, want);
+        let text = line(&Record::builder().args(format_args!("{message}")).key_values(&fields).build());
+        assert_eq!(text, want);
     }
 
     #[test]
     fn nobody_can_forge_an_entry_or_drive_the_terminal() {
-        check_args("leased", "leased file=a\n    b");
-        check_args("x\n2030-01-01 ERROR forged\n", "x\n    2030-01-01 ERROR forged file=a\n    b");
-        check_args("\u{1b}[2Jgone\r", "\\u{1b}[2Jgone file=a\n    b");
+        check("leased", "leased file=a\n    b");
+        check("x\n2030-01-01 ERROR forged\n", "x\n    2030-01-01 ERROR forged file=a\n    b");
+        check("\u{1b}[2Jgone\r", "\\u{1b}[2Jgone file=a\n    b");
     }
 
     /// What the child logs with these variables.
@@ -148,13 +141,14 @@ mod tests {
     #[test]
     fn a_journal_stream_that_is_not_stderr_is_not_used() {
         assert_eq!(log_of(&[("JOURNAL_STREAM", "1:1")]).len(), 2);
-        // So that the socket type stays linked for the systems where a journal runs.
-        assert!(UnixDatagram::unbound().is_ok());
     }
 
     #[test]
     #[ignore = "started by the tests above"]
     fn child_logs() {
+        if !crate::child::is_child() {
+            return;
+        }
         init("test");
         init("second");
         ::log::warn!(job = 7; "careful");

@@ -160,6 +160,9 @@ mod tests {
     #[test]
     #[ignore = "started by the tests above"]
     fn child_waits_for_its_end() {
+        if !crate::child::is_child() {
+            return;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let shutdown = Shutdown::on_signals().expect("signals can be caught");
