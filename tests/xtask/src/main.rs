@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask COMMAND`: builds, runs and checks this repository, and installs what that needs on a fresh machine.
+
+mod args;
+mod bench;
+mod browser;
+mod checkout;
+mod demo;
+mod lint;
+mod nix;
+mod npm;
+mod packages;
+mod processes;
+mod program;
+mod steps;
+mod suite;
+
+use std::{env, process::ExitCode};
+
+use args::Command;
+use checkout::Checkout;
+
+fn main() -> ExitCode {
+    match args::parse(env::args().skip(1)).map_err(anyhow::Error::from).and_then(run) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    if command == Command::Help {
+        print!("{}", args::USAGE);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let checkout = Checkout::find()?;
+    nix::reenter(&checkout)?;
+    packages::install(packages::needed_by(&command))?;
+    npm::install(&checkout.ui())?;
+    match command {
+        Command::Help | Command::Ui => Ok(ExitCode::SUCCESS),
+        Command::Demo { args } => demo::run(&checkout, &args),
+        Command::Test(selection) => suite::run(&checkout, &selection),
+        Command::Lint => suite::run(&checkout, &suite::Selection::Lint),
+        Command::Bench { args } => bench::run(&checkout, &args),
+    }
+}

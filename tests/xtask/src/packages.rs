@@ -1,0 +1,157 @@
+//! Debian packages: which programs each command needs, and how they are installed where one is missing.
+
+use std::{env, fs, os::unix::fs::MetadataExt, process};
+
+use anyhow::{Result, bail};
+
+use crate::{args::Command, program};
+
+/// Packages that bring programs, and why we want them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Any of these will do.
+    programs: &'static [&'static str],
+    /// A variable that may name the program instead.
+    variable: Option<&'static str>,
+    packages: &'static [&'static str],
+    why: &'static str,
+}
+
+/// Only missing where a cached target folder spared the machine from linking this very program.
+const LINKER: Group =
+    Group { programs: &["cc"], variable: None, packages: &["gcc", "libc6-dev"], why: "links programs, builds SQLite" };
+const FFMPEG: Group =
+    Group { programs: &["ffmpeg"], variable: None, packages: &["ffmpeg"], why: "the media engine of the workers" };
+const NODE: Group =
+    Group { programs: &["node"], variable: None, packages: &["nodejs"], why: "runs npm and the browser checks" };
+const NPM: Group = Group {
+    programs: &["npm"],
+    variable: None,
+    packages: &["npm"],
+    why: "brings hls.js, the player of the hub's page",
+};
+const REDIS: Group = Group {
+    programs: &["redis-server"],
+    variable: None,
+    packages: &["redis-server"],
+    why: "the queue tests start their own on a free port",
+};
+const BROWSER: Group = Group {
+    programs: &["chromium"],
+    variable: Some("CHROMIUM"),
+    // Without a font, the screenshots show boxes.
+    packages: &["chromium", "fonts-liberation"],
+    why: "plays a finished ladder in the browser check",
+};
+
+/// What a command needs on the machine.
+pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
+    match command {
+        Command::Help => &[],
+        Command::Ui => &[NODE, NPM],
+        Command::Lint => &[LINKER, NODE, NPM],
+        Command::Demo { .. } | Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM],
+        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER],
+    }
+}
+
+/// Installs what is missing of `groups`, after saying what and why. Touches nothing, the network least of all, when
+/// nothing is missing.
+pub(crate) fn install(groups: &[Group]) -> Result<()> {
+    let missing = missing(groups, program::on_path, |variable| env::var_os(variable).is_some());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for group in &missing {
+        println!("installing {}: {}", group.packages.join(" "), group.why);
+    }
+    for words in commands(&missing, is_root(), program::on_path)? {
+        program::run(process::Command::new(&words[0]).args(&words[1..]))?;
+    }
+    Ok(())
+}
+
+fn missing(groups: &[Group], on_path: impl Fn(&str) -> bool, is_set: impl Fn(&str) -> bool) -> Vec<&Group> {
+    let here = |group: &Group| group.programs.iter().any(|p| on_path(p)) || group.variable.is_some_and(&is_set);
+    groups.iter().filter(|group| !here(group)).collect()
+}
+
+/// The command lines that install `missing`.
+fn commands(missing: &[&Group], root: bool, on_path: impl Fn(&str) -> bool) -> Result<Vec<Vec<String>>> {
+    let packages: Vec<&str> = missing.iter().flat_map(|group| group.packages).copied().collect();
+    let programs: Vec<&str> = missing.iter().map(|group| group.programs[0]).collect();
+    let (programs, packages) = (programs.join(", "), packages.join(" "));
+    if !on_path("apt-get") {
+        bail!("cannot install {programs}: there is no apt-get\nhint: install them your system's way, then try again");
+    }
+    if !root && !on_path("sudo") {
+        bail!("cannot install {programs}: neither root nor sudo\nhint: as root, apt-get install {packages}");
+    }
+    // `env` is a word of the command because sudo drops the environment.
+    let prefix = if root { "" } else { "sudo " };
+    let apt = format!("{prefix}env DEBIAN_FRONTEND=noninteractive apt-get -q");
+    let lines = [format!("{apt} update"), format!("{apt} install -y --no-install-recommends {packages}")];
+    Ok(lines.iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect())
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(here: &[&str], root: bool, want: Result<&[&str], &str>) {
+        let on_path = |name: &str| here.contains(&name);
+        let missing = missing(&[FFMPEG, BROWSER], on_path, |variable| here.contains(&variable));
+        let got = commands(&missing, root, on_path).map_err(|e| e.to_string());
+        let got = got.map(|lines| lines.into_iter().map(|words| words.join(" ")).collect::<Vec<_>>());
+        assert_eq!(got, want.map(|l| l.iter().map(|s| (*s).to_owned()).collect()).map_err(str::to_owned), "{here:?}");
+    }
+
+    #[test]
+    fn installs_only_what_is_missing() {
+        check(
+            &["apt-get", "chromium"],
+            true,
+            Ok(&[
+                "env DEBIAN_FRONTEND=noninteractive apt-get -q update",
+                "env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends ffmpeg",
+            ]),
+        );
+    }
+
+    #[test]
+    fn asks_sudo_when_not_root() {
+        check(
+            &["apt-get", "sudo", "ffmpeg"],
+            false,
+            Ok(&[
+                "sudo env DEBIAN_FRONTEND=noninteractive apt-get -q update",
+                "sudo env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium \
+                 fonts-liberation",
+            ]),
+        );
+    }
+
+    #[test]
+    fn says_what_to_do_where_it_can_not_install() {
+        check(
+            &["ffmpeg"],
+            true,
+            Err("cannot install chromium: there is no apt-get\nhint: install them your system's way, then try again"),
+        );
+        check(
+            &["apt-get", "chromium"],
+            false,
+            Err("cannot install ffmpeg: neither root nor sudo\nhint: as root, apt-get install ffmpeg"),
+        );
+    }
+
+    #[test]
+    fn a_variable_may_name_the_browser() {
+        let missing = missing(&[BROWSER], |_| false, |variable| variable == "CHROMIUM");
+        assert_eq!(missing, Vec::<&Group>::new());
+    }
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask test` and `cargo xtask lint`: the list of all checks, and which of them a run wants.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::{
+    browser,
+    checkout::Checkout,
+    lint, npm, program,
+    steps::{Outcome, Steps},
+};
+
+/// Which checks a run wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// All.
+    All,
+    /// Those that take seconds.
+    Quick,
+    /// Those that execute nothing of ours.
+    Lint,
+    /// One step by its name, else the tests whose names contain this.
+    Named(String),
+}
+
+/// A check.
+struct Step {
+    name: &'static str,
+    kind: Kind,
+    work: fn(&Checkout, Option<&str>) -> Result<Outcome>,
+}
+
+/// What a check costs and needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Looks at the text only.
+    Lint,
+    /// Runs our code, in seconds.
+    Quick,
+    /// Runs our code, in minutes, or needs more tools.
+    Slow,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", kind: Kind::Lint, work: format },
+    Step { name: "structure", kind: Kind::Lint, work: |checkout, _| passed(lint::structure(checkout.root())) },
+    Step { name: "clippy", kind: Kind::Lint, work: clippy },
+    Step { name: "build", kind: Kind::Quick, work: |checkout, _| passed(program::run(&mut checkout.build_farm(&[]))) },
+    Step { name: "tests", kind: Kind::Quick, work: tests },
+    Step { name: "doctests", kind: Kind::Slow, work: doctests },
+    Step { name: "checkers", kind: Kind::Slow, work: checkers },
+    Step { name: "browser", kind: Kind::Slow, work: |checkout, _| passed(browser::check(checkout)) },
+    Step { name: "licences", kind: Kind::Slow, work: licences },
+];
+
+/// Runs the selected checks, all of them even after a failure, and sums up.
+pub(crate) fn run(checkout: &Checkout, selection: &Selection) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    for step in STEPS {
+        let filter = match selection.wants(step) {
+            Want::Run(filter) => filter,
+            Want::Skip(why) => {
+                steps.skip(step.name, why.to_owned());
+                continue;
+            }
+            Want::Nothing => continue,
+        };
+        if steps.has_failed("build") {
+            steps.skip(step.name, "the build failed".to_owned());
+            continue;
+        }
+        steps.run(step.name, || (step.work)(checkout, filter));
+    }
+    Ok(steps.close())
+}
+
+/// What a run wants of a step.
+#[derive(Debug, PartialEq, Eq)]
+enum Want<'a> {
+    /// To run it; if there is a filter, only the tests whose names contain it.
+    Run(Option<&'a str>),
+    /// To say that it did not run, because a whole run would have.
+    Skip(&'static str),
+    /// Nothing: something else was asked for.
+    Nothing,
+}
+
+impl Selection {
+    fn wants(&self, step: &Step) -> Want<'_> {
+        match self {
+            Self::All => Want::Run(None),
+            Self::Quick if step.kind == Kind::Slow => Want::Skip("not with --quick"),
+            Self::Quick => Want::Run(None),
+            Self::Lint if step.kind == Kind::Lint => Want::Run(None),
+            Self::Lint => Want::Nothing,
+            Self::Named(name) => named(name, step),
+        }
+    }
+}
+
+fn named<'a>(name: &'a str, step: &Step) -> Want<'a> {
+    let wanted = STEPS.iter().find(|s| s.name == name);
+    // Programs that run must be those of this source.
+    let builds = wanted.is_none_or(|s| s.kind != Kind::Lint) && step.name == "build";
+    match wanted {
+        Some(one) if one.name == step.name || builds => Want::Run(None),
+        None if step.name == "tests" => Want::Run(Some(name)),
+        None if builds => Want::Run(None),
+        _ => Want::Nothing,
+    }
+}
+
+fn passed(done: Result<()>) -> Result<Outcome> {
+    done.map(|()| Outcome::Passed)
+}
+
+fn format(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    passed(program::run(&mut checkout.cargo(&["fmt", "--all", "--check"])))
+}
+
+fn clippy(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    passed(program::run(&mut checkout.cargo(&args)))
+}
+
+fn tests(checkout: &Checkout, filter: Option<&str>) -> Result<Outcome> {
+    let nextest = program::answers(&mut checkout.cargo(&["nextest", "--version"]));
+    let runner: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
+    let mut cargo = checkout.cargo(runner);
+    cargo.args(["--locked", "--workspace"]).args(filter);
+    passed(program::run(&mut cargo))
+}
+
+fn doctests(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    passed(program::run(&mut checkout.cargo(&["test", "--quiet", "--locked", "--workspace", "--doc"])))
+}
+
+/// The browser checks are fed bad playlists and bad pages, and must refuse each.
+fn checkers(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let folder = checkout.browser();
+    npm::install(&folder)?;
+    passed(program::run(Command::new("node").arg("--test").current_dir(folder)))
+}
+
+/// The advisories come from the network, so they are only looked at where a copy of them lies already.
+fn licences(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    if !program::answers(&mut checkout.cargo(&["deny", "--version"])) {
+        return Ok(Outcome::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)".to_owned()));
+    }
+    passed(program::run(&mut checkout.cargo(&["deny", "--workspace", "check", "--config", ".deny.toml"])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(selection: Selection, want: &[(&str, Option<&str>)]) {
+        let runs = |step: &Step| match selection.wants(step) {
+            Want::Run(filter) => Some((step.name, filter.map(str::to_owned))),
+            Want::Skip(_) | Want::Nothing => None,
+        };
+        let got: Vec<_> = STEPS.iter().filter_map(runs).collect();
+        let want: Vec<_> = want.iter().map(|(name, filter)| (*name, filter.map(str::to_owned))).collect();
+        assert_eq!(got, want, "{selection:?}");
+    }
+
+    #[test]
+    fn a_filter_is_a_step_or_a_part_of_a_tests_name() {
+        check(Selection::Named("clippy".to_owned()), &[("clippy", None)]);
+        check(Selection::Named("browser".to_owned()), &[("build", None), ("browser", None)]);
+        check(Selection::Named("leases".to_owned()), &[("build", None), ("tests", Some("leases"))]);
+    }
+
+    #[test]
+    fn quick_leaves_out_what_takes_minutes() {
+        let want = ["format", "structure", "clippy", "build", "tests"].map(|name| (name, None));
+        check(Selection::Quick, &want);
+        check(Selection::Lint, &want[..3]);
+        let skipped = STEPS.iter().filter(|step| matches!(Selection::Quick.wants(step), Want::Skip(_)));
+        assert_eq!(skipped.count(), STEPS.len() - want.len(), "what --quick leaves out is told");
+    }
+}
