@@ -1,0 +1,143 @@
+// node play.mjs PAGE [FOLDER]: opens the page of a finished job in Chromium, plays its ladder to the end, switches the
+// quality once by the page's own control, and takes screenshots into FOLDER. Exits 0 if nothing can be said against it.
+//
+// What the page offers: video#player, select#quality (auto, 0, 1, ...), and its hls.js as window.reelmillPlayer.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { complaints } from './verdict.mjs';
+
+const WATCH = fileURLToPath(new URL('watch.js', import.meta.url));
+/** A phone's and a desk's width. */
+const WIDTHS = [390, 1280];
+const READY_MS = 30_000;
+const END_MS = 120_000;
+const FLAGS = [
+  '--no-sandbox', // Tests run in containers and as root, and open pages of our own only.
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required',
+];
+
+const [address, folder] = process.argv.slice(2);
+if (!address) {
+  console.error('error: the address of a job\'s page is wanted\nhint: node play.mjs http://HUB/jobs/UUID [FOLDER]');
+  process.exit(2);
+}
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+if (!existsSync(executablePath)) {
+  console.error(`error: there is no browser at ${executablePath}\nhint: apt-get install chromium, or set CHROMIUM`);
+  process.exit(2);
+}
+const browser = await chromium.launch({ executablePath, args: FLAGS });
+try {
+  const record = await play(await browser.newPage());
+  const found = complaints(record);
+  for (const complaint of found) console.error(`error: ${complaint}`);
+  process.exitCode = found.length > 0 ? 1 : 0;
+  if (found.length === 0) console.log(summary(record));
+} catch (error) {
+  console.error(`error: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}
+
+/** Plays the page's video from beginning to end and records what was seen. */
+async function play(page) {
+  const record = listen(page);
+  // A page whose script dies will never be ready: there is nothing to wait for.
+  const dies = new Promise((_, reject) => page.once('pageerror', (error) => reject(error)));
+  dies.catch(() => {});
+  await page.addInitScript({ path: WATCH });
+  await page.goto(address);
+  await step('the page never offered a #player, a #quality and window.reelmillPlayer with more than one level', () =>
+    Promise.race([page.waitForFunction(isReady, undefined, { timeout: READY_MS }), dies]), record);
+  await page.evaluate(() => window.reelmillWatch.play(document.querySelector('#player')));
+  await step('the video did not start to play', () => reaches(page, 1));
+  await switchQuality(page, record);
+  await step('the video did not play to its end', () =>
+    page.waitForFunction(() => window.reelmillWatch.ended, undefined, { timeout: END_MS }), record);
+  Object.assign(record, await page.evaluate(seen));
+  await look(page, record);
+  return record;
+}
+
+/** Runs in the page: whether all that we use is there. */
+function isReady() {
+  return document.querySelector('#player') && document.querySelector('#quality') && window.reelmillPlayer?.levels?.length > 1;
+}
+
+/** Notes whatever the page does that it should not. */
+function listen(page) {
+  const record = { errors: [], strangers: [], overflow: [] };
+  const { host } = new URL(address);
+  page.on('console', (message) => message.type() === 'error' && record.errors.push(`${message.text()} (${message.location().url})`));
+  page.on('pageerror', (error) => record.errors.push(String(error)));
+  page.on('response', (response) => response.status() >= 400 && record.errors.push(`${response.status()} for ${response.url()}`));
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (!['blob:', 'data:'].includes(url.protocol) && url.host !== host) record.strangers.push(url.href);
+  });
+  return record;
+}
+
+/** Chooses, by the page's own control, the level whose picture is most unlike the one that is shown. */
+async function switchQuality(page, record) {
+  const now = await page.evaluate(() => ({
+    choices: [...document.querySelectorAll('#quality option')].map(({ value }) => value),
+    levels: window.reelmillPlayer.levels.map(({ width, height }) => ({ width, height })),
+    before: { level: window.reelmillWatch.switches.at(-1), height: document.querySelector('#player').videoHeight },
+  }));
+  const unlike = ({ height }) => Math.abs(height - now.before.height);
+  const wanted = now.levels.reduce((best, level, index) => (unlike(level) > unlike(now.levels[best]) ? index : best), 0);
+  Object.assign(record, now, { wanted });
+  // What is noted from here on counts: the switches before were the player's own.
+  await page.evaluate(() => void (window.reelmillWatch.switches.length = 0));
+  await step(`#quality does not offer ${wanted}`, () => page.selectOption('#quality', String(wanted), { timeout: 5000 }));
+}
+
+/** Runs in the page: what was seen until the end. */
+function seen() {
+  const video = document.querySelector('#player');
+  const played = Array.from({ length: video.played.length }, (_, i) => [video.played.start(i), video.played.end(i)]);
+  const { fatal, violations, switches, samples, ended } = window.reelmillWatch;
+  const { duration, currentTime: position, videoHeight: heightAtEnd } = video;
+  return { fatal, violations, switches, samples, ended, duration, position, played, heightAtEnd };
+}
+
+/** Takes the screenshots, and sees that nothing stands out of the page at the side. */
+async function look(page, record) {
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 844 });
+    const needs = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (needs > width) record.overflow.push({ width, needs });
+    if (folder) await page.screenshot({ path: join(folder, `job-${width}.png`), fullPage: true });
+  }
+}
+
+async function reaches(page, seconds) {
+  const there = (at) => document.querySelector('#player').currentTime >= at;
+  await page.waitForFunction(there, seconds, { timeout: READY_MS });
+}
+
+/** Does something that may take too long, and says in our words that it did, with what else went wrong so far. */
+async function step(sentence, work, record) {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = error.name === 'TimeoutError' ? '' : `: ${error.message}`;
+    throw new Error([`${sentence}${reason}`, ...(record?.errors ?? [])].join('\nerror: '));
+  }
+}
+
+function summary({ duration, before, levels, wanted, samples }) {
+  return `${address}: played ${duration.toFixed(2)} s to the end, switched from ${before.height} to ${levels[wanted].height} lines, saw ${samples.length} pictures`;
+}

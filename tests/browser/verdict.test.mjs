@@ -1,0 +1,62 @@
+// The verdict must find fault with each of these records of a play.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { complaints } from './verdict.mjs';
+
+/** A record that `play.mjs` makes of a good page. */
+function good() {
+  const samples = Array.from({ length: 16 }, (_, i) => ({ at: i / 3, deviation: 50, change: i ? 8 : undefined }));
+  return {
+    ended: true,
+    duration: 5.312,
+    position: 5.312,
+    played: [[0, 5.312]],
+    choices: ['auto', '0', '1', '2'],
+    levels: [{ height: 360 }, { height: 480 }, { height: 720 }],
+    before: { level: 0, height: 360 },
+    wanted: 2,
+    switches: [2],
+    heightAtEnd: 720,
+    samples,
+    fatal: [],
+    violations: [],
+    errors: [],
+    strangers: [],
+    overflow: [],
+  };
+}
+
+function check(change, ...wanted) {
+  assert.deepEqual(complaints({ ...good(), ...change }), wanted);
+}
+
+test('a good record passes', () => check({}));
+
+test('a video that stops early is refused', () => {
+  check({ ended: false }, 'the video did not end');
+  check({ position: 4 }, 'it stopped at 4 s of 5.312 s');
+  check({ played: [[0, 1], [4, 5.312]] }, 'only 2.31 s of 5.31 s were played');
+});
+
+test('a switch that did not happen is refused', () => {
+  check({ switches: [] }, 'hls.js did not switch to level 2 after #quality chose it');
+  check({ heightAtEnd: 360 }, 'after the switch the picture has 360 lines, not 720');
+  check({ before: { level: 0, height: 720 } }, 'at level 0 the picture has 720 lines, not 360');
+  check({ choices: ['auto', '0', '2'] }, '#quality does not offer 1');
+});
+
+test('pictures that are blank, the same or too few are refused', () => {
+  const { samples } = good();
+  check({ samples: samples.map((s) => ({ ...s, deviation: 1 })) }, '16 of 16 pictures are blank');
+  check({ samples: samples.map((s) => ({ ...s, change: 0 })) }, 'of 16 pictures only 0 differ from the one before');
+  check({ samples: samples.slice(0, 9) }, 'only 9 pictures were seen, 10 are wanted');
+});
+
+test('whatever the page does wrong is told', () => {
+  check({ fatal: ['mediaError: bufferAppendError'] }, 'hls.js gave up: mediaError: bufferAppendError');
+  check({ violations: ['img-src forbids x'] }, 'the page breaks its own content security policy: img-src forbids x');
+  check({ errors: ['oops'] }, "the page's console: oops");
+  check({ strangers: ['https://cdn.example/'] }, 'the page asks another host: https://cdn.example/');
+  check({ overflow: [{ width: 390, needs: 500 }] }, 'at 390 px the page is 500 px wide and must be scrolled sideways');
+});
