@@ -23,7 +23,13 @@ pub struct S3Config {
     pub ca_file: Option<PathBuf>,
     /// How long to wait and how often to try again.
     pub patience: Patience,
+    /// How long the parts of an upload are; also how much one holds back, and twice that is all it holds. At least
+    /// [`LEAST_PART`]. An upload has at most 10 000 parts.
+    pub part_bytes: usize,
 }
+
+/// The shortest part that S3 takes, the last one of an upload apart: 5 MiB.
+pub const LEAST_PART: usize = 5 * 1024 * 1024;
 
 impl S3Config {
     /// A store with the usual settings: path style where `endpoint` is given, the system's certificate authorities.
@@ -42,6 +48,7 @@ impl S3Config {
             session_token: None,
             ca_file: None,
             patience: Patience::default(),
+            part_bytes: LEAST_PART,
         }
     }
 

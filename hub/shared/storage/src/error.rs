@@ -1,6 +1,6 @@
 //! Why a store could not do what was asked, in variants that a caller can choose by and sentences that name the thing.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::Range, path::PathBuf, time::Duration};
 
 use reelmill_api::{ErrorKind, Failure};
 
@@ -160,6 +160,28 @@ pub enum StorageError {
         /// The limit.
         limit: u64,
     },
+    /// A range that reaches past the object's end.
+    #[error("cannot {what}: bytes {} to {} are not within its {bytes}", .range.start, .range.end)]
+    OutOfRange {
+        /// The deed.
+        what: String,
+        /// The range.
+        range: Range<u64>,
+        /// The object's length.
+        bytes: u64,
+    },
+    /// A whole bucket or root, where only a folder in it may be meant.
+    #[error("cannot {what}: that is all there is")]
+    TooMuch {
+        /// The deed.
+        what: String,
+    },
+    /// A folder, pipe or device.
+    #[error("cannot {what}: it is not a regular file")]
+    NotAFile {
+        /// The deed.
+        what: String,
+    },
     /// An `s3://` place, and no S3 store is configured.
     #[error("cannot {what}: no S3 store is configured")]
     NoStore {
@@ -259,6 +281,7 @@ impl StorageError {
             | Self::AccessDenied { .. }
             | Self::ForbiddenRoot { .. }
             | Self::TooLarge { .. }
+            | Self::NotAFile { .. }
             | Self::NoStore { .. }
             | Self::Refused { .. }
             | Self::WrongRegion { .. }
@@ -273,6 +296,7 @@ impl StorageError {
             | Self::Tls { .. }
             | Self::Changed { .. }
             | Self::Io { .. } => ErrorKind::Infrastructure,
+            Self::OutOfRange { .. } | Self::TooMuch { .. } => ErrorKind::Bug,
         }
     }
 
