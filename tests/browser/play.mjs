@@ -12,6 +12,8 @@ import { complaints } from './verdict.mjs';
 const WATCH = fileURLToPath(new URL('watch.js', import.meta.url));
 /** A phone's and a desk's width. */
 const WIDTHS = [390, 1280];
+/** When the quality is switched, in seconds: hls.js prepares such a switch more than a second ahead. */
+const SWITCH_AT = 0.5;
 const READY_MS = 30_000;
 const END_MS = 120_000;
 const FLAGS = [
@@ -61,7 +63,7 @@ async function play(page) {
   await step('the page never offered a #player, a #quality and window.reelmillPlayer with more than one level', () =>
     Promise.race([page.waitForFunction(isReady, undefined, { timeout: READY_MS }), dies]), record);
   await page.evaluate(() => window.reelmillWatch.play(document.querySelector('#player')));
-  await step('the video did not start to play', () => reaches(page, 1));
+  await step('the video did not start to play', () => reaches(page, SWITCH_AT));
   await switchQuality(page, record);
   await step('the video did not play to its end', () =>
     page.waitForFunction(() => window.reelmillWatch.ended, undefined, { timeout: END_MS }), record);
