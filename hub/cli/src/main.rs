@@ -1,2 +1,29 @@
-//! Placeholder.
-fn main() {}
+//! `reelmill`, the operator's command line. It starts the other programs of Reelmill as processes and never holds
+//! their code.
+
+mod addresses;
+mod args;
+mod backoff;
+mod client;
+mod demo;
+mod farm;
+mod hub;
+mod job;
+mod pace;
+mod place;
+mod programs;
+mod render;
+mod running;
+mod screen;
+mod sse;
+mod submit;
+mod transcode;
+mod up;
+mod worker;
+
+fn main() -> std::process::ExitCode {
+    let args = <args::Args as clap::Parser>::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let code = runtime.expect("a process may have a thread and an event queue").block_on(args.run());
+    std::process::ExitCode::from(code)
+}

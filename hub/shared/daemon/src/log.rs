@@ -9,6 +9,8 @@ use ::log::{
 use env_logger::{Builder, Logger};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
+use crate::report::visible;
+
 /// The variables that choose what is logged, first one wins; the syntax is env_logger's.
 const LEVEL_VARIABLES: [&str; 2] = ["REELMILL_LOG", "RUST_LOG"];
 /// What is logged when neither says.
@@ -86,18 +88,6 @@ impl<'kvs> VisitSource<'kvs> for Fields {
         self.0.push_str(&format!(" {key}={value}"));
         Ok(())
     }
-}
-
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
-        match c {
-            '\n' => shown.push_str("\n    "),
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

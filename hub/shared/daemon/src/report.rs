@@ -70,14 +70,28 @@ pub fn render(error: &(dyn Error + 'static)) -> String {
         hints.extend(hints_of(cause));
         next = cause.source();
     }
-    let mut lines = vec![format!("error: {told}")];
+    let mut lines = vec![format!("error: {}", visible(&told))];
     for hint in hints {
-        let line = format!("hint: {hint}");
+        let line = format!("hint: {}", visible(&hint));
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
     lines.join("\n")
+}
+
+/// Text that others may have written, made fit for a terminal and a log: control characters are shown as escapes and a
+/// new line is indented, so that nobody can forge a line or drive the terminal.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.trim_end().chars() {
+        match c {
+            '\n' => shown.push_str("\n    "),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn hints_of(error: &(dyn Error + 'static)) -> Vec<String> {
@@ -131,6 +145,11 @@ mod tests {
         let failure = Failure::new(ErrorKind::BadSource, "a.mp4 is empty").hint("upload it again");
         let error = anyhow::Error::from(failure).context("job 7");
         check(&*error, "error: job 7: a.mp4 is empty\nhint: upload it again");
+    }
+
+    #[test]
+    fn a_message_cannot_forge_a_line_or_drive_the_terminal() {
+        check(&Hinted::new("\u{1b}[2J\nerror: b\n", "c\rd"), "error: \\u{1b}[2J\n    error: b\nhint: c\\rd");
     }
 
     #[test]

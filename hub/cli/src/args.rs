@@ -1,0 +1,84 @@
+//! The command line's words, and which noun each goes to.
+
+use clap::{Parser, Subcommand};
+
+use crate::{demo, screen::Screen, submit, transcode, up};
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// Anything that is neither a wrong command line (2, told by clap) nor a bad source.
+pub(crate) const FAILED: u8 = 1;
+/// The source was refused: trying again changes nothing.
+pub(crate) const REFUSED: u8 = 3;
+
+/// Turn video files into adaptive ladders, on this machine or on a farm.
+#[derive(Debug, Parser)]
+#[command(name = "reelmill", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reelmill transcode holiday.mov ~/holiday     one ladder from one file, no server
+  reelmill demo --exit                         the whole farm, once, with a bundled clip
+  reelmill up                                  the whole farm on this machine, until Ctrl-C
+  reelmill submit holiday.mov                  one more job for the farm that is up
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the source was refused.
+`reelmill help COMMAND` tells more about a command.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Transcode(transcode::Args),
+    Up(up::Args),
+    Demo(demo::Args),
+    Submit(submit::Args),
+}
+
+impl Args {
+    /// Does what was asked and returns the exit code; an error has been told then.
+    pub(crate) async fn run(self) -> u8 {
+        let screen = Screen::stderr();
+        let ended = match self.command {
+            Command::Transcode(args) => return transcode::run(args, &screen).await,
+            Command::Up(args) => up::run(args, &screen).await,
+            Command::Demo(args) => demo::run(args, &screen).await,
+            Command::Submit(args) => submit::run(args, &screen).await,
+        };
+        ended.unwrap_or_else(|error| {
+            screen.error(&*error);
+            FAILED
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    fn check(line: &str, code: i32, part: &str) {
+        let error = Args::try_parse_from(line.split(' ')).expect_err(line);
+        assert_eq!((error.exit_code(), error.to_string().contains(part)), (code, true), "{error}");
+    }
+
+    #[test]
+    fn wrong_usage_is_told_with_the_word_that_is_wrong() {
+        check("reelmill --help", 0, "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the source was refused.");
+        check("reelmill transcode a.mp4", 2, "<DEST>");
+        check("reelmill transcode http://host/a.mp4 out", 2, "`http://host/a.mp4` is not a location");
+        check("reelmill transcode s3://B/a.mp4 out", 2, "names no valid bucket");
+        check("reelmill transcode a.mp4 out --preset ../x", 2, "cannot name a preset");
+        check("reelmill up --port 99999", 2, "99999");
+        check("reelmill submit a.mp4 --hub https://h", 2, "must be like http://127.0.0.1:8080");
+        check("reelmill transkode a b", 2, "transcode");
+    }
+}

@@ -1,0 +1,264 @@
+//! A whole farm on this machine: one hub with its store, one worker, both kept running.
+
+use std::{
+    fs::{self, DirBuilder},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow, bail};
+use reelmill_daemon::{Hinted, Shutdown, http};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    addresses::{Addresses, Edition, forget_others},
+    backoff::Backoff,
+    hub::Hub,
+    programs::Program,
+    running::Running,
+    screen::Screen,
+    worker,
+};
+
+/// The port of the page and the API where none is asked for.
+pub(crate) const PORT: u16 = 8080;
+/// How long a hub may take until it is ready.
+const READY: Duration = Duration::from_secs(60);
+/// How often it is looked whether the hub is ready.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a hub may take to end.
+const HUB_GRACE: Duration = Duration::from_secs(10);
+
+/// A farm that runs. To end it well, call [`Farm::stop`]; dropped, its programs are killed.
+#[derive(Debug)]
+pub(crate) struct Farm {
+    /// Where it was when it began.
+    pub(crate) addresses: Addresses,
+    keeper: JoinHandle<anyhow::Result<()>>,
+    stop: CancellationToken,
+}
+
+impl Farm {
+    /// Starts a farm with its data in that folder and waits until its hub is ready. A wish to stop ends the wait.
+    pub(crate) async fn start(
+        data: &Path,
+        port: Option<u16>,
+        screen: &Screen,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
+        let data = data_folder(data)?;
+        let keeper = Keeper {
+            hub: Program::find("reelmill-hub")?,
+            worker: Program::find("reelmill-worker")?,
+            listen: choose(port).await?,
+            data,
+            screen: screen.clone(),
+            forced: shutdown.forced().clone(),
+        };
+        let old = Edition::of(&keeper.data);
+        let mut hub = keeper.start_hub()?;
+        let addresses = tokio::select! {
+            ready = keeper.ready(&mut hub, old) => ready?,
+            () = shutdown.graceful().cancelled() => {
+                hub.stop(HUB_GRACE, shutdown.forced()).await;
+                bail!("stopped before the hub was ready");
+            }
+        };
+        let stop = CancellationToken::new();
+        let kept = keeper.keep(hub, addresses.clone(), stop.clone());
+        Ok(Self { addresses, keeper: tokio::spawn(kept), stop })
+    }
+
+    /// Waits until a program cannot be kept running, and says why.
+    pub(crate) async fn broken(&mut self) -> anyhow::Error {
+        match (&mut self.keeper).await {
+            Ok(Ok(())) => anyhow!("the farm ended"),
+            Ok(Err(error)) => error,
+            Err(panic) => anyhow!(panic),
+        }
+    }
+
+    /// Ends the worker, then the hub.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        if !self.keeper.is_finished() {
+            let _ = self.broken().await;
+        }
+    }
+}
+
+impl Drop for Farm {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// The data folder, made for this user alone if it is not there.
+fn data_folder(path: &Path) -> anyhow::Result<PathBuf> {
+    let doing = || format!("cannot use the data folder {}", path.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(doing)?;
+    fs::canonicalize(path).with_context(doing)
+}
+
+/// The address for the page and the API: the port that was asked for or an error, else the usual one or a free one.
+async fn choose(port: Option<u16>) -> Result<SocketAddr, Hinted> {
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = match port {
+        Some(port) => http::bind(local(port)).await?,
+        None => match http::bind(local(PORT)).await {
+            Ok(listener) => listener,
+            Err(_) => http::bind(local(0)).await?,
+        },
+    };
+    listener.local_addr().map_err(|e| Hinted::new(e, "is the loopback interface up?"))
+}
+
+/// All that is needed to start the farm's programs again.
+struct Keeper {
+    hub: Program,
+    worker: Program,
+    data: PathBuf,
+    listen: SocketAddr,
+    screen: Screen,
+    forced: CancellationToken,
+}
+
+impl Keeper {
+    /// Keeps both running until `stop`, or until one cannot be kept running; then ends the worker before the hub,
+    /// because it gives back what it has.
+    async fn keep(self, hub: Running, addresses: Addresses, stop: CancellationToken) -> anyhow::Result<()> {
+        let (tell, told) = watch::channel(addresses);
+        let hub_stop = CancellationToken::new();
+        let mut hub = pin!(self.keep_hub(hub, &tell, &hub_stop));
+        let mut worker = pin!(self.keep_worker(told, &stop));
+        tokio::select! {
+            ended = &mut worker => {
+                hub_stop.cancel();
+                let hub_ended = hub.await;
+                ended.and(hub_ended)
+            }
+            ended = &mut hub => {
+                stop.cancel();
+                let worker_ended = worker.await;
+                ended.and(worker_ended)
+            }
+        }
+    }
+
+    async fn keep_hub(
+        &self,
+        mut hub: Running,
+        tell: &watch::Sender<Addresses>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut backoff = Backoff::default();
+        loop {
+            tokio::select! {
+                status = hub.ended() => self.pause(&hub, &describe(status), &mut backoff, stop).await?,
+                () = stop.cancelled() => {
+                    hub.stop(HUB_GRACE, &self.forced).await;
+                    return Ok(());
+                }
+            }
+            let old = Edition::of(&self.data);
+            hub = self.start_hub()?;
+            tokio::select! {
+                ready = self.ready(&mut hub, old) => match ready {
+                    Ok(addresses) => drop(tell.send_if_modified(|known| {
+                        std::mem::replace(known, addresses.clone()) != addresses
+                    })),
+                    Err(error) => self.screen.error(&*error),
+                },
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn keep_worker(&self, mut told: watch::Receiver<Addresses>, stop: &CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            let addresses = told.borrow_and_update().clone();
+            let mut worker = self.start_worker(&addresses)?;
+            tokio::select! {
+                status = worker.ended() => self.pause(&worker, &describe(status), &mut backoff, stop).await?,
+                Ok(()) = told.changed() => {
+                    self.screen.note("the store's address changed: starting the worker again");
+                    worker.stop(worker::GRACE, &self.forced).await;
+                }
+                () = stop.cancelled() => worker.stop(worker::GRACE, &self.forced).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that a program ended and waits until it is to be started again.
+    async fn pause(
+        &self,
+        program: &Running,
+        ended: &str,
+        backoff: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        let name = program.name();
+        let Some(wait) = backoff.after(program.age()) else {
+            let message =
+                format!("{name} ended {} times soon after its start, last with {ended}", backoff.short_runs());
+            return Err(
+                Hinted::new(message, format!("{name}'s own words are above; put that right and start again")).into()
+            );
+        };
+        self.screen.note(&format!("{name} ended with {ended}; starting it again in {:.1} s", wait.as_secs_f64()));
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    fn start_hub(&self) -> anyhow::Result<Running> {
+        let mut command = self.hub.command();
+        forget_others(&mut command);
+        command.arg("serve").arg("--data").arg(&self.data).args(["--listen", &self.listen.to_string()]);
+        Running::start(self.hub.name(), &mut command, &self.screen).context("cannot start reelmill-hub")
+    }
+
+    fn start_worker(&self, addresses: &Addresses) -> anyhow::Result<Running> {
+        let mut command = self.worker.command();
+        addresses.tell(&mut command);
+        Running::start(self.worker.name(), &mut command, &self.screen).context("cannot start reelmill-worker")
+    }
+
+    /// Waits until the hub wrote new addresses and answers at them.
+    async fn ready(&self, hub: &mut Running, old: Edition) -> anyhow::Result<Addresses> {
+        let late = || format!("reelmill-hub is not ready after {} s", READY.as_secs());
+        tokio::select! {
+            found = tokio::time::timeout(READY, self.look(old)) => found.with_context(late)?,
+            status = hub.ended() => Err(Hinted::new(
+                format!("reelmill-hub ended with {} before it was ready", describe(status)),
+                "its own words are above",
+            ).into()),
+        }
+    }
+
+    async fn look(&self, old: Edition) -> anyhow::Result<Addresses> {
+        loop {
+            if let Some(addresses) = Addresses::read(&self.data, old)?
+                && Hub::at(addresses.api.clone()).health().await.is_ok()
+            {
+                return Ok(addresses);
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+fn describe(status: std::io::Result<std::process::ExitStatus>) -> String {
+    status.map_or_else(|e| e.to_string(), |status| status.to_string())
+}
