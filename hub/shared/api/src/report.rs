@@ -37,15 +37,13 @@ pub struct Report {
     pub timings: Timings,
 }
 
-/// Wall-clock seconds of an attempt's steps.
+/// Wall-clock seconds of an attempt's steps before publishing (the report is a part of what is published).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// Probing the source.
     pub probe_seconds: f64,
     /// Decoding, encoding and storing.
     pub encode_seconds: f64,
-    /// Verifying and publishing.
-    pub publish_seconds: f64,
     /// Seconds of media made per second of encoding.
     pub speed: f64,
 }

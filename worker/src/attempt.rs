@@ -1,0 +1,172 @@
+//! One attempt at a task, from the source to the published output: probe, plan, run, verify, publish. The conductor:
+//! it knows all parts, and they do not know each other.
+
+use std::{sync::Arc, time::Instant};
+
+use reelmill_api::{
+    AttemptId, ErrorKind, Failure, Location, MediaFacts, Preset, Progress, Report, Task, layout, preset::Presets,
+    report::Timings,
+};
+use reelmill_storage::Storage;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engine::{self, Programs},
+    gateway::{Counters, Gateway, Run, RunRequest},
+    plan::{self, Plan},
+    playlist, probe,
+    publish::{self, Published},
+    verify::{self, Verified},
+};
+
+/// What every attempt works with.
+pub struct Workshop {
+    /// This node's name.
+    pub node: String,
+    /// The engine's name and version, as proven at start.
+    pub engine: String,
+    /// Known presets.
+    pub presets: Presets,
+    /// Where output goes that names no place.
+    pub default_output: Option<Location>,
+    /// Stores.
+    pub storage: Storage,
+    /// The loopback gateway.
+    pub gateway: Gateway,
+    /// Media programs.
+    pub programs: Programs,
+    /// Bytes that passed.
+    pub counters: Arc<Counters>,
+}
+
+/// One attempt at a task.
+pub struct Attempt<'a> {
+    /// What it works with.
+    pub workshop: &'a Workshop,
+    /// The task.
+    pub task: &'a Task,
+    /// Its name.
+    pub id: AttemptId,
+    /// Calls it off.
+    pub cancel: CancellationToken,
+}
+
+impl Attempt<'_> {
+    /// Does the work; the report of what is published in the end, by this attempt or an earlier one.
+    ///
+    /// # Errors
+    /// Why nothing was published. What this attempt wrote has then been swept.
+    pub async fn run(&self, on_progress: impl Fn(Progress)) -> Result<Report, Failure> {
+        let destination = self.destination()?;
+        let preset = self.preset()?;
+        if let Some(report) = publish::find(&self.workshop.storage, &destination, self.task.job).await? {
+            log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);
+            return Ok(report);
+        }
+        let made = self.make(preset, &destination, on_progress).await;
+        match &made {
+            Ok(report) if report.attempt == self.id => {
+                publish::sweep_others(&self.workshop.storage, &destination, &self.id).await
+            }
+            _ => publish::sweep(&self.workshop.storage, &destination, &self.id).await,
+        }
+        made
+    }
+
+    async fn make(
+        &self,
+        preset: &Preset,
+        destination: &Location,
+        on_progress: impl Fn(Progress),
+    ) -> Result<Report, Failure> {
+        let began = Instant::now();
+        let run = self.open(destination).await?;
+        let media = probe::probe(&self.workshop.programs, &run, &self.task.input, &self.cancel).await?;
+        let plan = plan::plan(preset, &media)?;
+        let probed = Instant::now();
+        run.expect_renditions(plan.rendition_names());
+        engine::run(&self.workshop.programs, &plan, &run, &self.cancel, on_progress).await?;
+        let verified = verify::verify(&plan, &run.settled_record().await)?;
+        drop(run);
+        let encoded = Instant::now();
+        let seconds = verified.renditions.first().map_or(0.0, |m| m.rendition.duration_seconds);
+        let encode_seconds = (encoded - probed).as_secs_f64();
+        let timings = Timings {
+            probe_seconds: (probed - began).as_secs_f64(),
+            encode_seconds,
+            speed: seconds / encode_seconds.max(0.001),
+        };
+        let report = self.report(destination, media, &plan, &verified, timings)?;
+        self.publish(report, &verified).await
+    }
+
+    async fn open(&self, destination: &Location) -> Result<Run, Failure> {
+        let source = self.task.input.clone();
+        let info = self.workshop.storage.head(&source).await?;
+        let request = RunRequest { source, info, destination: destination.clone(), attempt: self.id.clone() };
+        Ok(self.workshop.gateway.open(&self.workshop.storage, request, self.workshop.counters.clone()))
+    }
+
+    /// The last look before the commit: a worker that was told to stop, or whose lease went to another, publishes nothing.
+    async fn publish(&self, report: Report, verified: &Verified) -> Result<Report, Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::new(ErrorKind::Canceled, "the run was called off before it was published"));
+        }
+        let master = playlist::multivariant(&self.id, &verified.renditions);
+        match publish::publish(&self.workshop.storage, &report, verified, (playlist::media, master)).await? {
+            Published::Now => Ok(report),
+            Published::Before(earlier) => Ok(*earlier),
+        }
+    }
+
+    fn destination(&self) -> Result<Location, Failure> {
+        if let Some(output) = &self.task.output {
+            return Ok(output.clone());
+        }
+        let root = self.workshop.default_output.as_ref().ok_or_else(|| {
+            Failure::new(ErrorKind::BadRequest, "the job names no output, and this worker has no output bucket")
+                .hint("give the job an `output`, or set OUTPUT_BUCKET")
+        })?;
+        root.join(&layout::default_output(&self.task.job))
+            .map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))
+    }
+
+    fn preset(&self) -> Result<&Preset, Failure> {
+        let presets = &self.workshop.presets;
+        presets.get(&self.task.preset).ok_or_else(|| {
+            let known: Vec<_> = presets.names().into_iter().map(ToString::to_string).collect();
+            Failure::new(ErrorKind::BadRequest, format!("there is no preset `{}`", self.task.preset))
+                .hint(format!("known presets: {}", known.join(", ")))
+        })
+    }
+
+    fn report(
+        &self,
+        destination: &Location,
+        source: MediaFacts,
+        plan: &Plan,
+        verified: &Verified,
+        timings: Timings,
+    ) -> Result<Report, Failure> {
+        let entry = destination
+            .join(layout::MASTER_PLAYLIST)
+            .map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))?;
+        let changes = plan.changes.iter().chain(&verified.remarks).cloned().collect();
+        Ok(Report {
+            job: self.task.job,
+            attempt: self.id.clone(),
+            node: self.workshop.node.clone(),
+            reelmill: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: self.workshop.engine.clone(),
+            preset: self.task.preset.clone(),
+            input: self.task.input.clone(),
+            output: destination.clone(),
+            entry,
+            source,
+            renditions: verified.renditions.iter().map(|m| m.rendition.clone()).collect(),
+            changes,
+            checks: verified.checks.clone(),
+            timings,
+        })
+    }
+}

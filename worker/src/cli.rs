@@ -1,0 +1,43 @@
+//! The command line of reelmill-worker.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::engine::confine::Confine;
+
+/// Leases transcoding tasks from a queue, encodes them, and publishes the output.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reelmill-worker",
+    version,
+    about,
+    after_help = "Settings come from a TOML file and the environment; see docs/operate/worker.md."
+)]
+pub struct Cli {
+    /// A TOML file with settings; the environment wins over it.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Work until the lanes are empty, then exit 0.
+    #[arg(long)]
+    pub drain: bool,
+    /// Something other than working.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Something other than working.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the settings and exit: 0 if they can be used.
+    CheckConfig {
+        /// Also try the queue and the store.
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Do one job, read as a line of JSON from standard input; events go to standard output.
+    One,
+    /// Confine this process and become another program.
+    #[command(name = "confine", hide = true)]
+    Confine(Confine),
+}

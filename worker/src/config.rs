@@ -1,0 +1,386 @@
+//! The worker's configuration: a TOML file, over which the environment wins. Plain values only.
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use reelmill_api::{PresetName, QueueName};
+use reelmill_daemon::{ConfigError, Env, SecretRef, load_toml};
+use serde::Deserialize;
+use url::Url;
+
+/// Everything that can be set. Unknown keys are refused with file, line and column.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This node's name in events and reports. Default: the host's name.
+    pub node: String,
+    /// Presets to serve (`PRESET`). Default: `all`.
+    pub presets: Vec<PresetChoice>,
+    /// A folder with presets of your own, each `NAME.toml`; they override built-in ones.
+    pub preset_folder: Option<PathBuf>,
+    /// How many tasks run at once (`CONCURRENCY`). Default: 1.
+    pub concurrency: NonZeroUsize,
+    /// What encodes (`HWACCEL`). Default: `auto`.
+    pub hwaccel: HwAccel,
+    /// The effort of a hardware encoder (`NVENC_PRESET`), p1 (fastest) to p7 (best). Default: p4.
+    pub nvenc_preset: NvencPreset,
+    /// Where tasks come from.
+    pub queue: QueueSection,
+    /// Where media lies.
+    pub store: StoreSection,
+    /// Which folders `file://` may name.
+    pub files: FilesSection,
+    /// Media processes.
+    pub media: MediaSection,
+    /// The end of the worker.
+    pub drain: DrainSection,
+    /// The loopback status.
+    pub status: StatusSection,
+}
+
+/// `[queue]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueSection {
+    /// The queue's address (`QUEUE_URL`), e.g. `redis://hub:6379` or `sqlite:///var/lib/reelmill/queue.sqlite`; a secret,
+    /// because it may hold a password.
+    pub url: Option<SecretRef>,
+    /// The queue's name (`QUEUE_NAME`). Default: `reelmill`.
+    pub name: QueueName,
+    /// Seconds that a lease holds without being extended. Default: 30.
+    pub lease_seconds: NonZeroU32,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// The S3 store's address (`S3_ENDPOINT_URL`). Default: AWS.
+    pub endpoint: Option<Url>,
+    /// The region (`AWS_REGION`). Default: `us-east-1`.
+    pub region: String,
+    /// `http://host/bucket` instead of `http://bucket.host` (`S3_PATH_STYLE`). Default: where an address is given.
+    pub path_style: Option<bool>,
+    /// The access key (`AWS_ACCESS_KEY_ID`), or a reference such as `file:/run/credentials/x`.
+    pub access_key: Option<SecretRef>,
+    /// The secret key (`AWS_SECRET_ACCESS_KEY`), or a reference.
+    pub secret_key: Option<SecretRef>,
+    /// The session token (`AWS_SESSION_TOKEN`), or a reference.
+    pub session_token: Option<SecretRef>,
+    /// A PEM file with the authorities to trust (`S3_CA_FILE`).
+    pub ca_file: Option<PathBuf>,
+    /// The bucket that sources usually lie in (`INPUT_BUCKET`); `check-config --connect` tries it.
+    pub input_bucket: Option<String>,
+    /// The bucket for the output of jobs that name none (`OUTPUT_BUCKET`).
+    pub output_bucket: Option<String>,
+}
+
+/// `[files]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesSection {
+    /// Folders that sources may be read from (`REELMILL_FILE_ROOTS`, separated by colons).
+    pub read: Vec<PathBuf>,
+    /// Folders that output may be written to (`REELMILL_OUTPUT_ROOTS`, separated by colons).
+    pub write: Vec<PathBuf>,
+}
+
+/// `[media]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaSection {
+    /// The ffmpeg program. Default: from `PATH`.
+    pub ffmpeg: PathBuf,
+    /// The ffprobe program. Default: from `PATH`.
+    pub ffprobe: PathBuf,
+    /// Memory that one media process may own, MiB. Default: 8192.
+    pub memory_mib: NonZeroU32,
+    /// Processor time that one media process may use, all threads together, hours. Default: 96.
+    pub cpu_hours: NonZeroU32,
+    /// A media process without progress for so many seconds is killed (`STALL_SECONDS`). Default: 120.
+    pub stall_seconds: NonZeroU32,
+    /// Whether media processes may run on a kernel that cannot confine them fully. Default: `best-effort`.
+    pub confinement: Confinement,
+}
+
+/// `[drain]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainSection {
+    /// After SIGTERM, tasks in work may take so many seconds before they are handed back (`DRAIN_DEADLINE_SECONDS`).
+    /// Default: 60, below systemd's 90.
+    pub deadline_seconds: u32,
+}
+
+/// `[status]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusSection {
+    /// Where status JSON and metrics are served (`STATUS_LISTEN`); loopback only. Default: `127.0.0.1:9320`; port 0 takes
+    /// a free one.
+    pub listen: SocketAddr,
+}
+
+/// A preset's name, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum PresetChoice {
+    /// Every preset that is known.
+    All,
+    /// This one.
+    One(PresetName),
+}
+
+/// What encodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HwAccel {
+    /// The node chooses.
+    #[default]
+    Auto,
+    /// NVIDIA hardware: NVENC, or on a Jetson its own engine.
+    Cuda,
+    /// The Jetson's engine.
+    Jetson,
+    /// Software.
+    None,
+}
+
+/// The effort of a hardware encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NvencPreset(u8);
+
+/// Whether media processes may run less than fully confined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confinement {
+    /// As far as the kernel can; what is missing is said at start.
+    #[default]
+    BestEffort,
+    /// All of it, or no work is taken.
+    Require,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: host_name(),
+            presets: vec![PresetChoice::All],
+            preset_folder: None,
+            concurrency: NonZeroUsize::MIN,
+            hwaccel: HwAccel::default(),
+            nvenc_preset: NvencPreset(4),
+            queue: QueueSection::default(),
+            store: StoreSection::default(),
+            files: FilesSection::default(),
+            media: MediaSection::default(),
+            drain: DrainSection { deadline_seconds: 60 },
+            status: StatusSection { listen: SocketAddr::from(([127, 0, 0, 1], 9320)) },
+        }
+    }
+}
+
+impl Default for QueueSection {
+    fn default() -> Self {
+        Self { url: None, name: QueueName::default(), lease_seconds: NonZeroU32::new(30).expect("not zero") }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            path_style: None,
+            access_key: None,
+            secret_key: None,
+            session_token: None,
+            ca_file: None,
+            input_bucket: None,
+            output_bucket: None,
+        }
+    }
+}
+
+impl Default for MediaSection {
+    fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).expect("not zero");
+        Self {
+            ffmpeg: PathBuf::from("ffmpeg"),
+            ffprobe: PathBuf::from("ffprobe"),
+            memory_mib: number(8192),
+            cpu_hours: number(96),
+            stall_seconds: number(120),
+            confinement: Confinement::default(),
+        }
+    }
+}
+
+impl Default for DrainSection {
+    fn default() -> Self {
+        Config::default().drain
+    }
+}
+
+impl Default for StatusSection {
+    fn default() -> Self {
+        Config::default().status
+    }
+}
+
+impl Config {
+    /// The file's settings, if there is one, under the environment's.
+    ///
+    /// # Errors
+    /// The file's first mistake with its place, or all of the environment's.
+    pub fn load(file: Option<&Path>, mut env: Env) -> Result<Self, ConfigError> {
+        let mut config = file.map_or_else(|| Ok(Self::default()), load_toml)?;
+        config.overlay(&mut env);
+        env.finish()?;
+        Ok(config)
+    }
+
+    fn overlay(&mut self, env: &mut Env) {
+        env.read("REELMILL_NODE", &mut self.node);
+        env.read_list("PRESET", &mut self.presets);
+        env.read_some("PRESET_FOLDER", &mut self.preset_folder);
+        env.read("CONCURRENCY", &mut self.concurrency);
+        env.read("HWACCEL", &mut self.hwaccel);
+        env.read("NVENC_PRESET", &mut self.nvenc_preset);
+        env.secret("QUEUE_URL", &mut self.queue.url);
+        if let Some(name) = env.text("QUEUE_NAME") {
+            match QueueName::try_from(name) {
+                Ok(name) => self.queue.name = name,
+                Err(e) => env.mistake(format!("QUEUE_NAME: {e}")),
+            }
+        }
+        env.read("LEASE_SECONDS", &mut self.queue.lease_seconds);
+        env.read_some("S3_ENDPOINT_URL", &mut self.store.endpoint);
+        env.read("AWS_REGION", &mut self.store.region);
+        env.read_some("S3_PATH_STYLE", &mut self.store.path_style);
+        env.secret("AWS_ACCESS_KEY_ID", &mut self.store.access_key);
+        env.secret("AWS_SECRET_ACCESS_KEY", &mut self.store.secret_key);
+        env.secret("AWS_SESSION_TOKEN", &mut self.store.session_token);
+        env.read_some("S3_CA_FILE", &mut self.store.ca_file);
+        env.read_some("INPUT_BUCKET", &mut self.store.input_bucket);
+        env.read_some("OUTPUT_BUCKET", &mut self.store.output_bucket);
+        env.read_paths("REELMILL_FILE_ROOTS", &mut self.files.read);
+        env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.write);
+        env.read("REELMILL_FFMPEG", &mut self.media.ffmpeg);
+        env.read("REELMILL_FFPROBE", &mut self.media.ffprobe);
+        env.read("STALL_SECONDS", &mut self.media.stall_seconds);
+        env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);
+        env.read("STATUS_LISTEN", &mut self.status.listen);
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+impl FromStr for PresetChoice {
+    type Err = reelmill_api::preset::BadPresetName;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        if s == "all" { Ok(Self::All) } else { s.parse().map(Self::One) }
+    }
+}
+
+impl TryFrom<String> for PresetChoice {
+    type Error = reelmill_api::preset::BadPresetName;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+/// Text that is none of a setting's values.
+#[derive(Debug, thiserror::Error)]
+#[error("must be one of {0}")]
+pub struct NotOneOf(&'static str);
+
+impl FromStr for HwAccel {
+    type Err = NotOneOf;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "auto" => Ok(Self::Auto),
+            "cuda" => Ok(Self::Cuda),
+            "jetson" => Ok(Self::Jetson),
+            "none" => Ok(Self::None),
+            _ => Err(NotOneOf("auto, cuda, jetson, none")),
+        }
+    }
+}
+
+impl FromStr for NvencPreset {
+    type Err = NotOneOf;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let number = s.strip_prefix('p').and_then(|n| n.parse().ok()).filter(|n| (1..=7).contains(n));
+        number.map(Self).ok_or(NotOneOf("p1 to p7"))
+    }
+}
+
+impl TryFrom<String> for NvencPreset {
+    type Error = NotOneOf;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_env(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        Config::load(None, Env::from_pairs(pairs.iter().copied())).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_seeds_variables_all_work() {
+        let config = from_env(&[
+            ("QUEUE_URL", "redis://:secret@hub:6379"),
+            ("QUEUE_NAME", "films"),
+            ("INPUT_BUCKET", "media-ingest"),
+            ("OUTPUT_BUCKET", "media-output"),
+            ("PRESET", "hls-ladder, proxy"),
+            ("CONCURRENCY", "3"),
+            ("HWACCEL", "cuda"),
+            ("NVENC_PRESET", "p6"),
+            ("S3_ENDPOINT_URL", "http://hub:9000"),
+            ("AWS_ACCESS_KEY_ID", "file:/run/credentials/key"),
+            ("AWS_SECRET_ACCESS_KEY", "topsecret"),
+        ])
+        .expect("a configuration");
+        assert_eq!((config.presets.len(), config.concurrency.get(), config.hwaccel), (2, 3, HwAccel::Cuda));
+        assert_eq!(config.nvenc_preset, NvencPreset(6));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("secret@") && !shown.contains("topsecret"), "{shown}");
+    }
+
+    #[test]
+    fn all_mistakes_in_the_environment_are_told_at_once() {
+        let error =
+            from_env(&[("CONCURRENCY", "0"), ("HWACCEL", "gpu"), ("NVENC_PRESET", "p8"), ("QUEUE_NAME", "a b")])
+                .expect_err("four mistakes");
+        for part in ["CONCURRENCY", "auto, cuda, jetson, none", "p1 to p7", "QUEUE_NAME"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("worker.toml");
+        std::fs::write(&file, "concurrency = 2\n[store]\nendpont = \"http://hub:9000\"\n").expect("written");
+        let error = Config::load(Some(&file), Env::from_pairs([("X", "y")])).expect_err("a typo").to_string();
+        assert!(error.contains("worker.toml:3:1: ") && error.contains("endpont"), "{error}");
+    }
+}

@@ -1,0 +1,176 @@
+//! The worker's desk: what it is doing now, for the loopback status and the metrics.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use reelmill_api::{
+    ErrorKind, JobId, PresetName, Progress, Report, Task, metrics,
+    status::{RunningTask, WorkerState, WorkerStatus},
+};
+
+use crate::gateway::Counters;
+
+/// What is known once at start.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// This node's name.
+    pub node: String,
+    /// Engines that proved themselves.
+    pub engines: Vec<String>,
+    /// Presets served.
+    pub presets: Vec<PresetName>,
+    /// Tasks at once.
+    pub concurrency: usize,
+}
+
+/// What the worker is doing.
+pub struct Desk {
+    identity: Identity,
+    running: Mutex<BTreeMap<JobId, RunningTask>>,
+    draining: std::sync::atomic::AtomicBool,
+    published: AtomicU64,
+    failed: AtomicU64,
+    attempts: Family<AttemptLabels, Counter>,
+    durations: Family<PresetLabels, Histogram, fn() -> Histogram>,
+    frames: Counter,
+    fps: Gauge<f64, AtomicU64>,
+    tasks: Gauge,
+    read: Counter,
+    stored: Counter,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AttemptLabels {
+    preset: String,
+    outcome: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PresetLabels {
+    preset: String,
+}
+
+fn durations() -> Histogram {
+    Histogram::new([1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0])
+}
+
+impl Desk {
+    /// An empty desk, and its metrics in `registry`.
+    pub fn new(identity: Identity, registry: &mut Registry) -> Arc<Self> {
+        let desk = Self {
+            identity,
+            running: Mutex::default(),
+            draining: false.into(),
+            published: 0.into(),
+            failed: 0.into(),
+            attempts: Family::default(),
+            durations: Family::new_with_constructor(durations as fn() -> Histogram),
+            frames: Counter::default(),
+            fps: Gauge::default(),
+            tasks: Gauge::default(),
+            read: Counter::default(),
+            stored: Counter::default(),
+        };
+        registry.register(metrics::WORKER_ATTEMPTS, "Attempts by how they ended", desk.attempts.clone());
+        registry.register(metrics::WORKER_ENCODE_DURATION, "Seconds an encode took", desk.durations.clone());
+        registry.register(metrics::WORKER_FRAMES, "Frames encoded, once per source frame", desk.frames.clone());
+        registry.register(metrics::WORKER_FPS, "Frames per second now, over all tasks", desk.fps.clone());
+        registry.register(metrics::WORKER_RUNNING, "Tasks in work", desk.tasks.clone());
+        registry.register(metrics::WORKER_READ_BYTES, "Bytes read from sources", desk.read.clone());
+        registry.register(metrics::WORKER_STORED_BYTES, "Bytes stored as output", desk.stored.clone());
+        Arc::new(desk)
+    }
+
+    /// A task is taken up.
+    pub fn begin(&self, task: &Task, attempt: u32) {
+        let running = RunningTask {
+            job: task.job,
+            attempt,
+            preset: task.preset.clone(),
+            input: task.input.clone(),
+            progress: Progress::default(),
+        };
+        self.running().insert(task.job, running);
+        self.count_running();
+    }
+
+    /// A task has come so far.
+    pub fn progress(&self, job: JobId, progress: Progress) {
+        let mut running = self.running();
+        if let Some(task) = running.get_mut(&job) {
+            self.frames.inc_by(progress.frame.saturating_sub(task.progress.frame));
+            task.progress = progress;
+        }
+        self.fps.set(running.values().map(|t| t.progress.fps).sum());
+    }
+
+    /// A task is off the desk.
+    pub fn end(&self, task: &Task, outcome: Result<&Report, ErrorKind>, counters: &Counters) {
+        self.running().remove(&task.job);
+        self.count_running();
+        let preset = task.preset.to_string();
+        let ended = match outcome {
+            Ok(report) => {
+                self.published.fetch_add(1, Ordering::Relaxed);
+                self.durations
+                    .get_or_create(&PresetLabels { preset: preset.clone() })
+                    .observe(report.timings.encode_seconds);
+                "published".to_owned()
+            }
+            Err(kind) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                kind.to_string()
+            }
+        };
+        self.attempts.get_or_create(&AttemptLabels { preset, outcome: ended }).inc();
+        self.count_bytes(counters);
+    }
+
+    fn count_bytes(&self, counters: &Counters) {
+        for (counter, total) in [(&self.read, &counters.read), (&self.stored, &counters.stored)] {
+            counter.inc_by(total.load(Ordering::Relaxed).saturating_sub(counter.get()));
+        }
+    }
+
+    fn count_running(&self) {
+        let running = self.running();
+        self.tasks.set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+        self.fps.set(running.values().map(|t| t.progress.fps).sum());
+    }
+
+    /// The worker takes no more tasks.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The status as the agent reads it.
+    pub fn status(&self) -> WorkerStatus {
+        let Identity { node, engines, presets, concurrency } = self.identity.clone();
+        WorkerStatus {
+            node,
+            reelmill: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            state: if self.draining.load(Ordering::Relaxed) { WorkerState::Draining } else { WorkerState::Ready },
+            engines,
+            presets,
+            concurrency,
+            running: self.running().values().cloned().collect(),
+            published: self.published.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, RunningTask>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

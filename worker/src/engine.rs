@@ -1,0 +1,171 @@
+//! Engines turn frames into renditions: one media process per run, confined, judged by what the gateway received.
+
+pub mod child;
+pub mod confine;
+mod progress;
+pub mod prove;
+mod software;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, time::Duration};
+
+use reelmill_api::{ErrorKind, Failure, Progress};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::HwAccel,
+    gateway::Run,
+    plan::{Expected, Plan},
+};
+use child::{Ended, Limits};
+
+/// The programs that engines start, and what they may use.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// What confines and then becomes the media process: this program, as a rule `/proc/self/exe`.
+    pub launcher: PathBuf,
+    /// The ffmpeg program.
+    pub ffmpeg: PathBuf,
+    /// The ffprobe program.
+    pub ffprobe: PathBuf,
+    /// Limits of a media process.
+    pub limits: Limits,
+    /// A run without progress for this long is killed.
+    pub stall: Duration,
+}
+
+/// What turns frames into renditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// ffmpeg with x264.
+    Software,
+    /// ffmpeg with cuda decode, scale_cuda and NVENC.
+    Nvenc,
+    /// GStreamer with the L4T elements.
+    Jetson,
+}
+
+impl EngineKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Software => "software",
+            Self::Nvenc => "nvenc",
+            Self::Jetson => "jetson",
+        }
+    }
+}
+
+/// The engine that `HWACCEL` means on this machine: the value `cuda` is the Jetson's own engine on a Jetson, because the
+/// NVENC API is not there.
+///
+/// # Errors
+/// If a forced value contradicts the machine.
+pub fn select(wanted: HwAccel, is_jetson: bool, has_nvidia: bool) -> Result<EngineKind, Failure> {
+    match (wanted, is_jetson, has_nvidia) {
+        (HwAccel::None, _, _) | (HwAccel::Auto, false, _) | (HwAccel::Auto, true, _) => Ok(EngineKind::Software),
+        (HwAccel::Cuda | HwAccel::Jetson, true, _) => Ok(EngineKind::Jetson),
+        (HwAccel::Cuda, false, true) => Ok(EngineKind::Nvenc),
+        (HwAccel::Cuda, false, false) => {
+            Err(Failure::new(ErrorKind::NoCapability, "HWACCEL=cuda, but this machine has no NVIDIA device")
+                .hint("set HWACCEL=none to encode in software, or HWACCEL=auto to let each node choose"))
+        }
+        (HwAccel::Jetson, false, _) => {
+            Err(Failure::new(ErrorKind::NoCapability, "HWACCEL=jetson, but this machine is no Jetson")
+                .hint("set HWACCEL=none to encode in software, or HWACCEL=auto to let each node choose"))
+        }
+    }
+}
+
+/// Demuxers that a source may use: containers and elementary streams that hold their own media. Playlists, scripts and
+/// everything else that points to other files (hls, dash, concat, sdp, image sequences ...) are left out.
+const ALLOWED_DEMUXERS: &str = "mov,matroska,mpegts,mpeg,mpegvideo,avi,flv,asf,mxf,ogg,wav,w64,aiff,flac,mp3,aac,ac3,eac3,\
+                                dts,h264,hevc,m4v,ivf,av1,obu,nut,gxf,dv,rm,caf,yuv4mpegpipe";
+
+/// Options before every source: only HTTP to the gateway, only self-contained formats.
+pub fn source_options() -> Vec<String> {
+    ["-protocol_whitelist", "http,tcp", "-format_whitelist", ALLOWED_DEMUXERS].map(str::to_owned).into()
+}
+
+/// Runs the software engine over `plan`, telling `on_progress` how far it is. Its end is no success by itself: the
+/// caller verifies what `run` recorded.
+///
+/// # Errors
+/// Why the media process ended early, with what it said last.
+pub async fn run(
+    programs: &Programs,
+    plan: &Plan,
+    run: &Run,
+    cancel: &CancellationToken,
+    on_progress: impl Fn(Progress),
+) -> Result<(), Failure> {
+    let args = software::arguments(plan, &run.source_url(), &|rendition| run.output_url(rendition));
+    log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
+    let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
+    let mut meter = progress::Meter::new(plan);
+    let mut watch = child::StallWatch::new(programs.stall);
+    loop {
+        tokio::select! {
+            line = child.next_line() => match line {
+                Some(line) => if let Some(progress) = meter.line(&line) {
+                    watch.at(progress.frame);
+                    on_progress(progress);
+                },
+                None => break,
+            },
+            () = watch.stalled() => {
+                child.kill().await;
+                return Err(run.first_failure().unwrap_or_else(|| stalled(programs.stall)));
+            }
+            () = run.failed() => { child.kill().await; break; }
+            () = cancel.cancelled() => {
+                child.kill().await;
+                return Err(Failure::new(ErrorKind::Canceled, "the run was called off"));
+            }
+        }
+    }
+    let ended = child.wait(cancel).await;
+    judge(run, plan, ended)
+}
+
+fn judge(run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
+    if let Some(failure) = run.first_failure() {
+        return Err(failure);
+    }
+    match ended {
+        Ended::Exited { success: true, .. } => Ok(()),
+        Ended::Canceled => Err(Failure::new(ErrorKind::Canceled, "the run was called off")),
+        Ended::TimedOut => Err(stalled(Duration::ZERO)),
+        Ended::Exited { status, stderr, .. } => Err(crashed(plan, &status, &stderr)),
+    }
+}
+
+fn stalled(after: Duration) -> Failure {
+    Failure::new(
+        ErrorKind::Infrastructure,
+        format!("the media process made no progress for {} s and was killed", after.as_secs()),
+    )
+    .hint("if it happens again with this source, the source may hang the decoder")
+}
+
+/// What ffmpeg says when it is the source that cannot be decoded, whatever machine tries.
+const SOURCE_FAULTS: &[&str] = &[
+    "Invalid data found",
+    "not found for input stream",
+    "Could not find codec parameters",
+    "Cannot determine format of input",
+];
+
+/// A media process that dies of a signal may have been hit by the machine; one that gives up says why.
+fn crashed(plan: &Plan, status: &str, stderr: &[String]) -> Failure {
+    let tail = stderr.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join("; ");
+    let expected = match plan.grid.frames {
+        Expected::Unknown => String::new(),
+        e => format!(" ({} frames planned)", e.count().unwrap_or(0)),
+    };
+    let kind =
+        if SOURCE_FAULTS.iter().any(|f| tail.contains(f)) { ErrorKind::BadSource } else { ErrorKind::Infrastructure };
+    Failure::new(kind, format!("ffmpeg ended with {status}{expected}: {tail}"))
+        .hint("the worker's log at debug level shows the whole command")
+}

@@ -1,0 +1,181 @@
+//! A media process: started confined and with an empty environment, listened to, and killed when it must be.
+
+use std::{collections::VecDeque, ffi::OsString, path::Path, process::Stdio, time::Duration};
+
+use reelmill_api::{ErrorKind, Failure};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdout, Command},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Programs, confine};
+
+/// What a media process may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory it may own (RLIMIT_DATA).
+    pub memory_bytes: u64,
+    /// Processor time, all threads together.
+    pub cpu: Duration,
+    /// Files and sockets open at once.
+    pub files: u64,
+}
+
+/// Lines of its error output that are kept: enough to say why, whatever it prints.
+const STDERR_LINES: usize = 40;
+/// The longest line that is kept whole.
+const STDERR_LINE: usize = 400;
+/// The most that a probe may print.
+const LARGEST_OUTPUT: u64 = 8 << 20;
+
+/// How a media process ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// By itself or by a signal.
+    Exited {
+        /// Whether its exit code was 0. No proof that its output is whole.
+        success: bool,
+        /// The exit status in words.
+        status: String,
+        /// What it printed, if nobody read it line by line.
+        stdout: Vec<u8>,
+        /// The last lines of its error output.
+        stderr: Vec<String>,
+    },
+    /// It took too long and was killed.
+    TimedOut,
+    /// It was called off and killed.
+    Canceled,
+}
+
+/// A running media process. Dropping it kills it.
+pub struct MediaChild {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    stderr: JoinHandle<Vec<String>>,
+}
+
+/// Starts `program` under the launcher, able to reach only the gateway at `port`.
+///
+/// # Errors
+/// `infrastructure` if the launcher cannot be started.
+pub fn spawn(
+    programs: &Programs,
+    program: &Path,
+    args: &[String],
+    limits: Limits,
+    port: u16,
+) -> Result<MediaChild, Failure> {
+    let launcher: Vec<OsString> = confine::arguments(&limits, port, program);
+    let mut child = Command::new(&programs.launcher)
+        .args(launcher)
+        .args(args)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| Failure::new(ErrorKind::Infrastructure, format!("cannot start {}: {e}", program.display())))?;
+    let stdout = child.stdout.take().expect("stdout was asked for");
+    let stderr = child.stderr.take().expect("stderr was asked for");
+    Ok(MediaChild { child, lines: BufReader::new(stdout).lines(), stderr: tokio::spawn(keep_tail(stderr)) })
+}
+
+/// Reads to the end, whatever comes, and keeps the last lines.
+async fn keep_tail(stderr: ChildStderr) -> Vec<String> {
+    let mut tail = VecDeque::new();
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut reader).take(LARGEST_OUTPUT).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return tail.into(),
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                let text: String = text.trim_end().chars().filter(|c| !c.is_control()).take(STDERR_LINE).collect();
+                if tail.len() == STDERR_LINES {
+                    tail.pop_front();
+                }
+                tail.push_back(text);
+            }
+        }
+    }
+}
+
+impl MediaChild {
+    /// The next line it prints; `None` at the end.
+    pub async fn next_line(&mut self) -> Option<String> {
+        self.lines.next_line().await.ok().flatten()
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn kill(&mut self) {
+        if let Err(e) = self.child.kill().await {
+            log::warn!("cannot kill a media process: {e}");
+        }
+    }
+
+    /// Waits for its end after its output was read line by line.
+    pub async fn wait(mut self, cancel: &CancellationToken) -> Ended {
+        let status = tokio::select! {
+            status = self.child.wait() => status,
+            () = cancel.cancelled() => { self.kill().await; return Ended::Canceled }
+        };
+        self.ended(status, Vec::new()).await
+    }
+
+    /// Reads all of its output, for at most `longest`, and waits for its end.
+    pub async fn finish(&mut self, longest: Duration, cancel: &CancellationToken) -> Ended {
+        let mut stdout = Vec::new();
+        let reading = async {
+            let read = self.lines.get_mut().take(LARGEST_OUTPUT).read_to_end(&mut stdout).await;
+            (read, self.child.wait().await)
+        };
+        let status = tokio::select! {
+            (_, status) = reading => status,
+            () = tokio::time::sleep(longest) => { self.kill().await; return Ended::TimedOut }
+            () = cancel.cancelled() => { self.kill().await; return Ended::Canceled }
+        };
+        self.ended(status, stdout).await
+    }
+
+    async fn ended(&mut self, status: std::io::Result<std::process::ExitStatus>, stdout: Vec<u8>) -> Ended {
+        let stderr = (&mut self.stderr).await.unwrap_or_default();
+        match status {
+            Ok(status) => Ended::Exited { success: status.success(), status: status.to_string(), stdout, stderr },
+            Err(e) => Ended::Exited { success: false, status: e.to_string(), stdout, stderr },
+        }
+    }
+}
+
+/// Notices that nothing moves any more.
+pub struct StallWatch {
+    longest: Duration,
+    frame: u64,
+    moved: Instant,
+}
+
+impl StallWatch {
+    /// A watch that calls it a stall after `longest` without a new frame.
+    pub fn new(longest: Duration) -> Self {
+        Self { longest, frame: 0, moved: Instant::now() }
+    }
+
+    /// Tells it how far the run is.
+    pub fn at(&mut self, frame: u64) {
+        if frame != self.frame {
+            self.frame = frame;
+            self.moved = Instant::now();
+        }
+    }
+
+    /// Returns when nothing has moved for too long.
+    pub async fn stalled(&self) {
+        tokio::time::sleep_until(self.moved + self.longest).await;
+    }
+}

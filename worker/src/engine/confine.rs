@@ -1,0 +1,180 @@
+//! The launcher of media processes: gives up every right that decoding does not need, then becomes the program.
+//!
+//! A source is hostile, and a decoder has bugs. The process that runs it may open no file but programs and libraries,
+//! connect to no port but the gateway's, see no other process, write no file, and use only so much memory, time and
+//! descriptors. Run as root, it first becomes nobody.
+
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
+
+/// The subcommand that makes this program the launcher.
+pub const SUBCOMMAND: &str = "confine";
+
+/// Where programs and libraries lie; what is missing is passed over. Devices are those every program may read.
+const READABLE: &[&str] = &[
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/nix/store",
+    "/run/current-system/sw",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/dev/urandom",
+    "/dev/random",
+    "/dev/zero",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+];
+
+/// Nobody and nogroup, by convention of every distribution.
+const NOBODY: u32 = 65_534;
+
+/// What a media process is held to.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Confine {
+    /// The only TCP port it may connect to.
+    #[arg(long)]
+    port: u16,
+    /// Bytes of memory it may own.
+    #[arg(long)]
+    memory: u64,
+    /// Seconds of processor time it may use.
+    #[arg(long)]
+    cpu: u64,
+    /// Files it may have open at once.
+    #[arg(long)]
+    files: u64,
+    /// The program, by its full path.
+    program: PathBuf,
+    /// Its arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+/// The launcher's arguments for a program.
+pub fn arguments(limits: &super::Limits, port: u16, program: &Path) -> Vec<OsString> {
+    let flag = |name: &str, value: u64| OsString::from(format!("--{name}={value}"));
+    vec![
+        SUBCOMMAND.into(),
+        flag("port", port.into()),
+        flag("memory", limits.memory_bytes),
+        flag("cpu", limits.cpu.as_secs()),
+        flag("files", limits.files),
+        "--".into(),
+        program.into(),
+    ]
+}
+
+/// Confines this process and becomes the program. Returns only if that failed.
+pub fn exec(confine: &Confine) -> anyhow::Error {
+    match prepare(confine) {
+        Ok(()) => {
+            let error = Command::new(&confine.program).args(&confine.args).exec();
+            anyhow::anyhow!("cannot start {}: {error}", confine.program.display())
+        }
+        Err(e) => e.context(format!("cannot confine {}", confine.program.display())),
+    }
+}
+
+fn prepare(confine: &Confine) -> anyhow::Result<()> {
+    limit(Resource::Data, confine.memory)?;
+    limit(Resource::Cpu, confine.cpu)?;
+    limit(Resource::Nofile, confine.files)?;
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Core, 0)?;
+    restrict(confine.port)?;
+    become_nobody()?;
+    // After the change of user, which would clear it: the process ends with the worker.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(())
+}
+
+fn limit(resource: Resource, value: u64) -> anyhow::Result<()> {
+    rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?;
+    Ok(())
+}
+
+fn become_nobody() -> anyhow::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    rustix::thread::set_thread_groups(&[])?;
+    let gid = Gid::from_raw(NOBODY);
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    let uid = Uid::from_raw(NOBODY);
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
+/// How far the kernel enforces the confinement of files, ports and signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// All of it.
+    Full,
+    /// An older kernel: some of it.
+    Partial,
+    /// No Landlock in this kernel: only the user, the limits and ffmpeg's allow-lists.
+    None,
+}
+
+impl Enforcement {
+    /// In words, for a message.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Full => "fully",
+            Self::Partial => "in part (an old Landlock)",
+            Self::None => "by user and limits (no Landlock)",
+        }
+    }
+}
+
+fn restrict(port: u16) -> anyhow::Result<Enforcement> {
+    let status = ruleset(port)?;
+    Ok(match status {
+        RulesetStatus::FullyEnforced => Enforcement::Full,
+        RulesetStatus::PartiallyEnforced => Enforcement::Partial,
+        RulesetStatus::NotEnforced => Enforcement::None,
+    })
+}
+
+fn ruleset(port: u16) -> Result<RulesetStatus, RulesetError> {
+    let abi = ABI::V6;
+    let read = AccessFs::from_read(abi);
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?
+        .add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    for path in READABLE.iter().filter_map(|p| PathFd::new(p).ok().map(|fd| (p, fd))) {
+        let allowed = if Path::new(path.0).is_dir() { read } else { read & AccessFs::from_file(abi) };
+        rules = rules.add_rule(PathBeneath::new(path.1, allowed))?;
+    }
+    if let Ok(null) = PathFd::new("/dev/null") {
+        rules = rules.add_rule(PathBeneath::new(null, AccessFs::ReadFile | AccessFs::WriteFile))?;
+    }
+    Ok(rules.restrict_self()?.ruleset)
+}
+
+/// How far this kernel enforces confinement, found out by a thread that confines itself.
+pub fn probe_kernel() -> Enforcement {
+    let attempt = std::thread::spawn(|| restrict(1));
+    match attempt.join() {
+        Ok(Ok(enforcement)) => enforcement,
+        Ok(Err(_)) | Err(_) => Enforcement::None,
+    }
+}

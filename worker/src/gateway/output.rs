@@ -1,0 +1,123 @@
+//! Output, taken piece by piece into an upload of this attempt's own. A file counts when the store has confirmed all of
+//! it and its boxes could be read, not before.
+
+use std::{sync::Arc, sync::atomic::Ordering};
+
+use axum::{
+    body::{Body, BodyDataStream},
+    response::Response,
+};
+use futures::StreamExt;
+use http::StatusCode;
+use reelmill_api::{ErrorKind, Failure, layout};
+
+use super::{RunState, Target, TargetFile, empty, lock};
+use crate::fmp4::BoxScanner;
+
+/// Takes one file. The work goes on in a task of its own: the media process closes its connection as soon as it has
+/// sent the last byte, and the server then drops whoever would answer.
+pub(super) async fn take(run: Arc<RunState>, target: Target, body: Body) -> Response {
+    if !begin(&run, &target) {
+        return empty(StatusCode::CONFLICT);
+    }
+    let task = tokio::spawn(async move {
+        let taken = match target.file {
+            TargetFile::Playlist => drain(body).await.map(|()| complete(&run, &target)),
+            _ => store(&run, &target, body).await,
+        };
+        let ok = taken.is_ok();
+        if let Err(failure) = taken {
+            run.fail(failure);
+        }
+        settle(&run);
+        ok
+    });
+    match task.await {
+        Ok(true) => empty(StatusCode::CREATED),
+        Ok(false) | Err(_) => empty(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+/// Notes that a file is under way; `false` if it was put before, or the run is over.
+fn begin(run: &RunState, target: &Target) -> bool {
+    if run.failed.is_cancelled() {
+        return false;
+    }
+    let mut record = lock(&run.record);
+    let first = record.arrived.entry(target.rendition.clone()).or_default().begun.insert(target.file_name());
+    record.under_way += usize::from(first);
+    first
+}
+
+fn settle(run: &RunState) {
+    let mut record = lock(&run.record);
+    record.under_way -= 1;
+    record.changed.notify_waiters();
+    record.changed.notify_one();
+}
+
+fn complete(run: &RunState, target: &Target) {
+    lock(&run.record).arrived.entry(target.rendition.clone()).or_default().complete = true;
+}
+
+async fn drain(body: Body) -> Result<(), Failure> {
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        piece.map_err(|_| cut("a playlist"))?;
+    }
+    Ok(())
+}
+
+/// The child went away in the middle of a file. On its own that says nothing about the cause.
+fn cut(what: &str) -> Failure {
+    Failure::new(ErrorKind::Infrastructure, format!("the media process broke off in the middle of {what}"))
+}
+
+async fn store(run: &RunState, target: &Target, body: Body) -> Result<(), Failure> {
+    let name = target.file_name();
+    let relative = layout::attempt_file(&run.attempt, &format!("{}/{name}", target.rendition));
+    let at = run.destination.join(&relative).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
+    let mut upload = run.storage.create(&at, layout::content_type(&name)).await?;
+    let mut scanner = BoxScanner::default();
+    let passed = pass(&mut upload, &mut scanner, body.into_data_stream(), &relative).await;
+    if let Err(failure) = passed {
+        upload.abort().await;
+        return Err(failure);
+    }
+    let stored = upload.finish().await?;
+    run.counters.stored.fetch_add(stored.bytes, Ordering::Relaxed);
+    note(run, target, scanner)
+        .map_err(|e| Failure::new(ErrorKind::Infrastructure, format!("the engine made a broken {relative}: {e}")))
+}
+
+async fn pass(
+    upload: &mut reelmill_storage::Upload,
+    scanner: &mut BoxScanner,
+    mut pieces: BodyDataStream,
+    relative: &str,
+) -> Result<(), Failure> {
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| cut(relative))?;
+        scanner.feed(&piece).map_err(|e| {
+            Failure::new(ErrorKind::Infrastructure, format!("the engine made a broken {relative}: {e}"))
+        })?;
+        upload.write(piece).await?;
+    }
+    Ok(())
+}
+
+fn note(run: &RunState, target: &Target, scanner: BoxScanner) -> Result<(), crate::fmp4::NotFmp4> {
+    let bytes = scanner.bytes();
+    let mut record = lock(&run.record);
+    let arrived = record.arrived.entry(target.rendition.clone()).or_default();
+    match target.file {
+        TargetFile::Init => arrived.init = Some((scanner.init()?, bytes)),
+        TargetFile::Segment(index) => {
+            let (init, _) = arrived.init.as_ref().ok_or_else(|| crate::fmp4::NotFmp4::before_init())?;
+            let facts = scanner.segment(init)?;
+            arrived.segments.insert(index, facts);
+        }
+        TargetFile::Playlist => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Which lanes a worker leases from, and where a task belongs that it does not serve.
+
+use reelmill_api::{Lane, PresetName, QueueName, preset::Presets};
+
+use crate::config::PresetChoice;
+
+/// The lanes of one worker.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    queue: QueueName,
+    served: Vec<PresetName>,
+}
+
+impl Lanes {
+    /// The lanes for the presets chosen.
+    ///
+    /// # Errors
+    /// The first chosen preset that is not known.
+    pub fn new(queue: QueueName, choices: &[PresetChoice], presets: &Presets) -> Result<Self, PresetName> {
+        let mut served = Vec::new();
+        for choice in choices {
+            match choice {
+                PresetChoice::All => served.extend(presets.names().into_iter().cloned()),
+                PresetChoice::One(name) if presets.get(name).is_some() => served.push(name.clone()),
+                PresetChoice::One(name) => return Err(name.clone()),
+            }
+        }
+        served.sort();
+        served.dedup();
+        Ok(Self { queue, served })
+    }
+
+    /// The presets served.
+    pub fn served(&self) -> &[PresetName] {
+        &self.served
+    }
+
+    /// The lanes to lease from: each served preset's, and the intake where strangers put plain jobs.
+    pub fn all(&self) -> Vec<Lane> {
+        let own = self.served.iter().map(|preset| self.queue.tasks(preset));
+        own.chain([self.queue.intake()]).collect()
+    }
+
+    /// The lane that a task leased from `lane` belongs to, if not to this worker: it came through the intake, and its
+    /// preset is known but served by others.
+    pub fn elsewhere(&self, lane: &Lane, preset: &PresetName, presets: &Presets) -> Option<Lane> {
+        let others = *lane == self.queue.intake() && !self.served.contains(preset) && presets.get(preset).is_some();
+        others.then(|| self.queue.tasks(preset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(choices: &[&str]) -> Result<Lanes, PresetName> {
+        let choices: Vec<PresetChoice> = choices.iter().map(|c| c.parse().expect("a choice")).collect();
+        Lanes::new(QueueName::default(), &choices, &Presets::built_in())
+    }
+
+    #[test]
+    fn leases_from_each_served_lane_and_the_intake() {
+        let all = lanes(&["all"]).expect("lanes").all();
+        assert_eq!(all.iter().map(Lane::as_str).collect::<Vec<_>>(), ["reelmill-hls-ladder", "reelmill"]);
+        assert_eq!(lanes(&["hls-ladder", "all"]).expect("lanes").all(), all);
+        assert_eq!(lanes(&["nope"]).expect_err("unknown").as_str(), "nope");
+    }
+
+    #[test]
+    fn passes_on_only_known_presets_of_others_from_the_intake() {
+        let none = Lanes { queue: QueueName::default(), served: Vec::new() };
+        let (queue, presets) = (QueueName::default(), Presets::built_in());
+        let name = |n: &str| n.parse::<PresetName>().expect("a name");
+        let ladder = name("hls-ladder");
+        assert_eq!(none.elsewhere(&queue.intake(), &ladder, &presets), Some(queue.tasks(&ladder)));
+        assert_eq!(none.elsewhere(&queue.intake(), &name("unknown"), &presets), None);
+        assert_eq!(lanes(&["all"]).expect("lanes").elsewhere(&queue.intake(), &ladder, &presets), None);
+    }
+}

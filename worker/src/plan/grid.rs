@@ -1,0 +1,82 @@
+//! The frame grid: which frames there are and where segments begin, decided once for all renditions.
+
+use reelmill_api::{Preset, Rational, media::VideoFacts};
+
+/// Evenly spaced frames from 0, with a keyframe and a segment start at every multiple of `gop`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Frames per second.
+    pub frame_rate: Rational,
+    /// Frames from one segment start to the next.
+    pub gop: u32,
+    /// How many frames the source should give, where it says.
+    pub frames: Expected,
+}
+
+/// How many frames are expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Just so many: the source has evenly spaced frames and counts them.
+    Exactly(u64),
+    /// Computed from a declared length.
+    About(u64),
+    /// The source does not say.
+    Unknown,
+}
+
+impl Expected {
+    /// The number, if there is one.
+    pub fn count(self) -> Option<u64> {
+        match self {
+            Self::Exactly(n) | Self::About(n) => Some(n),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Rates that variable-rate sources are brought to.
+const STANDARD_RATES: [(u32, u32); 9] =
+    [(24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1)];
+
+pub(super) fn grid(video: &VideoFacts, duration: Option<f64>, preset: &Preset, changes: &mut Vec<String>) -> Grid {
+    let frame_rate = choose_rate(video, f64::from(preset.max_frame_rate.get()), changes);
+    let gop = frame_rate.times_rounded(u64::from(preset.segment_seconds.get()) * 1000);
+    let gop = u32::try_from(gop).expect("at most 10 s of a rate that a preset allows").max(1);
+    Grid { frame_rate, gop, frames: expected(video, duration, frame_rate) }
+}
+
+fn choose_rate(video: &VideoFacts, highest: f64, changes: &mut Vec<String>) -> Rational {
+    let mut rate = video.frame_rate;
+    if !video.constant_rate {
+        rate = nearest_standard(rate);
+        changes.push(format!("variable frame rate made a constant {rate}"));
+    }
+    let before = rate;
+    while rate.as_f64() > highest + 0.01 {
+        rate = rate.half();
+    }
+    if rate != before {
+        changes.push(format!("frame rate lowered from {before} to {rate}"));
+    }
+    rate
+}
+
+fn nearest_standard(rate: Rational) -> Rational {
+    let rates = STANDARD_RATES.iter().filter_map(|&(n, d)| Rational::new(n, d));
+    let distance = |r: &Rational| (r.as_f64() - rate.as_f64()).abs();
+    rates.min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("the list is not empty")
+}
+
+fn expected(video: &VideoFacts, duration: Option<f64>, rate: Rational) -> Expected {
+    let from_zero = video.starts_at_seconds.abs() < 0.5 / rate.as_f64();
+    if let (Some(frames), true, true) = (video.frames, video.constant_rate && from_zero, rate == video.frame_rate) {
+        return Expected::Exactly(frames);
+    }
+    match video.duration_seconds.or(duration) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+        Some(seconds) if seconds > 0.0 => {
+            Expected::About(((seconds + video.starts_at_seconds.max(0.0)) * rate.as_f64()).round() as u64)
+        }
+        _ => Expected::Unknown,
+    }
+}

@@ -1,0 +1,232 @@
+//! ffprobe's JSON into media facts.
+
+use reelmill_api::{
+    MediaFacts, Rational,
+    media::{AudioFacts, Colour, Rotation, VideoFacts},
+};
+use serde::Deserialize;
+
+/// The largest side that is planned for. Beyond it a crafted header would only make buffers burst.
+const LONGEST_SIDE: u32 = 16_384;
+
+#[derive(Deserialize)]
+struct Output {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Default, Deserialize)]
+struct Format {
+    #[serde(default)]
+    format_name: String,
+    duration: Option<String>,
+    start_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    index: u32,
+    codec_type: Option<String>,
+    codec_name: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    pix_fmt: Option<String>,
+    sample_aspect_ratio: Option<String>,
+    r_frame_rate: Option<String>,
+    avg_frame_rate: Option<String>,
+    field_order: Option<String>,
+    duration: Option<String>,
+    nb_frames: Option<String>,
+    start_time: Option<String>,
+    color_range: Option<String>,
+    color_space: Option<String>,
+    color_transfer: Option<String>,
+    color_primaries: Option<String>,
+    channels: Option<u32>,
+    sample_rate: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+    #[serde(default)]
+    tags: Tags,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Default, Deserialize)]
+struct Disposition {
+    #[serde(default)]
+    attached_pic: u8,
+}
+
+#[derive(Default, Deserialize)]
+struct Tags {
+    language: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+/// The facts in what ffprobe printed, or why there are none.
+pub(super) fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String> {
+    let output: Output = serde_json::from_slice(json).map_err(|e| format!("ffprobe's answer cannot be read: {e}"))?;
+    let begins = seconds(output.format.start_time.as_deref()).unwrap_or(0.0);
+    let of_kind = |kind: &'static str| output.streams.iter().filter(move |s| s.codec_type.as_deref() == Some(kind));
+    let video =
+        of_kind("video").find(|s| s.disposition.attached_pic == 0).map(|s| video_facts(s, begins)).transpose()?;
+    let audio: Vec<_> = of_kind("audio").filter_map(|s| audio_facts(s, begins)).collect();
+    if video.is_none() && audio.is_empty() {
+        return Err("it holds neither video nor audio".to_owned());
+    }
+    Ok(MediaFacts {
+        container: output.format.format_name,
+        duration_seconds: seconds(output.format.duration.as_deref()).filter(|d| *d > 0.0),
+        bytes,
+        video,
+        audio,
+    })
+}
+
+fn video_facts(stream: &Stream, begins: f64) -> Result<VideoFacts, String> {
+    let side = |n: Option<u32>| n.filter(|n| (1..=LONGEST_SIDE).contains(n));
+    let (Some(width), Some(height)) = (side(stream.width), side(stream.height)) else {
+        return Err(format!(
+            "its picture size {:?}x{:?} cannot be handled",
+            stream.width.unwrap_or(0),
+            stream.height.unwrap_or(0)
+        ));
+    };
+    let rate = |text: &Option<String>| text.as_deref().and_then(|t| t.parse::<Rational>().ok()).filter(plausible);
+    let (real, average) = (rate(&stream.r_frame_rate), rate(&stream.avg_frame_rate));
+    let frame_rate = average.or(real).ok_or("its frame rate is not known")?;
+    let turn = stream.side_data_list.iter().find_map(|d| d.rotation);
+    Ok(VideoFacts {
+        index: stream.index,
+        codec: stream.codec_name.clone().ok_or("its video codec is not known")?,
+        width,
+        height,
+        sample_aspect: sample_aspect(stream),
+        // ffprobe gives the turn counter-clockwise.
+        rotation: turn.map_or(Rotation::None, |d| Rotation::from_degrees_clockwise(-d)),
+        frame_rate: snap(frame_rate, real),
+        constant_rate: real.is_none_or(|r| close(r, frame_rate)),
+        interlaced: matches!(stream.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
+        duration_seconds: seconds(stream.duration.as_deref()).filter(|d| *d > 0.0),
+        frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()).filter(|n| *n > 0),
+        starts_at_seconds: starts_at(stream, begins),
+        colour: colour(stream),
+        pixel_format: stream.pix_fmt.clone().ok_or("its pictures cannot be decoded")?,
+    })
+}
+
+fn audio_facts(stream: &Stream, begins: f64) -> Option<AudioFacts> {
+    Some(AudioFacts {
+        index: stream.index,
+        codec: stream.codec_name.clone()?,
+        channels: stream.channels.filter(|n| *n > 0)?,
+        sample_rate: stream.sample_rate.as_deref()?.parse().ok().filter(|n| *n > 0)?,
+        language: stream.tags.language.clone().filter(|l| l != "und" && is_language(l)),
+        duration_seconds: seconds(stream.duration.as_deref()),
+        starts_at_seconds: starts_at(stream, begins),
+    })
+}
+
+fn plausible(rate: &Rational) -> bool {
+    (0.1..=1000.0).contains(&rate.as_f64())
+}
+
+/// Containers with millisecond stamps give averages such as 2997/100: within a part in a thousand, the rate that ffprobe
+/// guessed from the stamps is the true one.
+fn snap(average: Rational, real: Option<Rational>) -> Rational {
+    real.filter(|r| close(*r, average)).unwrap_or(average)
+}
+
+fn close(a: Rational, b: Rational) -> bool {
+    (a.as_f64() / b.as_f64() - 1.0).abs() < 0.001
+}
+
+fn sample_aspect(stream: &Stream) -> Rational {
+    let given = stream.sample_aspect_ratio.as_deref().and_then(|t| t.parse::<Rational>().ok());
+    given.filter(|r| (0.1..=10.0).contains(&r.as_f64())).unwrap_or_else(|| Rational::whole(1).expect("not zero"))
+}
+
+fn starts_at(stream: &Stream, begins: f64) -> f64 {
+    seconds(stream.start_time.as_deref()).map_or(0.0, |s| s - begins)
+}
+
+fn colour(stream: &Stream) -> Colour {
+    let known = |tag: &Option<String>| tag.clone().filter(|t| !matches!(t.as_str(), "unknown" | "reserved" | "gbr"));
+    Colour {
+        primaries: known(&stream.color_primaries),
+        transfer: known(&stream.color_transfer),
+        matrix: known(&stream.color_space),
+        range: known(&stream.color_range),
+    }
+}
+
+fn seconds(text: Option<&str>) -> Option<f64> {
+    text?.parse().ok().filter(|s: &f64| s.is_finite())
+}
+
+/// Letters, digits and hyphens: what BCP 47 allows, and nothing that could break out of a playlist's quotes.
+fn is_language(tag: &str) -> bool {
+    (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What ffprobe 5.1 printed of the bundled clip, of a turned copy of it and of a WAV file with a cover picture.
+    const CLIP: &str = include_str!("../../tests/probes/bbb-5s.json");
+    const TURNED: &str = include_str!("../../tests/probes/turned.json");
+    const COVER: &str = include_str!("../../tests/probes/cover.json");
+
+    #[test]
+    fn reads_the_bundled_clip() {
+        let facts = media_facts(CLIP.as_bytes(), 1_055_736).expect("facts");
+        let video = facts.video.expect("video");
+        assert_eq!((video.width, video.height, video.frames), (1280, 720, Some(132)));
+        assert_eq!(
+            (video.frame_rate.to_string().as_str(), video.constant_rate, video.interlaced),
+            ("25/1", true, false)
+        );
+        assert_eq!((facts.audio[0].channels, facts.audio[0].sample_rate), (6, 48_000));
+    }
+
+    #[test]
+    fn a_turn_is_told_clockwise() {
+        let facts = media_facts(TURNED.as_bytes(), 1).expect("facts");
+        assert_eq!(facts.video.expect("video").rotation, Rotation::Cw90);
+    }
+
+    #[test]
+    fn cover_art_is_no_video() {
+        let facts = media_facts(COVER.as_bytes(), 1).expect("facts");
+        assert_eq!((facts.video, facts.audio.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_language_cannot_break_out_of_a_playlist() {
+        assert!(is_language("en") && is_language("pt-BR"));
+        assert!(!is_language("en\",URI=\"http://x") && !is_language(""));
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_words() {
+        for (json, want) in [
+            ("{}", "neither video nor audio"),
+            ("nope", "cannot be read"),
+            (
+                r#"{"streams":[{"index":0,"codec_type":"video","codec_name":"h264","width":0,"height":9}]}"#,
+                "picture size",
+            ),
+        ] {
+            let error = media_facts(json.as_bytes(), 1).expect_err("nonsense");
+            assert!(error.contains(want), "{error}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Publishing: everything under the attempt's own folder first, the multivariant playlist last, by one atomic put that
+//! only one attempt can win.
+
+use bytes::Bytes;
+use reelmill_api::{AttemptId, ErrorKind, Failure, JobId, Location, Report, layout};
+use reelmill_storage::{Condition, Storage, StorageError};
+
+use crate::verify::Verified;
+
+/// Larger than any playlist or report that is made here.
+const LARGEST_TEXT: usize = 4 << 20;
+/// How often a claim is tried again when attempts meet.
+const CLAIMS: usize = 3;
+
+/// How a publication ended.
+#[derive(Debug)]
+pub enum Published {
+    /// This attempt's output is the published one.
+    Now,
+    /// Another attempt at the same job had published before; its report.
+    Before(Box<Report>),
+}
+
+/// The output that a job already has at `destination`.
+///
+/// # Errors
+/// `bad_request` if something else is published there.
+pub async fn find(storage: &Storage, destination: &Location, job: JobId) -> Result<Option<Report>, Failure> {
+    let Some(master) = get(storage, &place(destination, layout::MASTER_PLAYLIST)?).await? else { return Ok(None) };
+    let taken = |whose: &str| {
+        Failure::new(ErrorKind::BadRequest, format!("{destination} already holds the published output of {whose}"))
+            .hint("choose another destination, or remove what is there")
+    };
+    let attempt =
+        layout::published_attempt(&String::from_utf8_lossy(&master)).ok_or_else(|| taken("another program"))?;
+    let report = get(storage, &place(destination, &layout::attempt_file(&attempt, layout::REPORT))?).await?;
+    let report: Report =
+        report.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| taken("another program"))?;
+    if report.job == job { Ok(Some(report)) } else { Err(taken(&format!("job {}", report.job))) }
+}
+
+/// Publishes what was verified. Media already lies under the attempt's folder.
+///
+/// # Errors
+/// If the store fails; nothing is published then.
+pub async fn publish(
+    storage: &Storage,
+    report: &Report,
+    verified: &Verified,
+    playlist_of: (impl Fn(&crate::verify::Made) -> String, String),
+) -> Result<Published, Failure> {
+    let (media_playlist, master) = playlist_of;
+    let (destination, attempt) = (&report.output, &report.attempt);
+    for made in &verified.renditions {
+        let relative = format!("{}/{}", made.rendition.name, layout::MEDIA_PLAYLIST);
+        put(storage, destination, &layout::attempt_file(attempt, &relative), media_playlist(made)).await?;
+    }
+    let text = serde_json::to_string_pretty(report).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
+    put(storage, destination, &layout::attempt_file(attempt, layout::REPORT), text.clone()).await?;
+    if let Some(before) = claim(storage, report, &text).await? {
+        return Ok(Published::Before(Box::new(before)));
+    }
+    let entry = place(destination, layout::MASTER_PLAYLIST)?;
+    let content_type = layout::content_type(layout::MASTER_PLAYLIST);
+    match storage.put(&entry, Bytes::from(master), content_type, Condition::Absent).await {
+        Ok(_) => Ok(Published::Now),
+        Err(StorageError::ConditionFailed { .. }) => lost_the_race(storage, report).await,
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Puts the report where readers look for it, before the commit. It is put only over nothing or over the report of an
+/// attempt that has not been published, so that a late attempt can never replace that of a published one.
+async fn claim(storage: &Storage, report: &Report, text: &str) -> Result<Option<Report>, Failure> {
+    let at = place(&report.output, layout::REPORT)?;
+    for _ in 0..CLAIMS {
+        let condition = match storage.get_small(&at, LARGEST_TEXT).await {
+            Ok((_, version)) => Condition::Matches(version),
+            Err(StorageError::NotFound { .. }) => Condition::Absent,
+            Err(e) => return Err(e.into()),
+        };
+        if let Some(before) = find(storage, &report.output, report.job).await? {
+            return Ok(Some(before));
+        }
+        match storage.put(&at, Bytes::from(text.to_owned()), layout::content_type(layout::REPORT), condition).await {
+            Ok(_) => return Ok(None),
+            Err(StorageError::ConditionFailed { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let message = format!("another attempt at job {} is about to publish to {}", report.job, report.output);
+    Err(Failure::new(ErrorKind::Infrastructure, message))
+}
+
+/// Another attempt put its playlist between our look and ours. What readers find must be one attempt's, so its report is
+/// put in place of ours.
+async fn lost_the_race(storage: &Storage, report: &Report) -> Result<Published, Failure> {
+    let Some(winner) = find(storage, &report.output, report.job).await? else {
+        let message = format!("the store refused {}, and it is not there", report.entry);
+        return Err(Failure::new(ErrorKind::Infrastructure, message));
+    };
+    let text = serde_json::to_string_pretty(&winner).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
+    put(storage, &report.output, layout::REPORT, text).await?;
+    Ok(Published::Before(Box::new(winner)))
+}
+
+/// Removes what attempt `attempt` wrote. For attempts that were not published.
+pub async fn sweep(storage: &Storage, destination: &Location, attempt: &AttemptId) {
+    let folder = place(destination, &format!("{}/", layout::attempt_folder(attempt)));
+    let swept = match folder {
+        Ok(folder) => storage.delete_prefix(&folder).await.map(|_| ()).map_err(Failure::from),
+        Err(e) => Err(e),
+    };
+    if let Err(e) = swept {
+        log::warn!("cannot sweep attempt {attempt} from {destination}: {}", e.message);
+    }
+}
+
+/// Removes what earlier attempts left, once `published` has been committed: none of them can be published any more.
+pub async fn sweep_others(storage: &Storage, destination: &Location, published: &AttemptId) {
+    let folders = match storage.list_folders(destination).await {
+        Ok(folders) => folders,
+        Err(e) => return log::warn!("cannot look for leftovers under {destination}: {e}"),
+    };
+    for attempt in folders.iter().filter_map(|f| f.trim_end_matches('/').parse::<AttemptId>().ok()) {
+        if attempt != *published && attempt.number() <= published.number() {
+            sweep(storage, destination, &attempt).await;
+        }
+    }
+}
+
+async fn get(storage: &Storage, at: &Location) -> Result<Option<Bytes>, Failure> {
+    match storage.get_small(at, LARGEST_TEXT).await {
+        Ok((text, _)) => Ok(Some(text)),
+        Err(StorageError::NotFound { .. }) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+async fn put(storage: &Storage, destination: &Location, relative: &str, text: String) -> Result<(), Failure> {
+    let at = place(destination, relative)?;
+    storage.put(&at, Bytes::from(text), layout::content_type(relative), Condition::Always).await?;
+    Ok(())
+}
+
+fn place(destination: &Location, relative: &str) -> Result<Location, Failure> {
+    destination.join(relative).map_err(|e| Failure::new(ErrorKind::BadRequest, format!("the output location: {e}")))
+}

@@ -1,0 +1,208 @@
+//! From a configuration to parts that are proven to work.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use reelmill_api::{Failure, Location, Preset, S3Location, preset::Presets};
+use reelmill_daemon::{Hinted, SecretRef};
+use reelmill_queue::SharedQueue;
+use reelmill_storage::{FileRoots, S3Config, Storage};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    attempt::Workshop,
+    config::{Config, Confinement, MediaSection, StoreSection},
+    engine::{
+        self, EngineKind, Programs,
+        child::Limits,
+        confine::{self, Enforcement},
+        prove,
+    },
+    gateway::Gateway,
+    lanes::Lanes,
+};
+
+/// Sockets and libraries of one media process; a ladder holds a connection a rendition.
+const MEDIA_FILES: u64 = 512;
+/// This program, whatever has become of its file since it was started.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// A failure with its hint as an error for the terminal.
+pub fn error(failure: Failure) -> anyhow::Error {
+    match failure.hint {
+        Some(hint) => Hinted::new(failure.message, hint).into(),
+        None => anyhow::anyhow!(failure.message),
+    }
+}
+
+/// Known presets: the built-in ones and those in the configured folder.
+///
+/// # Errors
+/// If the folder cannot be read, or a preset in it is wrong (with file, line and column).
+pub fn presets(config: &Config) -> anyhow::Result<Presets> {
+    let mut presets = Presets::built_in();
+    let Some(folder) = &config.preset_folder else { return Ok(presets) };
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read the preset folder {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "toml"));
+    files.sort();
+    for file in files {
+        let text =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read the preset {}", file.display()))?;
+        presets.add(Preset::from_toml(&file.display().to_string(), &text).map_err(|e| anyhow::anyhow!(e))?);
+    }
+    Ok(presets)
+}
+
+/// The lanes of the presets chosen.
+///
+/// # Errors
+/// If a chosen preset is not known.
+pub fn lanes(config: &Config, presets: &Presets) -> anyhow::Result<Lanes> {
+    Lanes::new(config.queue.name.clone(), &config.presets, presets).map_err(|name| {
+        let known: Vec<_> = presets.names().into_iter().map(ToString::to_string).collect();
+        Hinted::new(format!("PRESET: there is no preset `{name}`"), format!("known presets: {}", known.join(", ")))
+            .into()
+    })
+}
+
+/// The stores that the configuration allows.
+///
+/// # Errors
+/// If a key cannot be resolved or a setting cannot be used.
+pub fn storage(config: &Config) -> anyhow::Result<Storage> {
+    let mut roots = FileRoots::none();
+    for folder in &config.files.read {
+        roots = roots.reading(folder);
+    }
+    for folder in &config.files.write {
+        roots = roots.writing(folder);
+    }
+    Ok(Storage::new(s3(&config.store)?, roots).map_err(|e| error(e.into()))?)
+}
+
+fn s3(store: &StoreSection) -> anyhow::Result<Option<S3Config>> {
+    let (access, secret) = match (&store.access_key, &store.secret_key) {
+        (Some(access), Some(secret)) => (access, secret),
+        (None, None) => return Ok(None),
+        (Some(_), None) => anyhow::bail!("an S3 access key is set, but no secret key (AWS_SECRET_ACCESS_KEY)"),
+        (None, Some(_)) => anyhow::bail!("an S3 secret key is set, but no access key (AWS_ACCESS_KEY_ID)"),
+    };
+    let text = |secret: &SecretRef| anyhow::Ok(secret.resolve()?.expose().to_owned());
+    let mut s3 = S3Config::new(store.endpoint.clone(), &store.region, text(access)?, text(secret)?);
+    s3.session_token = store.session_token.as_ref().map(text).transpose()?;
+    s3.ca_file.clone_from(&store.ca_file);
+    s3.path_style = store.path_style.unwrap_or(s3.path_style);
+    Ok(Some(s3))
+}
+
+/// The queue.
+///
+/// # Errors
+/// If none is configured, or its address cannot be used.
+pub async fn queue(config: &Config) -> anyhow::Result<SharedQueue> {
+    let url = config.queue.url.as_ref().ok_or_else(|| {
+        Hinted::new(
+            "no queue is configured",
+            "set QUEUE_URL, e.g. redis://hub:6379 or sqlite:///var/lib/reelmill/queue.sqlite",
+        )
+    })?;
+    let url = url.resolve()?;
+    Ok(reelmill_queue::connect(url.expose(), &config.queue.name).await?)
+}
+
+/// Media programs by their full paths.
+///
+/// # Errors
+/// If one is not there.
+pub fn programs(media: &MediaSection) -> anyhow::Result<Programs> {
+    Ok(Programs {
+        launcher: PathBuf::from(THIS_PROGRAM),
+        ffmpeg: find(&media.ffmpeg)?,
+        ffprobe: find(&media.ffprobe)?,
+        limits: Limits {
+            memory_bytes: u64::from(media.memory_mib.get()) << 20,
+            cpu: Duration::from_secs(u64::from(media.cpu_hours.get()) * 3600),
+            files: MEDIA_FILES,
+        },
+        stall: Duration::from_secs(media.stall_seconds.get().into()),
+    })
+}
+
+/// A program by its path, or by its name on `PATH`.
+fn find(program: &Path) -> anyhow::Result<PathBuf> {
+    let found = if program.components().count() > 1 {
+        std::fs::canonicalize(program).ok()
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+    };
+    found.ok_or_else(|| {
+        Hinted::new(
+            format!("cannot find the program {}", program.display()),
+            "install ffmpeg, or set its path under [media]",
+        )
+        .into()
+    })
+}
+
+/// Everything that an attempt works with, the engine proven by a real encode.
+///
+/// # Errors
+/// If the engine does not work here, or the kernel confines less than the configuration requires.
+pub async fn workshop(config: &Config, presets: Presets, stop: CancellationToken) -> anyhow::Result<Workshop> {
+    let programs = programs(&config.media)?;
+    check_confinement(config.media.confinement)?;
+    let engine = match engine::select(config.hwaccel, is_jetson(), has_nvidia()).map_err(error)? {
+        EngineKind::Software => prove::software(&programs).await.map_err(error)?,
+        other => anyhow::bail!(Hinted::new(
+            format!("HWACCEL asks for the {} engine, which this build does not have yet", other.name()),
+            "set HWACCEL=none to encode in software"
+        )),
+    };
+    let default_output =
+        config.store.output_bucket.as_ref().map(|bucket| S3Location::new(bucket, "").map(Location::S3)).transpose()?;
+    Ok(Workshop {
+        node: config.node.clone(),
+        engine,
+        presets,
+        default_output,
+        storage: storage(config)?,
+        gateway: Gateway::start(stop).await.context("cannot start the loopback gateway")?,
+        programs,
+        counters: Arc::default(),
+    })
+}
+
+fn check_confinement(wanted: Confinement) -> anyhow::Result<()> {
+    match (confine::probe_kernel(), wanted) {
+        (Enforcement::Full, _) => Ok(()),
+        (found, Confinement::Require) => Err(Hinted::new(
+            format!("this kernel confines media processes only {}", found.in_words()),
+            "run a kernel with Landlock (6.12 or later for all of it), or set confinement = \"best-effort\"",
+        )
+        .into()),
+        (found, Confinement::BestEffort) => {
+            log::warn!(
+                "this kernel confines media processes only {}; set confinement = \"require\" to refuse that",
+                found.in_words()
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Tegra's own device tree says so.
+fn is_jetson() -> bool {
+    std::fs::read("/proc/device-tree/compatible")
+        .is_ok_and(|text| String::from_utf8_lossy(&text).contains("nvidia,tegra"))
+}
+
+fn has_nvidia() -> bool {
+    Path::new("/dev/nvidiactl").exists()
+}

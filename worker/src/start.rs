@@ -1,0 +1,105 @@
+//! The start of the program: settings, parts, the loop, the end.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use prometheus_client::registry::Registry;
+use reelmill_api::{Location, S3Location};
+use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process};
+use reelmill_storage::Access;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{Cli, Command},
+    config::Config,
+    desk::{Desk, Identity},
+    one, setup, status,
+    worker::{Until, Worker},
+};
+
+/// Encoding happens elsewhere; two threads move bytes faster than any store takes them, and each further one costs memory.
+const THREADS: usize = 2;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What keeps the program from working, for the terminal.
+pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    process::hide().context("cannot hide this process from its children")?;
+    let config = Config::load(cli.config.as_deref(), Env::from_process())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::on_signals()?;
+        match &cli.command {
+            Some(Command::CheckConfig { connect }) => check(&config, *connect).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::One) => Ok(ExitCode::from(u8::from(!one::run(&config, &shutdown).await?))),
+            Some(Command::Confine(_)) => unreachable!("handled before the program starts"),
+            None => work(&config, cli.drain, &shutdown).await.map(|()| ExitCode::SUCCESS),
+        }
+    })
+}
+
+async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Result<()> {
+    shutdown.also_on_stdin_eof();
+    let stop_serving = CancellationToken::new();
+    let presets = setup::presets(config)?;
+    let lanes = setup::lanes(config, &presets)?;
+    let queue = setup::queue(config).await?;
+    let workshop = setup::workshop(config, presets, stop_serving.clone()).await?;
+    let mut registry = Registry::default();
+    let identity = Identity {
+        node: config.node.clone(),
+        engines: vec![workshop.engine.clone()],
+        presets: lanes.served().to_vec(),
+        concurrency: config.concurrency.get(),
+    };
+    let desk = Desk::new(identity, &mut registry);
+    http::require_loopback(config.status.listen)?;
+    let listener = http::bind(config.status.listen).await?;
+    log::info!("engine: {}; status at http://{}/status", workshop.engine, listener.local_addr()?);
+    let serving = tokio::spawn(http::serve(
+        listener,
+        status::router(desk.clone(), &Metrics::new(registry)),
+        stop_serving.clone(),
+    ));
+    let watchdog = tokio::spawn(notify::watchdog(|| true, stop_serving.clone()));
+    let worker = Arc::new(Worker {
+        workshop,
+        queue,
+        lanes,
+        desk,
+        lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
+        concurrency: config.concurrency.get(),
+        drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
+    });
+    notify::ready();
+    worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
+    notify::stopping();
+    stop_serving.cancel();
+    watchdog.await?;
+    Ok(serving.await??)
+}
+
+async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {
+    let presets = setup::presets(config)?;
+    let lanes = setup::lanes(config, &presets)?;
+    http::require_loopback(config.status.listen)?;
+    setup::programs(&config.media)?;
+    let storage = setup::storage(config)?;
+    let names: Vec<_> = lanes.served().iter().map(ToString::to_string).collect();
+    println!("presets: {}", names.join(", "));
+    if connect {
+        setup::queue(config).await?.depth(&config.queue.name.intake()).await?;
+        println!("queue: answers");
+        for (bucket, access) in
+            [(&config.store.input_bucket, Access::Read), (&config.store.output_bucket, Access::Write)]
+        {
+            let Some(bucket) = bucket else { continue };
+            let at = Location::S3(S3Location::new(bucket, "")?);
+            let report = storage.check(&at, access).await.map_err(|e| setup::error(e.into()))?;
+            println!("{at}: answers{}", if report.conditional_put { ", keeps conditional puts" } else { "" });
+        }
+    }
+    println!("the configuration can be used");
+    Ok(())
+}

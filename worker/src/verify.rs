@@ -1,0 +1,256 @@
+//! The checks before publishing: a pure function from the plan and the gateway's record to renditions, or to the reason
+//! why nothing may be published.
+
+use reelmill_api::{ErrorKind, Failure, Rational, Rendition, rendition::Track};
+
+use crate::{
+    fmp4::{InitFacts, SegmentFacts},
+    gateway::{Arrived, Record},
+    plan::{AudioPlan, Expected, Grid, Plan, VideoPlan},
+};
+
+/// An output that passed every check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    /// What was made, video first.
+    pub renditions: Vec<Made>,
+    /// The checks, in plain words for the report.
+    pub checks: Vec<String>,
+    /// What was seen of the source that the plan could not know.
+    pub remarks: Vec<String>,
+}
+
+/// One rendition with the lengths of its segments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// Its figures.
+    pub rendition: Rendition,
+    /// Ticks per second of `segment_ticks`.
+    pub timescale: u32,
+    /// The length of each segment.
+    pub segment_ticks: Vec<u64>,
+}
+
+/// Checks what arrived against the plan.
+///
+/// # Errors
+/// `infrastructure` if something is missing or broken: another attempt may succeed. `bad_source` if the source ended
+/// before its declared length.
+pub fn verify(plan: &Plan, record: &Record) -> Result<Verified, Failure> {
+    if let Some(failure) = &record.failure {
+        return Err(failure.clone());
+    }
+    let mut renditions = Vec::new();
+    let mut frames = None;
+    for video in &plan.videos {
+        let (init, segments) = whole(record, &video.name)?;
+        continuous(&video.name, &segments)?;
+        on_grid(&video.name, &segments, plan.grid, init.timescale)?;
+        let made = video_rendition(video, plan.grid.frame_rate, init, &segments)?;
+        let samples = made.rendition.samples;
+        if *frames.get_or_insert(samples) != samples {
+            return Err(broken(
+                &video.name,
+                &format!("it has {samples} frames, {} has {}", plan.videos[0].name, frames.unwrap_or(0)),
+            ));
+        }
+        renditions.push(with_init_bytes(made, record, &video.name));
+    }
+    for audio in &plan.audios {
+        let (init, segments) = whole(record, &audio.name)?;
+        continuous(&audio.name, &segments)?;
+        let made = audio_rendition(audio, init, &segments)?;
+        renditions.push(with_init_bytes(made, record, &audio.name));
+    }
+    let remarks = frame_count(plan.grid, frames.unwrap_or(0))?;
+    Ok(Verified { renditions, checks: checks(plan, frames.unwrap_or(0)), remarks })
+}
+
+fn checks(plan: &Plan, frames: u64) -> Vec<String> {
+    let grid = plan.grid;
+    let mut checks = vec![
+        "every segment stored whole, in order, none missing".to_owned(),
+        "timestamps run on from segment to segment to the tick, from 0".to_owned(),
+        format!("one keyframe grid in all video renditions: every {} frames", grid.gop),
+        format!("{frames} frames in every video rendition"),
+        "codec and picture size as planned, read from the stored bytes".to_owned(),
+    ];
+    if let Expected::Exactly(n) = grid.frames
+        && n == frames
+    {
+        checks.push("frame count equal to the source's".to_owned());
+    }
+    checks
+}
+
+fn broken(rendition: &str, why: &str) -> Failure {
+    Failure::new(ErrorKind::Infrastructure, format!("the output was not published: rendition {rendition}: {why}"))
+}
+
+/// The init segment and all segments, from 0 without a hole.
+fn whole<'a>(record: &'a Record, name: &str) -> Result<(&'a InitFacts, Vec<&'a SegmentFacts>), Failure> {
+    let nothing = || broken(name, "nothing of it arrived");
+    let arrived: &Arrived = record.arrived.get(name).ok_or_else(nothing)?;
+    let (init, _) = arrived.init.as_ref().ok_or_else(|| broken(name, "its init segment did not arrive"))?;
+    if !arrived.complete {
+        return Err(broken(name, "the engine ended before it was complete"));
+    }
+    for (expected, &index) in (0..).zip(arrived.segments.keys()) {
+        if expected != index {
+            return Err(broken(name, &format!("segment {expected} did not arrive")));
+        }
+    }
+    if arrived.segments.is_empty() {
+        return Err(broken(name, "it has no segments"));
+    }
+    Ok((init, arrived.segments.values().collect()))
+}
+
+fn continuous(name: &str, segments: &[&SegmentFacts]) -> Result<(), Failure> {
+    let mut at = 0;
+    for (index, segment) in segments.iter().enumerate() {
+        if segment.starts_at != at {
+            return Err(broken(name, &format!("segment {index} starts at tick {} instead of {at}", segment.starts_at)));
+        }
+        at += segment.ticks;
+    }
+    Ok(())
+}
+
+/// Each segment begins with a keyframe, holds one group of pictures of `gop` frames (the last one may be shorter), and
+/// each frame lasts one frame of the grid.
+fn on_grid(name: &str, segments: &[&SegmentFacts], grid: Grid, timescale: u32) -> Result<(), Failure> {
+    let last = segments.len() - 1;
+    for (index, segment) in segments.iter().enumerate() {
+        let fits =
+            if index == last { segment.samples <= u64::from(grid.gop) } else { segment.samples == u64::from(grid.gop) };
+        if !fits {
+            return Err(broken(
+                name,
+                &format!("segment {index} has {} frames instead of {}", segment.samples, grid.gop),
+            ));
+        }
+        if segment.sync_samples != [0] {
+            return Err(broken(
+                name,
+                &format!("segment {index} has keyframes at {:?} instead of only at its start", segment.sync_samples),
+            ));
+        }
+        let (num, den) = (u64::from(grid.frame_rate.num()), u64::from(grid.frame_rate.den()));
+        if segment.ticks * num != segment.samples * den * u64::from(timescale) {
+            return Err(broken(
+                name,
+                &format!("segment {index} lasts {} ticks, not {} frames", segment.ticks, segment.samples),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn video_rendition(
+    plan: &VideoPlan,
+    frame_rate: Rational,
+    init: &InitFacts,
+    segments: &[&SegmentFacts],
+) -> Result<Made, Failure> {
+    let (width, height) = (plan.size.width, plan.size.height);
+    if init.size != Some((width, height)) || !init.codecs.starts_with("avc1.") {
+        let found = init.size.map_or("no picture".to_owned(), |(w, h)| format!("{w}x{h}"));
+        return Err(broken(&plan.name, &format!("it is {} {found} instead of H.264 {width}x{height}", init.codecs)));
+    }
+    Ok(made(&plan.name, Track::Video { width, height, frame_rate }, init, segments))
+}
+
+fn audio_rendition(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts]) -> Result<Made, Failure> {
+    if init.sound != Some((plan.sample_rate, plan.channels)) {
+        return Err(broken(
+            &plan.name,
+            &format!("its sound is {:?} instead of {} Hz, {} channels", init.sound, plan.sample_rate, plan.channels),
+        ));
+    }
+    let language = plan.language.clone();
+    Ok(made(
+        &plan.name,
+        Track::Audio { channels: plan.channels, sample_rate: plan.sample_rate, language },
+        init,
+        segments,
+    ))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "seconds for people; the exact ticks are kept beside them")]
+fn made(name: &str, track: Track, init: &InitFacts, segments: &[&SegmentFacts]) -> Made {
+    let timescale = init.timescale;
+    let sum = |of: fn(&SegmentFacts) -> u64| segments.iter().map(|s| of(s)).sum::<u64>();
+    let (ticks, bytes) = (sum(|s| s.ticks), sum(|s| s.bytes));
+    let rendition = Rendition {
+        name: name.to_owned(),
+        codecs: init.codecs.clone(),
+        track,
+        segments: segments.len() as u64,
+        samples: sum(|s| s.samples),
+        duration_seconds: ticks as f64 / f64::from(timescale),
+        average_bps: rate(bytes, ticks, timescale),
+        peak_bps: peak(segments, timescale),
+        bytes,
+    };
+    Made { rendition, timescale, segment_ticks: segments.iter().map(|s| s.ticks).collect() }
+}
+
+fn with_init_bytes(mut made: Made, record: &Record, name: &str) -> Made {
+    made.rendition.bytes += record.arrived.get(name).and_then(|a| a.init.as_ref()).map_or(0, |(_, bytes)| *bytes);
+    made
+}
+
+/// The largest rate over any run of segments that lasts between half and one and a half target durations (RFC 8216bis,
+/// 4.1): a short last segment counts only together with the one before.
+fn peak(segments: &[&SegmentFacts], timescale: u32) -> u64 {
+    let target = segments.iter().map(|s| s.ticks).max().unwrap_or(0);
+    let counts = |ticks: u64| ticks * 2 >= target && ticks * 2 <= target * 3;
+    let mut peak = 0;
+    for start in 0..segments.len() {
+        let (mut ticks, mut bytes) = (0, 0);
+        for segment in &segments[start..] {
+            ticks += segment.ticks;
+            bytes += segment.bytes;
+            if ticks * 2 > target * 3 {
+                break;
+            }
+            if counts(ticks) {
+                peak = peak.max(rate(bytes, ticks, timescale));
+            }
+        }
+    }
+    peak
+}
+
+/// Bits per second, rounded up.
+fn rate(bytes: u64, ticks: u64, timescale: u32) -> u64 {
+    let bits = u128::from(bytes) * 8 * u128::from(timescale);
+    u64::try_from(bits.div_ceil(u128::from(ticks.max(1)))).unwrap_or(u64::MAX)
+}
+
+/// Whether the frames are as many as the source promised.
+fn frame_count(grid: Grid, made: u64) -> Result<Vec<String>, Failure> {
+    let Some(expected) = grid.frames.count() else { return Ok(Vec::new()) };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "half a second of frames")]
+    let half_second = (grid.frame_rate.as_f64() / 2.0).ceil() as u64;
+    let tolerated = half_second.max(expected / 100);
+    if made + tolerated < expected {
+        let (n, d) = (grid.frame_rate.num(), grid.frame_rate.den());
+        #[allow(clippy::cast_precision_loss, reason = "seconds for people")]
+        let seconds = |frames: u64| frames as f64 * f64::from(d) / f64::from(n);
+        let message = format!(
+            "the source is cut or damaged: it declares {:.1} s of video, and only {:.1} s could be decoded",
+            seconds(expected),
+            seconds(made)
+        );
+        return Err(Failure::new(ErrorKind::BadSource, message).hint("upload it again, whole"));
+    }
+    match grid.frames {
+        Expected::Exactly(n) if n != made => Ok(vec![format!("the source declares {n} frames and gave {made}")]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

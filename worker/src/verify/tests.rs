@@ -1,0 +1,130 @@
+//! Records in, verdicts out: each check has a record that makes it fail.
+
+use reelmill_api::{ErrorKind, Failure};
+
+use super::*;
+use crate::plan::{
+    self,
+    tests::{hls_ladder, source, video},
+};
+
+/// A plan for 132 frames at 25 fps in two rungs with sound.
+fn planned() -> Plan {
+    let mut media = source(1280, 720, "25/1");
+    video(&mut media).frames = Some(132);
+    let mut plan = plan::plan(&hls_ladder(), &media).expect("a plan");
+    plan.videos.retain(|v| v.name != "480p");
+    plan
+}
+
+fn segment(starts_at: u64, ticks: u64, samples: u64, bytes: u64) -> SegmentFacts {
+    SegmentFacts { starts_at, ticks, samples, sync_samples: vec![0], bytes }
+}
+
+fn init(size: Option<(u32, u32)>) -> InitFacts {
+    match size {
+        Some(_) => InitFacts::for_tests("avc1.64001f", 12_800, size, None),
+        None => InitFacts::for_tests("mp4a.40.2", 48_000, None, Some((48_000, 2))),
+    }
+}
+
+fn arrived(plan: &Plan) -> Record {
+    let mut record = Record::default();
+    for v in &plan.videos {
+        let rendition = record.arrived.entry(v.name.clone()).or_default();
+        rendition.init = Some((init(Some((v.size.width, v.size.height))), 800));
+        rendition.segments = [(0, segment(0, 51_200, 100, 1_000_000)), (1, segment(51_200, 16_384, 32, 300))].into();
+        rendition.complete = true;
+    }
+    for a in &plan.audios {
+        let rendition = record.arrived.entry(a.name.clone()).or_default();
+        rendition.init = Some((init(None), 700));
+        let sound = |at: u64, packets: u64, bytes| SegmentFacts {
+            sync_samples: (0..packets).collect(),
+            ..segment(at, packets * 1024, packets, bytes)
+        };
+        rendition.segments = [(0, sound(0, 187, 63_829)), (1, sound(191_488, 60, 20_480))].into();
+        rendition.complete = true;
+    }
+    record
+}
+
+/// An output that passed, for the tests of playlists.
+pub(crate) fn two_rungs_and_sound() -> Verified {
+    let plan = planned();
+    verify(&plan, &arrived(&plan)).expect("a whole output")
+}
+
+#[test]
+fn a_whole_output_passes_and_is_measured() {
+    let verified = two_rungs_and_sound();
+    let rendition = &verified.renditions[0].rendition;
+    assert_eq!((rendition.samples, rendition.segments, rendition.bytes), (132, 2, 1_001_100));
+    assert_eq!((rendition.peak_bps, rendition.average_bps), (2_000_000, 1_515_607));
+    assert!(verified.checks.contains(&"frame count equal to the source's".to_owned()));
+    assert_eq!(verified.remarks, Vec::<String>::new());
+}
+
+fn refused(spoil: impl FnOnce(&mut Record)) -> Failure {
+    let plan = planned();
+    let mut record = arrived(&plan);
+    spoil(&mut record);
+    verify(&plan, &record).expect_err("a spoilt record")
+}
+
+fn check(want: &str, spoil: impl FnOnce(&mut Arrived)) {
+    let failure = refused(|record| spoil(record.arrived.get_mut("360p").expect("it arrived")));
+    assert_eq!(failure.message, format!("the output was not published: rendition 360p: {want}"));
+    assert_eq!(failure.kind, ErrorKind::Infrastructure);
+}
+
+#[test]
+fn nothing_half_passes() {
+    check("its init segment did not arrive", |r| r.init = None);
+    check("segment 0 did not arrive", |r| drop(r.segments.remove(&0)));
+    check("the engine ended before it was complete", |r| r.complete = false);
+    check("it has no segments", |r| r.segments.clear());
+    check("it has 100 frames, 720p has 132", |r| drop(r.segments.remove(&1)));
+    check("segment 1 starts at tick 51712 instead of 51200", |r| {
+        r.segments.get_mut(&1).expect("there").starts_at += 512
+    });
+    check("segment 0 has 99 frames instead of 100", |r| r.segments.get_mut(&0).expect("there").samples = 99);
+    check("segment 1 has 101 frames instead of 100", |r| r.segments.get_mut(&1).expect("there").samples = 101);
+    check("segment 0 has keyframes at [0, 50] instead of only at its start", |r| {
+        r.segments.get_mut(&0).expect("there").sync_samples = vec![0, 50];
+    });
+    check("segment 1 has keyframes at [] instead of only at its start", |r| {
+        r.segments.get_mut(&1).expect("there").sync_samples.clear()
+    });
+    check("segment 1 lasts 16385 ticks, not 32 frames", |r| r.segments.get_mut(&1).expect("there").ticks += 1);
+    check("it is avc1.64001f 640x358 instead of H.264 640x360", |r| r.init = Some((init(Some((640, 358))), 1)));
+    assert!(refused(|r| drop(r.arrived.remove("360p"))).message.ends_with("nothing of it arrived"));
+    assert!(
+        refused(|r| r.failure = Some(Failure::new(ErrorKind::Infrastructure, "cannot store")))
+            .message
+            .contains("cannot store")
+    );
+    let other_sound = |r: &mut Record| {
+        let audio = r.arrived.get_mut("audio").expect("it arrived");
+        audio.init = Some((InitFacts::for_tests("mp4a.40.2", 48_000, None, Some((44_100, 2))), 1));
+    };
+    assert!(refused(other_sound).message.contains("its sound is"));
+}
+
+#[test]
+fn a_source_that_ends_early_is_called_cut() {
+    let mut plan = planned();
+    let record = arrived(&plan);
+    plan.grid.frames = Expected::About(400);
+    let failure = verify(&plan, &record).expect_err("too short");
+    assert_eq!(failure.kind, ErrorKind::BadSource);
+    assert_eq!(
+        failure.message,
+        "the source is cut or damaged: it declares 16.0 s of video, and only 5.3 s could be decoded"
+    );
+    plan.grid.frames = Expected::Exactly(133);
+    let verified = verify(&plan, &record).expect("one frame less is remarked");
+    assert_eq!(verified.remarks, ["the source declares 133 frames and gave 132"]);
+    plan.grid.frames = Expected::Unknown;
+    assert!(verify(&plan, &record).is_ok());
+}
