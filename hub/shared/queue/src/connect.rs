@@ -1,18 +1,69 @@
 //! From a queue's address to its driver: the one place that knows which addresses this build speaks.
 
+use std::sync::Arc;
+
 use reelmill_api::QueueName;
 
-use crate::{QueueError, SharedQueue};
+use crate::{QueueError, SharedQueue, redis::RedisQueue, sqlite::SqliteQueue};
 
-/// Connects to the queue server at `url`, for the farm whose queue is named `queue`.
+/// Connects to the queue server at `url`, for the farm whose queue is named `queue`:
+/// `sqlite:///absolute/path/queue.sqlite`, `redis://[user:password@]host[:port][/db]`, or `rediss://...[?ca=/path]`
+/// for TLS.
 ///
 /// # Errors
 /// [`QueueError::BadAddress`] where the address cannot be used, [`QueueError::Failed`] where the server does not
 /// answer within seconds or refuses. Neither ever holds a password.
 pub async fn connect(url: &str, queue: &QueueName) -> Result<SharedQueue, QueueError> {
-    let _ = (url, queue);
-    Err(QueueError::BadAddress {
-        message: "this build speaks to no queue yet".to_owned(),
-        hint: "wait a few minutes".to_owned(),
-    })
+    match scheme(url) {
+        "sqlite" => Ok(Arc::new(SqliteQueue::open(url, queue).await?)),
+        "redis" | "rediss" => Ok(Arc::new(RedisQueue::open(url, queue).await?)),
+        other => Err(not_spoken(other)),
+    }
+}
+
+/// What stands before the first colon, if it can be a scheme at all; else nothing, as it may be part of a secret.
+fn scheme(url: &str) -> &str {
+    match url.split_once(':') {
+        Some((scheme, _)) if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
+            scheme
+        }
+        _ => "",
+    }
+}
+
+fn not_spoken(scheme: &str) -> QueueError {
+    let message = match scheme {
+        "amqp" | "amqps" => "this build does not speak to RabbitMQ (amqp://) yet",
+        "nats" | "tls" => "this build does not speak to NATS (nats://) yet",
+        "https" | "http" | "sqs" => "this build does not speak to SQS (https://sqs...) yet",
+        _ => "the queue's address begins with no scheme that is known",
+    };
+    QueueError::BadAddress {
+        message: message.to_owned(),
+        hint: "write sqlite:///path/queue.sqlite or redis://host:6379".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn says_what_it_does_not_speak() {
+        for (url, part) in [
+            ("amqp://user:hunter2@hub:5672/%2f", "RabbitMQ"),
+            ("amqps://hub", "RabbitMQ"),
+            ("nats://hub:4222", "NATS"),
+            ("https://sqs.eu-central-1.amazonaws.com/1/q", "SQS"),
+            ("hub:6379", "no scheme"),
+            ("hunter2", "no scheme"),
+            ("", "no scheme"),
+            ("://", "no scheme"),
+        ] {
+            let error = connect(url, &QueueName::default()).await.err().expect("not spoken");
+            assert!(matches!(error, QueueError::BadAddress { .. }), "{error:?}");
+            assert!(error.to_string().contains(part) && !format!("{error:?}").contains("hunter2"), "{url}: {error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("redis://")), "{url}");
+        }
+    }
 }

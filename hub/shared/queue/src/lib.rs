@@ -2,6 +2,9 @@
 //! them.
 
 mod connect;
+mod redis;
+mod sqlite;
+mod time;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,6 +12,7 @@ use async_trait::async_trait;
 use reelmill_api::{AttemptNumber, Lane, Priority};
 
 pub use connect::connect;
+pub use sqlite::sqlite_url;
 
 /// A message to put on a lane.
 #[derive(Clone, Debug)]
@@ -41,6 +45,18 @@ pub enum Published {
 pub struct Receipt {
     pub(crate) lane: Lane,
     pub(crate) token: String,
+}
+
+impl Receipt {
+    /// The claim that `nonce` gives on the message `id`.
+    pub(crate) fn new(lane: &Lane, id: &str, nonce: &str) -> Self {
+        Self { lane: lane.clone(), token: format!("{id} {nonce}") }
+    }
+
+    /// The message's id and the nonce of the claim.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        self.token.split_once(' ').unwrap_or((&self.token, ""))
+    }
 }
 
 /// A message that was leased.
@@ -102,6 +118,9 @@ pub struct Events {
 /// How many events are kept at least; a reader that falls further behind misses the oldest.
 pub const EVENTS_KEPT: u64 = 10_000;
 
+/// How many events one read returns at most.
+pub(crate) const EVENTS_PER_READ: u32 = 500;
+
 /// Why a queue could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -129,6 +148,20 @@ pub enum QueueError {
         /// The cause.
         cause: String,
     },
+}
+
+impl QueueError {
+    /// What to do about it, to be shown as a `hint:` line.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::LeaseLost { .. } => None,
+            Self::BadAddress { hint, .. } => Some(hint),
+            Self::Failed { at, .. } if at.starts_with("sqlite:") => {
+                Some("is the disk full, or the file another user's?")
+            }
+            Self::Failed { .. } => Some("does the queue server run, can this machine reach it, is the password right?"),
+        }
+    }
 }
 
 /// A queue server, or the embedded one. All calls are safe to repeat after an error.

@@ -1,0 +1,176 @@
+//! A Redis address taken apart. What it says about a bad one never repeats a piece of it, as any piece may turn out to
+//! belong to a password with an unescaped `/`, `?` or `#`.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
+use url::{Host, Url};
+
+use crate::QueueError;
+
+const DEFAULT_PORT: u16 = 6379;
+
+/// Where a Redis server is and how to be let in.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    tls: bool,
+    host: String,
+    port: u16,
+    database: u32,
+    user: Option<String>,
+    password: Option<String>,
+    /// PEM file of the authorities to trust instead of the system's.
+    ca: Option<String>,
+}
+
+impl Address {
+    /// Reads `redis[s]://[user:password@]host[:port][/db][?ca=/path]`.
+    pub(super) fn parse(text: &str) -> Result<Self, QueueError> {
+        let url = Url::parse(text).map_err(|e| bad(&e.to_string()))?;
+        let tls = url.scheme() == "rediss";
+        let host = match url.host() {
+            Some(Host::Ipv6(ip)) => ip.to_string(),
+            Some(host) if !host.to_string().is_empty() => host.to_string(),
+            _ => return Err(bad("it names no host")),
+        };
+        if url.fragment().is_some() {
+            return Err(bad("it holds a `#`; in a password, write it as %23"));
+        }
+        let ca = match url.query().map(|query| query.strip_prefix("ca=").filter(|path| !path.contains('&'))) {
+            None => None,
+            Some(Some(path)) if tls => Some(decode(path)?),
+            Some(Some(_)) => return Err(bad("`ca` is for rediss:// addresses")),
+            Some(None) => return Err(bad("after `?` it may only say ca=/path; in a password, write `?` as %3F")),
+        };
+        let database = match url.path().trim_start_matches('/') {
+            "" => 0,
+            number => number
+                .parse()
+                .map_err(|_| bad("what follows the host is no database number; in a password, write `/` as %2F"))?,
+        };
+        let user = Some(decode(url.username())?).filter(|user| !user.is_empty());
+        let password = url.password().map(decode).transpose()?;
+        Ok(Self { tls, host, port: url.port().unwrap_or(DEFAULT_PORT), database, user, password, ca })
+    }
+
+    /// A client for the address; it does not connect yet.
+    pub(super) fn client(&self) -> Result<Client, QueueError> {
+        let mut login = RedisConnectionInfo::default().set_db(self.database.into());
+        if let Some(user) = &self.user {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            login = login.set_password(password);
+        }
+        let (host, port) = (self.host.clone(), self.port);
+        let place = if self.tls {
+            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        let info = place.into_connection_info().map_err(|e| bad(&e.to_string()))?.set_redis_settings(login);
+        if !self.tls {
+            return Client::open(info).map_err(|e| bad(&e.to_string()));
+        }
+        // An error means that the program has chosen a provider before; then that one serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let root_cert = self.ca.as_deref().map(read_ca).transpose()?;
+        Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
+            .map_err(|e| bad(&format!("its `ca` cannot be used: {e}")))
+    }
+
+    /// `text` without the password: a server that does not know a command answers with what it was sent.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        match self.password.as_deref() {
+            Some(password) if !password.is_empty() => text.replace(password, "***"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// The address as it may be shown to anyone.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, port, database) = (if self.tls { "rediss" } else { "redis" }, self.port, self.database);
+        match self.host.as_str() {
+            ip if ip.contains(':') => write!(f, "{scheme}://[{ip}]:{port}/{database}"),
+            host => write!(f, "{scheme}://{host}:{port}/{database}"),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+fn decode(text: &str) -> Result<String, QueueError> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| bad("its user, password or `ca` is no UTF-8"))?;
+    Ok(decoded.into_owned())
+}
+
+fn read_ca(path: &str) -> Result<Vec<u8>, QueueError> {
+    std::fs::read(path).map_err(|e| bad(&format!("its `ca` file {path} cannot be read: {e}")))
+}
+
+fn bad(why: &str) -> QueueError {
+    QueueError::BadAddress {
+        message: format!("the Redis address cannot be used: {why}"),
+        hint: "write redis://user:password@host:6379/0, or rediss:// for TLS, with special characters percent-encoded"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_part_and_shows_no_secret() {
+        for (text, shown, user, password) in [
+            ("redis://hub", "redis://hub:6379/0", None, None),
+            ("redis://:s3cr%2Ft@hub:7000/2", "redis://hub:7000/2", None, Some("s3cr/t")),
+            ("redis://farm:pw@[::1]:7000", "redis://[::1]:7000/0", Some("farm"), Some("pw")),
+            ("rediss://10.0.0.5?ca=/etc/ca.pem", "rediss://10.0.0.5:6379/0", None, None),
+        ] {
+            let address = Address::parse(text).expect(text);
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(format!("{address:?}"), format!("Address({shown})"));
+            assert_eq!((address.user.as_deref(), address.password.as_deref()), (user, password), "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_without_repeating_any_of_it() {
+        for (text, part) in [
+            ("redis://", "host"),
+            ("redis:///0", "host"),
+            ("redis://:hun#ter2@hub", ""),
+            ("redis://u:12/hunter2@hub:1/0", "%2F"),
+            ("redis://u:12?hunter2@hub:1/0", "%3F"),
+            ("redis://u:12#hunter2@hub:1/0", "%23"),
+            ("redis://:hunter2@hub:99999", "port"),
+            ("redis://hub?ca=/hunter2", "rediss"),
+            ("rediss://hub?insecure=hunter2", "ca="),
+        ] {
+            let error = Address::parse(text).expect_err(text);
+            let told = format!("{error} {error:?} {:?}", error.hint());
+            assert!(told.contains(part) && !told.contains("hunter2") && !told.contains("ter2"), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn says_which_ca_file_cannot_be_read() {
+        let address = Address::parse("rediss://hub?ca=/no/such.pem").expect("an address");
+        let error = address.client().expect_err("no such file");
+        assert!(error.to_string().contains("/no/such.pem"), "{error}");
+    }
+
+    #[test]
+    fn takes_the_password_out_of_what_a_server_says() {
+        let address = Address::parse("redis://:hunter2@hub").expect("an address");
+        assert_eq!(address.scrub("unknown command, args: 'hunter2'"), "unknown command, args: '***'");
+    }
+}

@@ -1,0 +1,140 @@
+//! The embedded driver: a SQLite file that many processes of one machine share. Its clock is the machine's.
+
+mod events;
+mod file;
+mod messages;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use reelmill_api::{Lane, QueueName};
+use sqlx::{Sqlite, Transaction};
+use tokio::time::Instant;
+
+use crate::{
+    Cursor, DeadLetter, Depth, Events, Leased, NewMessage, Published, Queue, QueueError, Receipt, time::deadline,
+};
+
+pub use file::sqlite_url;
+
+/// How often a waiting call looks again. SQLite cannot wake another process; one look is a read of some microseconds.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A queue in a SQLite file.
+pub(crate) struct SqliteQueue {
+    file: file::File,
+    at: String,
+    farm: QueueName,
+    emitted: std::sync::atomic::AtomicU64,
+}
+
+impl SqliteQueue {
+    /// Opens the queue at `url` (`sqlite:...`).
+    pub(crate) async fn open(url: &str, farm: &QueueName) -> Result<Self, QueueError> {
+        let path = file::path_of(url)?;
+        let file = file::open(&path).await?;
+        Ok(Self { file, at: sqlite_url(&path), farm: farm.clone(), emitted: 0.into() })
+    }
+
+    /// Begins a write: from here on nobody else writes, and the time that comes with it is not older than theirs.
+    async fn write(&self) -> Result<(Transaction<'static, Sqlite>, i64), sqlx::Error> {
+        let tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok((tx, now_ms()))
+    }
+
+    fn failed(&self, doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> QueueError {
+        let (doing, at) = (doing.into(), self.at.clone());
+        move |e| QueueError::Failed { doing, at, cause: e.to_string() }
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX)
+}
+
+fn now_us() -> i64 {
+    i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Whether a waiting call should look again; the last look is at the deadline itself.
+async fn look_again(deadline: Instant) -> bool {
+    let now = Instant::now();
+    if now >= deadline {
+        return false;
+    }
+    tokio::time::sleep_until(deadline.min(now + POLL)).await;
+    true
+}
+
+#[async_trait]
+impl Queue for SqliteQueue {
+    async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError> {
+        self.insert(lane, message).await.map_err(self.failed(format!("publish to lane {lane}")))
+    }
+
+    async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError> {
+        let deadline = deadline(wait);
+        loop {
+            for lane in lanes {
+                let claimed = self.claim(lane, lasting).await;
+                if let Some(leased) = claimed.map_err(self.failed(format!("lease from lane {lane}")))? {
+                    return Ok(Some(leased));
+                }
+            }
+            if !look_again(deadline).await {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn extend(&self, receipt: &Receipt, lasting: Duration) -> Result<(), QueueError> {
+        let done = self.prolong(receipt, lasting).await;
+        self.held(receipt, "extend a lease", done)
+    }
+
+    async fn ack(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let done = self.remove(receipt).await;
+        self.held(receipt, "acknowledge a message", done)
+    }
+
+    async fn retry_after(&self, receipt: &Receipt, delay: Duration) -> Result<(), QueueError> {
+        let done = self.give_back(receipt, delay, 0).await;
+        self.held(receipt, "put back a message", done)
+    }
+
+    async fn hand_back(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let done = self.give_back(receipt, Duration::ZERO, 1).await;
+        self.held(receipt, "hand back a message", done)
+    }
+
+    async fn dead_letter(&self, receipt: &Receipt, reason: &str) -> Result<(), QueueError> {
+        let done = self.bury(receipt, reason).await;
+        self.held(receipt, "keep a dead letter", done)
+    }
+
+    async fn depth(&self, lane: &Lane) -> Result<Depth, QueueError> {
+        self.count(lane).await.map_err(self.failed(format!("measure lane {lane}")))
+    }
+
+    async fn dead_letters(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        self.buried(lane, limit).await.map_err(self.failed(format!("read the dead letters of lane {lane}")))
+    }
+
+    async fn emit(&self, body: &[u8]) -> Result<(), QueueError> {
+        self.append_event(body).await.map_err(self.failed("emit an event"))
+    }
+
+    async fn events(&self, after: &Cursor, wait: Duration) -> Result<Events, QueueError> {
+        let deadline = deadline(wait);
+        loop {
+            let events = self.read_events(after).await.map_err(self.failed("read events"))?;
+            if !events.bodies.is_empty() || !look_again(deadline).await {
+                return Ok(events);
+            }
+        }
+    }
+}

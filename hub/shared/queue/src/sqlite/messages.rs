@@ -1,0 +1,200 @@
+//! What happens to messages in the file: each change is one transaction that begins by taking the write lock.
+
+use std::time::Duration;
+
+use reelmill_api::{AttemptNumber, Lane, Priority};
+use uuid::Uuid;
+
+use super::{SqliteQueue, now_ms};
+use crate::{
+    DEDUPE_MEMORY, DeadLetter, Depth, Leased, NewMessage, Published, QueueError, Receipt,
+    time::{from_millis, millis},
+};
+
+/// Whether the receipt still held the message.
+type Held = Result<bool, sqlx::Error>;
+
+impl SqliteQueue {
+    /// The answer to a call that needed the lease.
+    pub(super) fn held(&self, receipt: &Receipt, doing: &str, held: Held) -> Result<(), QueueError> {
+        match held.map_err(self.failed(format!("{doing} on lane {}", receipt.lane)))? {
+            true => Ok(()),
+            false => Err(QueueError::LeaseLost { lane: receipt.lane.clone() }),
+        }
+    }
+
+    pub(super) async fn insert(&self, lane: &Lane, message: &NewMessage) -> Result<Published, sqlx::Error> {
+        let (mut tx, now) = self.write().await?;
+        if let Some(key) = &message.dedupe_key {
+            sqlx::query("DELETE FROM dedupe WHERE expires <= ?").bind(now).execute(&mut *tx).await?;
+            let fresh = sqlx::query("INSERT OR IGNORE INTO dedupe (lane, key, expires) VALUES (?, ?, ?)")
+                .bind(lane.as_str())
+                .bind(key)
+                .bind(now + millis(DEDUPE_MEMORY))
+                .execute(&mut *tx)
+                .await?;
+            if fresh.rows_affected() == 0 {
+                return Ok(Published::Duplicate);
+            }
+        }
+        let ready_at = now + millis(message.delay);
+        sqlx::query(
+            "INSERT INTO messages (id, lane, priority, place, visible_at, published_at, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(Uuid::now_v7().to_string())
+        .bind(lane.as_str())
+        .bind(rank(message.priority))
+        .bind(ready_at)
+        .bind(ready_at)
+        .bind(now)
+        .bind(&message.body)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(Published::Stored)
+    }
+
+    pub(super) async fn claim(&self, lane: &Lane, lasting: Duration) -> Result<Option<Leased>, sqlx::Error> {
+        // A look without the lock first: waiting workers must not keep those out that have something to write.
+        let ready: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM messages WHERE lane = ? AND visible_at <= ? LIMIT 1")
+                .bind(lane.as_str())
+                .bind(now_ms())
+                .fetch_optional(&self.file.reader)
+                .await?;
+        if ready.is_none() {
+            return Ok(None);
+        }
+        let (mut tx, now) = self.write().await?;
+        let nonce = Uuid::new_v4().to_string();
+        let claimed: Option<(String, AttemptNumber, Vec<u8>)> = sqlx::query_as(
+            "UPDATE messages SET nonce = ?, visible_at = ?, attempts = attempts + 1 WHERE seq = (
+                SELECT seq FROM messages WHERE lane = ? AND visible_at <= ? ORDER BY priority DESC, place, seq LIMIT 1
+             ) RETURNING id, attempts, body",
+        )
+        .bind(&nonce)
+        .bind(now + millis(lasting))
+        .bind(lane.as_str())
+        .bind(now)
+        .fetch_optional(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(claimed.map(|(message_id, attempt, body)| Leased {
+            receipt: Receipt::new(lane, &message_id, &nonce),
+            lane: lane.clone(),
+            message_id,
+            attempt,
+            body,
+        }))
+    }
+
+    pub(super) async fn prolong(&self, receipt: &Receipt, lasting: Duration) -> Held {
+        let (id, nonce) = receipt.parts();
+        let (mut tx, now) = self.write().await?;
+        let done = sqlx::query("UPDATE messages SET visible_at = ? WHERE id = ? AND nonce = ? AND visible_at > ?")
+            .bind(now + millis(lasting))
+            .bind(id)
+            .bind(nonce)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    pub(super) async fn remove(&self, receipt: &Receipt) -> Held {
+        let (id, nonce) = receipt.parts();
+        let (mut tx, now) = self.write().await?;
+        let done = sqlx::query("DELETE FROM messages WHERE id = ? AND nonce = ? AND visible_at > ?")
+            .bind(id)
+            .bind(nonce)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives the message back for after `delay`, with `uncounted` of its deliveries forgotten.
+    pub(super) async fn give_back(&self, receipt: &Receipt, delay: Duration, uncounted: i64) -> Held {
+        let (id, nonce) = receipt.parts();
+        let (mut tx, now) = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE messages SET nonce = NULL, visible_at = ?, attempts = attempts - ?
+             WHERE id = ? AND nonce = ? AND visible_at > ?",
+        )
+        .bind(now + millis(delay))
+        .bind(uncounted)
+        .bind(id)
+        .bind(nonce)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    pub(super) async fn bury(&self, receipt: &Receipt, reason: &str) -> Held {
+        let (id, nonce) = receipt.parts();
+        let (mut tx, now) = self.write().await?;
+        let kept = sqlx::query(
+            "INSERT INTO dead (id, lane, priority, reason, attempts, died_at, body)
+             SELECT id, lane, priority, ?, attempts, ?, body FROM messages WHERE id = ? AND nonce = ? AND visible_at > ?",
+        )
+        .bind(reason)
+        .bind(now)
+        .bind(id)
+        .bind(nonce)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        if kept.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("DELETE FROM messages WHERE id = ?").bind(id).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    pub(super) async fn count(&self, lane: &Lane) -> Result<Depth, sqlx::Error> {
+        let now = now_ms();
+        let (ready, delayed, leased, oldest, dead): (i64, i64, i64, Option<i64>, i64) = sqlx::query_as(
+            "SELECT count(*) FILTER (WHERE visible_at <= ?1),
+                    count(*) FILTER (WHERE visible_at > ?1 AND nonce IS NULL),
+                    count(*) FILTER (WHERE visible_at > ?1 AND nonce IS NOT NULL),
+                    min(published_at) FILTER (WHERE visible_at <= ?1),
+                    (SELECT count(*) FROM dead WHERE lane = ?2)
+             FROM messages WHERE lane = ?2",
+        )
+        .bind(now)
+        .bind(lane.as_str())
+        .fetch_one(&self.file.reader)
+        .await?;
+        Ok(Depth {
+            ready: ready.unsigned_abs(),
+            delayed: delayed.unsigned_abs(),
+            leased: leased.unsigned_abs(),
+            dead: dead.unsigned_abs(),
+            oldest_ready: oldest.map(|published_at| from_millis(now - published_at)),
+        })
+    }
+
+    pub(super) async fn buried(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, sqlx::Error> {
+        let rows: Vec<(String, Vec<u8>, String, AttemptNumber)> =
+            sqlx::query_as("SELECT id, body, reason, attempts FROM dead WHERE lane = ? ORDER BY seq LIMIT ?")
+                .bind(lane.as_str())
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .fetch_all(&self.file.reader)
+                .await?;
+        let letter = |(message_id, body, reason, attempts)| DeadLetter { message_id, body, reason, attempts };
+        Ok(rows.into_iter().map(letter).collect())
+    }
+}
+
+fn rank(priority: Priority) -> i64 {
+    match priority {
+        Priority::Low => 0,
+        Priority::Normal => 1,
+        Priority::High => 2,
+    }
+}

@@ -1,0 +1,254 @@
+//! What is special about Redis: bodies that strangers push, keys, lost servers, logins and TLS.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use reelmill_api::{Priority, QueueName};
+use reelmill_queue::{Depth, NewMessage, Published, QueueError, connect};
+
+use crate::bench::{Bench, LONG, PATIENCE, RedisServer, SHORT, free_port, is_lost, lane, message, text, until};
+
+/// No call against a dead server may take longer; the drivers' own bound is 3 s.
+const BOUND: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn takes_in_what_strangers_push_on_the_plain_list() {
+    let (bench, lane) = (Bench::redis().await, lane("reelmill"));
+    let job = r#"{"input":"s3://media-ingest/a.mp4","preset":"hls-ladder"}"#;
+    let binary = b"\xff\x00\xfe not text\r\n";
+    bench.server().cli(&["RPUSH", "reelmill", job, "second"], None);
+    bench.server().cli(&["-x", "RPUSH", "reelmill"], Some(binary));
+    let depth = bench.queue.depth(&lane).await.expect("a depth");
+    assert_eq!(depth, Depth { ready: 3, ..Depth::default() });
+
+    let urgent = NewMessage { priority: Priority::High, ..message("urgent") };
+    bench.queue.publish(&lane, &urgent).await.expect("stored");
+    let bodies = [b"urgent".as_slice(), job.as_bytes(), b"second", binary];
+    let mut leased = Vec::new();
+    for body in bodies {
+        leased.push(bench.lease(&lane, LONG).await);
+        assert_eq!((&leased[leased.len() - 1].body[..], leased[leased.len() - 1].attempt), (body, 1));
+    }
+    bench.queue.retry_after(&leased[1].receipt, Duration::ZERO).await.expect("ours");
+    let again = bench.lease(&lane, LONG).await;
+    assert_eq!((&again.message_id, again.attempt, text(&again)), (&leased[1].message_id, 2, job));
+    let mut ids: Vec<_> = leased.iter().map(|l| &l.message_id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), bodies.len(), "every message has an id of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_lease_finds_what_is_pushed_meanwhile() {
+    let (bench, lane) = (Bench::redis().await, lane("reelmill"));
+    let (leased, ()) = tokio::join!(bench.lease(&lane, LONG), async {
+        tokio::time::sleep(SHORT).await;
+        bench.server().cli(&["RPUSH", "reelmill", "job"], None);
+    });
+    assert_eq!(text(&leased), "job");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loses_and_doubles_nothing_of_a_long_list() {
+    let (bench, lane) = (Bench::redis().await, lane("reelmill"));
+    let bodies: Vec<String> = (0..300).map(|i| i.to_string()).collect();
+    let mut push = vec!["RPUSH", "reelmill"];
+    push.extend(bodies.iter().map(String::as_str));
+    bench.server().cli(&push, None);
+    let mut consumers = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (queue, lane) = (bench.queue.clone(), lane.clone());
+        consumers.spawn(async move {
+            let mut taken = Vec::new();
+            let lanes = [lane];
+            while let Some(leased) = queue.lease(&lanes, LONG, Duration::ZERO).await.expect("an answer") {
+                taken.push(text(&leased).parse::<u32>().expect("a number"));
+                queue.ack(&leased.receipt).await.expect("ours");
+            }
+            taken
+        });
+    }
+    let mut taken = consumers.join_all().await.concat();
+    taken.sort_unstable();
+    assert_eq!(taken, (0..300).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_type_with_the_lanes_name_does_no_harm() {
+    let (bench, lane) = (Bench::redis().await, lane("reelmill"));
+    bench.server().cli(&["SET", "reelmill", "somebody's"], None);
+    bench.publish(&lane, "task").await;
+    assert_eq!(bench.queue.depth(&lane).await.expect("a depth").ready, 1);
+    bench.queue.ack(&bench.lease(&lane, LONG).await.receipt).await.expect("ours");
+    assert!(bench.lease_now(&lane).await.is_none());
+    assert_eq!(bench.server().cli(&["GET", "reelmill"], None).trim(), "somebody's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_no_trace_of_what_was_acknowledged() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    bench.server().cli(&["RPUSH", "q", "plain"], None);
+    bench.publish(&lane, "task").await;
+    bench.queue.publish(&lane, &NewMessage { delay: SHORT, ..message("later") }).await.expect("stored");
+    for _ in 0..3 {
+        let leased = bench.lease(&lane, LONG).await;
+        bench.queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("ours");
+        bench.queue.ack(&bench.lease(&lane, LONG).await.receipt).await.expect("ours");
+    }
+    let mut keys: Vec<String> = bench.server().cli(&["--scan"], None).lines().map(str::to_owned).collect();
+    keys.sort();
+    assert_eq!(keys, ["{q}:bell", "{q}:ready:normal"]);
+    assert_eq!(bench.server().cli(&["XLEN", "{q}:ready:normal"], None).trim(), "0");
+    assert_eq!(bench.server().cli(&["XPENDING", "{q}:ready:normal", "farm"], None).lines().next(), Some("0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgets_a_dedupe_key_some_time() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    let keyed = NewMessage { dedupe_key: Some("k".to_owned()), ..message("task") };
+    bench.queue.publish(&lane, &keyed).await.expect("stored");
+    let remembered: u64 = bench.server().cli(&["TTL", "{q}:seen:k"], None).trim().parse().expect("seconds");
+    assert!((290..=300).contains(&remembered), "{remembered}");
+    bench.server().cli(&["PEXPIRE", "{q}:seen:k", "1"], None);
+    until("the key's end", async || {
+        let again = bench.queue.publish(&lane, &keyed).await.ok()?;
+        (again == Published::Stored).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn survives_an_operator_who_destroys_the_group() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    for body in ["a", "b", "c"] {
+        bench.publish(&lane, body).await;
+    }
+    let a = bench.lease(&lane, LONG).await;
+    bench.server().cli(&["XGROUP", "DESTROY", "{q}:ready:normal", "farm"], None);
+    let (b, c) = (bench.lease(&lane, LONG).await, bench.lease(&lane, LONG).await);
+    assert_eq!((text(&b), text(&c)), ("b", "c"));
+    assert!(bench.lease_now(&lane).await.is_none(), "what is leased is not given twice");
+    for leased in [a, b, c] {
+        bench.queue.ack(&leased.receipt).await.expect("ours");
+    }
+    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_on_after_the_server_was_killed_and_started_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = RedisServer::start(folder.path(), &["--appendonly", "yes", "--appendfsync", "always"]).await;
+    let (queue, lane) = (connect(&server.url(), &QueueName::default()).await.expect("it answers"), lane("q"));
+    for body in ["leased", "waiting"] {
+        queue.publish(&lane, &message(body)).await.expect("stored");
+    }
+    let lanes = [lane.clone()];
+    let leased = queue.lease(&lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    // A call that waits while the server goes away and comes back gets its message all the same, or an error in time.
+    let waiter = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.lease(&[crate::bench::lane("elsewhere")], LONG, PATIENCE).await }
+    });
+    server.kill();
+    let error = queue.publish(&lane, &message("lost")).await.expect_err("nobody answers");
+    assert!(matches!(error, QueueError::Failed { .. }), "{error}");
+    server.start_again().await;
+
+    queue.ack(&leased.receipt).await.expect("the next call works, and the lease survived");
+    let waiting = queue.lease(&lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    assert_eq!(text(&waiting), "waiting");
+    queue.publish(&crate::bench::lane("elsewhere"), &message("for the waiter")).await.expect("stored");
+    match waiter.await.expect("no panic") {
+        Ok(leased) => assert_eq!(text(&leased.expect("a message")), "for the waiter"),
+        Err(error) => assert!(matches!(error, QueueError::Failed { .. }), "{error}"),
+    }
+    // An idle connection that died unnoticed is no reason to fail.
+    server.kill();
+    server.start_again().await;
+    queue.ack(&waiting.receipt).await.expect("the next call works");
+    assert!(is_lost(queue.ack(&waiting.receipt).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn does_not_hang_with_a_server_that_hangs() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    bench.publish(&lane, "task").await;
+    bench.server().signal("STOP");
+    let begun = Instant::now();
+    let error = bench.queue.lease(std::slice::from_ref(&lane), LONG, LONG).await.expect_err("nobody answers");
+    let (took, told) = (begun.elapsed(), error.to_string());
+    bench.server().signal("CONT");
+    assert!(took < BOUND, "{took:?}");
+    assert!(
+        told.starts_with(&format!("cannot lease from lane q at redis://127.0.0.1:{}/0: ", bench.server().port)),
+        "{told}"
+    );
+    bench.queue.depth(&lane).await.expect("the next call works");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_where_nobody_answers_without_the_password() {
+    let url = format!("redis://farm:hunter2@127.0.0.1:{}/0", free_port());
+    let begun = Instant::now();
+    let error = connect(&url, &QueueName::default()).await.err().expect("nobody listens");
+    assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
+    let told = format!("{error} {error:?} {:?}", error.hint());
+    assert!(told.contains("cannot connect to the queue at redis://127.0.0.1:") && told.contains("refused"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_what_is_wrong_with_a_login_without_the_password() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = RedisServer::start(folder.path(), &["--requirepass", "right/horse"]).await;
+    let at = |login: &str| format!("redis://{login}127.0.0.1:{}", server.port);
+    for (login, part) in [
+        (":hunter2@", "refused the user or the password"),
+        ("farm:hunter2@", "refused the user or the password"),
+        ("", "wants a password"),
+    ] {
+        let error = connect(&at(login), &QueueName::default()).await.err().expect("no entry");
+        let told = format!("{error} {error:?}");
+        assert!(told.contains(part) && !told.contains("hunter2"), "{login}: {told}");
+    }
+    let queue = connect(&at(":right%2Fhorse@"), &QueueName::default()).await.expect("the right password");
+    assert_eq!(queue.depth(&lane("q")).await.expect("a depth"), Depth::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_databases_apart() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    let other = connect(&bench.url.replace("/0", "/3"), &QueueName::default()).await.expect("another database");
+    other.publish(&lane, &message("there")).await.expect("stored");
+    assert!(bench.lease_now(&lane).await.is_none());
+    assert_eq!(other.depth(&lane).await.expect("a depth").ready, 1);
+}
+
+/// Writes a certificate for loopback, its key and its authority (itself) into `folder`.
+fn certificate(folder: &Path, name: &str) -> String {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let at = |end: &str| folder.join(format!("{name}.{end}")).to_str().expect("a temporary path is text").to_owned();
+    std::fs::write(at("pem"), made.cert.pem()).expect("written");
+    std::fs::write(at("key"), made.signing_key.serialize_pem()).expect("written");
+    at("pem")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speaks_tls_with_an_authority_of_ones_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ours, other) = (certificate(folder.path(), "ours"), certificate(folder.path(), "other"));
+    let (key, tls_port) = (ours.replace(".pem", ".key"), free_port().to_string());
+    let args = ["--tls-port", &tls_port, "--tls-cert-file", &ours, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+    let _server = RedisServer::start(folder.path(), &args).await;
+    let at = |query: &str| format!("rediss://127.0.0.1:{tls_port}{query}");
+
+    let queue = connect(&at(&format!("?ca={ours}")), &QueueName::default()).await.expect("a trusted server");
+    queue.publish(&lane("q"), &message("task")).await.expect("stored");
+    assert!(queue.lease(&[lane("q")], LONG, PATIENCE).await.expect("an answer").is_some());
+    for query in [String::new(), format!("?ca={other}")] {
+        let error = connect(&at(&query), &QueueName::default()).await.err().expect("no trust");
+        assert!(error.to_string().contains("certificate"), "{query}: {error}");
+    }
+}
