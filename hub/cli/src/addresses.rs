@@ -101,6 +101,10 @@ impl Addresses {
             .env("AWS_SECRET_ACCESS_KEY", &self.keys.secret_key)
             .env("PRESET", "all")
             .env("CONCURRENCY", "1");
+        if std::env::var_os("STATUS_LISTEN").is_none() {
+            // Its usual port may be another farm's on this machine.
+            command.env("STATUS_LISTEN", "127.0.0.1:0");
+        }
     }
 }
 
@@ -177,6 +181,7 @@ mod tests {
                 "QUEUE_URL=sqlite:///d/queue.sqlite",
                 "REELMILL_EXIT_ON_STDIN_EOF=1",
                 "S3_ENDPOINT_URL=http://127.0.0.1:9",
+                "STATUS_LISTEN=127.0.0.1:0",
             ]
         );
     }

@@ -18,6 +18,7 @@ use crate::{
     addresses::{Addresses, Edition, forget_others},
     backoff::Backoff,
     hub::Hub,
+    last_words::LastWords,
     programs::Program,
     running::Running,
     screen::Screen,
@@ -158,7 +159,7 @@ impl Keeper {
         let mut backoff = Backoff::default();
         loop {
             tokio::select! {
-                status = hub.ended() => self.pause(&hub, &describe(status), &mut backoff, stop).await?,
+                status = hub.ended() => self.pause(&mut hub, &describe(status), &mut backoff, stop).await?,
                 () = stop.cancelled() => {
                     hub.stop(HUB_GRACE, &self.forced).await;
                     return Ok(());
@@ -184,7 +185,7 @@ impl Keeper {
             let addresses = told.borrow_and_update().clone();
             let mut worker = self.start_worker(&addresses)?;
             tokio::select! {
-                status = worker.ended() => self.pause(&worker, &describe(status), &mut backoff, stop).await?,
+                status = worker.ended() => self.pause(&mut worker, &describe(status), &mut backoff, stop).await?,
                 Ok(()) = told.changed() => {
                     self.screen.note("the store's address changed: starting the worker again");
                     worker.stop(worker::GRACE, &self.forced).await;
@@ -198,7 +199,7 @@ impl Keeper {
     /// Says that a program ended and waits until it is to be started again.
     async fn pause(
         &self,
-        program: &Running,
+        program: &mut Running,
         ended: &str,
         backoff: &mut Backoff,
         stop: &CancellationToken,
@@ -207,14 +208,13 @@ impl Keeper {
             return Ok(());
         }
         let name = program.name();
+        let why = program.last_words();
         let Some(wait) = backoff.after(program.age()) else {
-            let message =
-                format!("{name} ended {} times soon after its start, last with {ended}", backoff.short_runs());
-            return Err(
-                Hinted::new(message, format!("{name}'s own words are above; put that right and start again")).into()
-            );
+            return Err(told(format!("{name} ended {} times soon after its start", backoff.short_runs()), ended, why));
         };
-        self.screen.note(&format!("{name} ended with {ended}; starting it again in {:.1} s", wait.as_secs_f64()));
+        let why = why.map_or(String::new(), |words| format!(": {}", words.error));
+        let seconds = wait.as_secs_f64();
+        self.screen.note(&format!("{name} ended with {ended}{why}; starting it again in {seconds:.1} s"));
         tokio::select! {
             () = sleep(wait) => {}
             () = stop.cancelled() => {}
@@ -240,10 +240,10 @@ impl Keeper {
         let late = || format!("reelmill-hub is not ready after {} s", READY.as_secs());
         tokio::select! {
             found = tokio::time::timeout(READY, self.look(old)) => found.with_context(late)?,
-            status = hub.ended() => Err(Hinted::new(
-                format!("reelmill-hub ended with {} before it was ready", describe(status)),
-                "its own words are above",
-            ).into()),
+            status = hub.ended() => {
+                let ended = describe(status);
+                Err(told("reelmill-hub ended before it was ready".to_owned(), &ended, hub.last_words()))
+            }
         }
     }
 
@@ -259,6 +259,59 @@ impl Keeper {
     }
 }
 
+/// An error with the program's own words, or at least with how it ended.
+fn told(message: String, ended: &str, words: Option<LastWords>) -> anyhow::Error {
+    let Some(words) = words else {
+        let hint = "REELMILL_LOG=debug shows more of what it does";
+        return Hinted::new(format!("{message} ({ended})"), hint).into();
+    };
+    let error = anyhow!("{message}: {}", words.error);
+    words.hints.into_iter().rev().fold(error, |error, hint| Hinted::new(error, hint).into())
+}
+
 fn describe(status: std::io::Result<std::process::ExitStatus>) -> String {
     status.map_or_else(|e| e.to_string(), |status| status.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_was_asked_for_is_had_or_refused() {
+        let taken = http::bind((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a free port");
+        let port = taken.local_addr().expect("it is bound").port();
+        let error = choose(Some(port)).await.expect_err("it is taken");
+        assert_eq!(error.to_string(), format!("cannot listen on 127.0.0.1:{port}: address in use"));
+        drop(taken);
+        assert_eq!(choose(Some(port)).await.expect("it is free now").port(), port);
+        assert!(choose(None).await.expect("some port is free").ip().is_loopback());
+    }
+
+    fn check(words: Option<LastWords>, want: &str) {
+        let error = told("reelmill-hub ended before it was ready".to_owned(), "exit status: 1", words);
+        assert_eq!(reelmill_daemon::report::render(&*error), want);
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_kept_running_is_told_in_its_own_words() {
+        check(
+            None,
+            "error: reelmill-hub ended before it was ready (exit status: 1)\n\
+             hint: REELMILL_LOG=debug shows more of what it does",
+        );
+        let words =
+            LastWords { error: "no disk".to_owned(), hints: vec!["free some".to_owned(), "or more".to_owned()] };
+        check(Some(words), "error: reelmill-hub ended before it was ready: no disk\nhint: free some\nhint: or more");
+    }
+
+    #[test]
+    fn the_data_folder_is_for_this_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let made = data_folder(&folder.path().join("a/b")).expect("it can be made");
+        assert_eq!(fs::metadata(made).expect("it is there").permissions().mode() & 0o777, 0o700);
+        let error = data_folder(Path::new("/dev/null/x")).expect_err("not below a file");
+        assert_eq!(error.to_string(), "cannot use the data folder /dev/null/x");
+    }
 }

@@ -9,6 +9,7 @@ mod demo;
 mod farm;
 mod hub;
 mod job;
+mod last_words;
 mod pace;
 mod place;
 mod programs;

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reelmill_daemon::report::visible;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -15,10 +14,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::screen::Screen;
+use crate::{
+    last_words::{LastWords, Listener},
+    screen::Screen,
+};
 
 /// How long what a program wrote may take to arrive after its end; a child of its own may hold the pipe open.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(crate) const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// A child process. Dropped, it is killed.
 #[derive(Debug)]
@@ -26,7 +28,8 @@ pub(crate) struct Running {
     name: &'static str,
     child: Child,
     since: Instant,
-    log: Option<JoinHandle<()>>,
+    log: Option<JoinHandle<Option<LastWords>>>,
+    last_words: Option<LastWords>,
 }
 
 impl Running {
@@ -34,7 +37,7 @@ impl Running {
     pub(crate) fn start(name: &'static str, command: &mut Command, screen: &Screen) -> io::Result<Self> {
         let mut child = command.spawn()?;
         let log = child.stderr.take().map(|stderr| tokio::spawn(pass_on(stderr, screen.clone())));
-        Ok(Self { name, child, since: Instant::now(), log })
+        Ok(Self { name, child, since: Instant::now(), log, last_words: None })
     }
 
     /// Its name.
@@ -65,10 +68,15 @@ impl Running {
         let status = waiting.child.wait().await?;
         drop(waiting);
         if let Some(log) = &mut self.log {
-            let _ = tokio::time::timeout(LAST_WORDS, log).await;
+            self.last_words = tokio::time::timeout(LAST_BYTES, log).await.ok().and_then(Result::ok).flatten();
             self.log = None;
         }
         Ok(status)
+    }
+
+    /// The error that it ended with, in its own words; known once it ended, and not shown on the screen.
+    pub(crate) fn last_words(&mut self) -> Option<LastWords> {
+        self.last_words.take()
     }
 
     /// Asks it to end and does not wait.
@@ -127,8 +135,11 @@ pub(crate) async fn each_line(from: impl AsyncRead + Unpin, mut take: impl FnMut
     }
 }
 
-async fn pass_on(stderr: ChildStderr, screen: Screen) {
-    each_line(stderr, |line| screen.note(&visible(&String::from_utf8_lossy(line)))).await;
+/// Shows the log and returns the last words.
+async fn pass_on(stderr: ChildStderr, screen: Screen) -> Option<LastWords> {
+    let mut listener = Listener::default();
+    each_line(stderr, |line| listener.hear(line).iter().for_each(|line| screen.note(line))).await;
+    listener.last_words()
 }
 
 #[cfg(test)]
@@ -172,6 +183,14 @@ mod tests {
         running.child.stdin = None;
         assert_eq!(first_line(&mut running).await, "end");
         assert!(running.ended().await.expect("it ended").success());
+    }
+
+    #[tokio::test]
+    async fn keeps_the_error_that_a_program_ended_with() {
+        let mut running = start("echo 'error: no disk' >&2; echo 'hint: free some' >&2; exit 1");
+        running.ended().await.expect("it ended");
+        let want = LastWords { error: "no disk".to_owned(), hints: vec!["free some".to_owned()] };
+        assert_eq!(running.last_words(), Some(want));
     }
 
     #[tokio::test]

@@ -12,9 +12,10 @@ use tokio::{
 };
 
 use crate::{
+    last_words::LastWords,
     place::Placed,
     programs::Program,
-    running::{LAST_WORDS, Running, each_line},
+    running::{LAST_BYTES, Running, each_line},
     screen::{Meter, Screen},
 };
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     give(&mut worker, task).await;
     let status = attend(&mut worker, read_events(stdout), &mut outcome, screen, shutdown).await;
     let asked = shutdown.graceful().is_cancelled();
-    outcome.result.unwrap_or_else(|| Err(untold(name, status, asked)))
+    outcome.result.unwrap_or_else(|| Err(untold(name, status, worker.last_words(), asked)))
 }
 
 /// The task as one line. The pipe stays open: the worker ends when it closes, however we end. A worker that does not
@@ -93,7 +94,7 @@ async fn attend(
             () = sleep_until(deadline) => break worker.kill().await,
         }
     };
-    while let Ok(Some(event)) = timeout(LAST_WORDS, events.recv()).await {
+    while let Ok(Some(event)) = timeout(LAST_BYTES, events.recv()).await {
         outcome.hear(event.body);
     }
     status
@@ -131,13 +132,17 @@ impl Outcome {
 }
 
 /// The failure of a worker that ended without a last word.
-fn untold(name: &str, status: Option<ExitStatus>, asked: bool) -> Failure {
+fn untold(name: &str, status: Option<ExitStatus>, words: Option<LastWords>, asked: bool) -> Failure {
     if asked {
         return failure(ErrorKind::Canceled, "stopped before the output was published".to_owned());
     }
+    if let Some(words) = words {
+        let failure = failure(ErrorKind::Infrastructure, words.error);
+        return if words.hints.is_empty() { failure } else { failure.hint(words.hints.join("; ")) };
+    }
     let ended = status.map_or("status unknown".to_owned(), |s| s.to_string());
     failure(ErrorKind::Bug, format!("{name} ended without saying what became of the job ({ended})"))
-        .hint(format!("its own words are above, if it had any; REELMILL_LOG=debug shows more of what {name} does"))
+        .hint(format!("REELMILL_LOG=debug shows more of what {name} does"))
 }
 
 fn failure(kind: ErrorKind, message: String) -> Failure {
@@ -192,6 +197,9 @@ mod tests {
     async fn a_worker_that_dies_in_silence_is_told_with_its_status() {
         let failure = run_script("exit 9", &Shutdown::new()).await.expect_err("no outcome");
         assert_eq!(failure.message, "sh ended without saying what became of the job (exit status: 9)");
+        let telling = "echo 'error: w.toml:1:1: no' >&2; echo 'hint: yes' >&2; exit 1";
+        let failure = run_script(telling, &Shutdown::new()).await.expect_err("no outcome");
+        assert_eq!(failure.lines(), "w.toml:1:1: no\nhint: yes");
         let failure = run_script("kill -9 $$", &Shutdown::new()).await.expect_err("no outcome");
         assert_eq!(failure.message, "sh ended without saying what became of the job (signal: 9 (SIGKILL))");
     }
