@@ -1,2 +1,34 @@
-//! Placeholder.
-fn main() {}
+//! `reelmill-hub`: arguments, configuration, log, run, exit.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use reelmill_daemon::{Shutdown, log, process, report};
+use reelmill_hub::{
+    Hub,
+    args::{Args, Command, Options},
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    log::init("reelmill-hub");
+    let result = match args.command {
+        Command::Serve(options) => serve(options).await,
+        Command::CheckConfig(options) => options.load().map(|_| println!("the configuration is good")),
+    };
+    result.map_or_else(
+        |e| {
+            report(&*e);
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    process::hide()?;
+    let shutdown = Shutdown::on_signals()?;
+    shutdown.also_on_stdin_eof();
+    Hub::start(options.load()?, shutdown.graceful().clone()).await?.ended().await
+}

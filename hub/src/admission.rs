@@ -1,0 +1,197 @@
+//! Whether a submitted job is taken, and what it becomes: a pure function of the request and the farm's terms.
+
+use reelmill_api::{
+    JobId, JobRequest, JobState, Location, PresetName, S3Location, Task, job::Job, layout, preset::Presets,
+    problem::Problem,
+};
+
+/// What the farm offers.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The recipes it knows.
+    pub presets: Presets,
+    /// Where output goes unless the request says otherwise.
+    pub output_bucket: String,
+}
+
+/// The smallest body that is a job, for hints.
+const SMALLEST: &str = r#"the smallest job is {"input":"s3://bucket/key","preset":"hls-ladder"}"#;
+
+/// A job and its task from the body of a request. `drawn` is its id unless the client names one.
+///
+/// # Errors
+/// What is wrong, with a pointer to the bad field.
+pub fn admit(body: &[u8], terms: &Terms, drawn: JobId, now: &str) -> Result<(Job, Task), Box<Problem>> {
+    let request = parse(body)?;
+    known_preset(&request.preset, &terms.presets)?;
+    source_sane(&request.input)?;
+    let id = request.id.unwrap_or(drawn);
+    let output = match &request.output {
+        Some(output) => output.clone(),
+        None => default_output(terms, &id)?,
+    };
+    let job = Job {
+        id,
+        state: JobState::Queued,
+        input: request.input.clone(),
+        output: output.clone(),
+        preset: request.preset.clone(),
+        priority: request.priority,
+        created_at: now.to_owned(),
+        updated_at: now.to_owned(),
+        attempt: 0,
+        progress: None,
+        failure: None,
+        report: None,
+    };
+    Ok((job, Task::of(id, JobRequest { output: Some(output), ..request })))
+}
+
+fn known_preset(name: &PresetName, presets: &Presets) -> Result<(), Box<Problem>> {
+    if presets.get(name).is_some() {
+        return Ok(());
+    }
+    let names: Vec<_> = presets.names().into_iter().map(PresetName::as_str).collect();
+    Err(Problem::new(422, "unknown-preset", "unknown preset", format!("no preset is named `{name}`"))
+        .pointer("/preset")
+        .hint(format!("presets here: {}", names.join(", ")))
+        .into())
+}
+
+fn source_sane(input: &Location) -> Result<(), Box<Problem>> {
+    match input {
+        Location::S3(at) if at.key().is_empty() || at.key().ends_with('/') => {
+            Err(Problem::new(422, "bad-location", "bad location", format!("`{input}` names a folder, not an object"))
+                .pointer("/input")
+                .hint("name one object, e.g. s3://bucket/folder/film.mp4")
+                .into())
+        }
+        Location::S3(_) | Location::File(_) => Ok(()),
+    }
+}
+
+fn default_output(terms: &Terms, id: &JobId) -> Result<Location, Box<Problem>> {
+    S3Location::new(&terms.output_bucket, &layout::default_output(id)).map(Location::S3).map_err(|e| {
+        Problem::new(500, "bad-output-bucket", "the hub's output bucket cannot be used", e.to_string())
+            .hint("set OUTPUT_BUCKET to a bucket's name")
+            .into()
+    })
+}
+
+fn parse(body: &[u8]) -> Result<JobRequest, Box<Problem>> {
+    // serde would also take the fields of a struct in order, as a list.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(bad_job("a job is a JSON object, this is a list").pointer("").into());
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let request = serde_path_to_error::deserialize(&mut json).map_err(|e| refused(&e))?;
+    json.end().map_err(|e| not_json(&e))?;
+    Ok(request)
+}
+
+fn not_json(e: &serde_json::Error) -> Problem {
+    Problem::new(400, "not-json", "the body is not JSON", e.to_string()).hint(SMALLEST)
+}
+
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let cause = error.inner();
+    if !cause.is_data() {
+        return not_json(cause);
+    }
+    let detail = without_place(&cause.to_string());
+    let field = match error.path().iter().next() {
+        Some(serde_path_to_error::Segment::Map { key }) => Some(key.clone()),
+        _ => None,
+    };
+    // serde names a missing or doubled field only in its message.
+    let field = field.or_else(|| detail.split('`').nth(1).filter(|_| detail.contains("field")).map(str::to_owned));
+    // The empty pointer is the whole body.
+    bad_job(detail).pointer(field.map(|field| pointer(&field)).unwrap_or_default())
+}
+
+fn bad_job(detail: impl Into<String>) -> Problem {
+    Problem::new(422, "bad-job", "the job cannot be taken as written", detail).hint(SMALLEST)
+}
+
+/// serde_json's message without its `at line 1 column 2`, which helps nobody who sent one line.
+fn without_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(text, _)| text).to_owned()
+}
+
+/// A JSON pointer (RFC 6901) to a field of the body.
+fn pointer(field: &str) -> String {
+    format!("/{}", field.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn terms() -> Terms {
+        Terms { presets: Presets::built_in(), output_bucket: "media-output".to_owned() }
+    }
+
+    fn admit_text(body: &str) -> Result<(Job, Task), Box<Problem>> {
+        admit(body.as_bytes(), &terms(), JobId::new(Uuid::nil()), "2025-01-02T03:04:05.000Z")
+    }
+
+    #[test]
+    fn the_smallest_job_gets_its_place_in_the_output_bucket() {
+        let (job, task) = admit_text(r#"{"input":"s3://media-ingest/a.mp4","preset":"hls-ladder"}"#).expect("a job");
+        let place = "s3://media-output/00000000-0000-0000-0000-000000000000/";
+        assert_eq!(job.output.to_string(), place);
+        assert_eq!(task.output.map(|o| o.to_string()).as_deref(), Some(place));
+        assert_eq!((job.state, job.attempt, task.job), (JobState::Queued, 0, job.id));
+    }
+
+    #[test]
+    fn a_client_may_name_the_id_and_the_place() {
+        let body = r#"{"id":"0190cafe-0000-7000-8000-000000000001","input":"file:///srv/a.mp4","preset":"hls-ladder",
+                       "output":"s3://films/out/","priority":"high"}"#;
+        let (job, task) = admit_text(body).expect("a job");
+        assert_eq!(job.id.to_string(), "0190cafe-0000-7000-8000-000000000001");
+        assert_eq!((job.output.to_string().as_str(), task.priority), ("s3://films/out/", job.priority));
+    }
+
+    /// `status pointer` of the refusal, and a part of what it says.
+    fn check(body: &str, want: &str, part: &str) {
+        let problem = admit_text(body).expect_err(body);
+        let got = format!("{} {}", problem.status, problem.pointer.as_deref().unwrap_or("-"));
+        assert_eq!(got, want, "{body}: {problem:?}");
+        let says = format!("{} {}", problem.detail, problem.hint.unwrap_or_default());
+        assert!(says.contains(part), "{body}: {says}");
+    }
+
+    #[test]
+    fn a_job_that_cannot_be_is_refused_with_a_pointer_and_a_hint() {
+        let with = |input: &str, preset: &str, more: &str| format!(r#"{{"input":{input},"preset":{preset}{more}}}"#);
+        let (input, preset) = (r#""s3://media-ingest/a.mp4""#, r#""hls-ladder""#);
+        check("", "400 -", "smallest job");
+        check("{", "400 -", "smallest job");
+        check("not json", "400 -", "expected");
+        check(&format!("{} x", with(input, preset, "")), "400 -", "trailing");
+        check("[]", "422 ", "this is a list");
+        check(r#" ["s3://media-ingest/a.mp4","hls-ladder",null,"high",null]"#, "422 ", "this is a list");
+        check(r#""hls-ladder""#, "422 ", "expected");
+        check("{}", "422 /input", "missing field");
+        check(r#"{"input":"s3://media-ingest/a.mp4"}"#, "422 /preset", "missing field");
+        check(&with(input, r#""hevc-ladder""#, ""), "422 /preset", "presets here: hls-ladder");
+        check(&with(input, r#""../../etc""#, ""), "422 /preset", "cannot name a preset");
+        check(&with(input, "7", ""), "422 /preset", "expected");
+        check(&with(r#""/etc/passwd""#, preset, ""), "422 /input", "s3:// or file://");
+        check(&with(r#""http://169.254.169.254/""#, preset, ""), "422 /input", "s3:// or file://");
+        check(&with(r#""s3://media-ingest/../a""#, preset, ""), "422 /input", "`..`");
+        check(&with(r#""s3://media-ingest/""#, preset, ""), "422 /input", "names a folder");
+        check(&with(r#""s3://media-ingest""#, preset, ""), "422 /input", "names a folder");
+        check(&with(r#""file:///mnt/../etc/passwd""#, preset, ""), "422 /input", "absolute");
+        check(&with(input, preset, r#","output":"s3://X/""#), "422 /output", "no valid bucket");
+        check(&with(input, preset, r#","pirority":"high""#), "422 /pirority", "unknown field");
+        check(&with(input, preset, r#","a/b~c":1"#), "422 /a~1b~0c", "unknown field");
+        check(&with(input, preset, r#","priority":"urgent""#), "422 /priority", "unknown variant");
+        check(&with(input, preset, r#","id":"1; DROP TABLE jobs""#), "422 /id", "UUID");
+        check(&with(input, preset, r#","preset":"hls-ladder""#), "422 /preset", "duplicate field");
+        check(&with(&"[".repeat(500), preset, ""), "422 /input", "expected");
+    }
+}

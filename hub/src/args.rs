@@ -1,0 +1,51 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+use reelmill_daemon::Env;
+
+/// The hub of a Reelmill farm.
+#[derive(Debug, Parser)]
+#[command(name = "reelmill-hub", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the hub can be told to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API and the page; without a configured queue and store also these, on loopback.
+    Serve(Options),
+    /// Say whether the configuration can be used, and exit.
+    CheckConfig(Options),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The folder of the database and of whatever is embedded.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen; only loopback, as this build asks nobody who they are [default: 127.0.0.1:7700]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// A TOML file; the environment wins over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Options {
+    /// The configuration that they name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load(self) -> anyhow::Result<Config> {
+        let over = Overrides { listen: self.listen, data: self.data };
+        Config::load(self.config.as_deref(), Env::from_process(), over)
+    }
+}

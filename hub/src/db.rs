@@ -1,0 +1,116 @@
+//! The hub's database: jobs, the outbox of their tasks, and how far the queue's events were read.
+
+mod cursor;
+mod jobs;
+mod outbox;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use jobs::{Filter, Submitted};
+pub use outbox::Outgoing;
+
+/// The version of the schema that this program writes.
+const SCHEMA_VERSION: i64 = 1;
+/// How long a writer waits for another; far longer than any transaction here lasts.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Readers beside the one writer that SQLite allows.
+const CONNECTIONS: u32 = 6;
+
+/// Why the database could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The file was written by a later version.
+    #[error("the database has schema version {found}, this program knows {SCHEMA_VERSION}")]
+    TooNew {
+        /// The file's version.
+        found: i64,
+    },
+    /// A row holds what this program never writes.
+    #[error("the database holds a row that cannot be read: {0}")]
+    Corrupt(String),
+    /// SQLite failed.
+    #[error("the database failed: {0}")]
+    Sqlite(#[from] sqlx::Error),
+}
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: SqlitePool,
+}
+
+impl Db {
+    /// Opens the file, making it and its tables where they are missing.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or is of a later version.
+    pub async fn open(path: &Path) -> Result<Self, DbError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A job that was answered with 201 must survive a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        let db = Self { pool };
+        db.migrate().await?;
+        Ok(db)
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Closes it; what is written is on the disk.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn migrate(&self) -> Result<(), DbError> {
+        let mut tx = self.write().await?;
+        let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *tx).await?;
+        match found {
+            0 => {
+                sqlx::raw_sql(include_str!("db/schema.sql")).execute(&mut *tx).await?;
+                sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await?;
+                tx.commit().await?;
+            }
+            SCHEMA_VERSION => {}
+            found => return Err(DbError::TooNew { found }),
+        }
+        Ok(())
+    }
+
+    /// A transaction that holds the write lock from its start, so that it never fails half way for want of it.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, DbError> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_a_database_of_a_later_version_and_leaves_it_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("hub.sqlite");
+        let db = Db::open(&path).await.expect("a new database");
+        sqlx::raw_sql("PRAGMA user_version = 9").execute(&db.pool).await.expect("a later version");
+        db.close().await;
+        let error = Db::open(&path).await.expect_err("a later version");
+        assert_eq!(error.to_string(), "the database has schema version 9, this program knows 1");
+    }
+}

@@ -1,0 +1,113 @@
+//! `/v1/jobs` and `/v1/presets`.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Path, Query, State, rejection::QueryRejection},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use reelmill_api::{JobId, JobState, Preset, job::Job, problem::Problem};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{App, json, problem::Refusal};
+use crate::{
+    admission, clock,
+    db::{Filter, Submitted},
+};
+
+/// The longest job in bytes; a real one has a few hundred.
+const LONGEST_JOB: usize = 64 * 1024;
+/// Jobs listed unless asked otherwise, and at most.
+const LIMIT: (u32, u32) = (50, 500);
+
+/// Takes a job.
+pub(super) async fn submit(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+    let body = json_body(&headers, body).await?;
+    let drawn = JobId::new(Uuid::now_v7());
+    let (job, task) = admission::admit(&body, &app.terms, drawn, &clock::now())?;
+    let (status, job) = match app.db.submit(&job, &task).await? {
+        Submitted::Admitted(job) => {
+            log::info!("job {} admitted: {} to {} by {}", job.id, job.input, job.output, job.preset);
+            app.added.notify_one();
+            app.feed.tell(job.id);
+            (StatusCode::CREATED, job)
+        }
+        Submitted::Known(job) => (StatusCode::OK, job),
+        Submitted::IdTaken => return Err(id_taken(&job.id)),
+    };
+    let location = format!("/v1/jobs/{}", job.id);
+    Ok((status, [(header::LOCATION, location)], json(&job)).into_response())
+}
+
+fn id_taken(id: &JobId) -> Refusal {
+    Problem::new(409, "id-taken", "the id is taken", format!("another job has the id {id}"))
+        .pointer("/id")
+        .hint("leave `id` out and one is drawn; give it only to make a repeated submission harmless")
+        .into()
+}
+
+async fn json_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let essence = media_type.split(';').next().unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(415, "not-json", "the body is not JSON", "the request's media type is not JSON")
+            .hint("send the header Content-Type: application/json")
+            .into());
+    }
+    to_bytes(body, LONGEST_JOB).await.map_err(|_| {
+        Problem::new(413, "too-large", "too large", format!("a job has at most {LONGEST_JOB} bytes")).into()
+    })
+}
+
+/// How the list is narrowed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    limit: Option<u32>,
+    state: Option<JobState>,
+}
+
+#[derive(Serialize)]
+struct JobList {
+    jobs: Vec<Job>,
+}
+
+/// Lists jobs, newest first, without their reports.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let hint = || format!("take state=queued, running, done or failed, and limit=1 to {}", LIMIT.1);
+    let Query(query) = query.map_err(|e| Refusal::bad_query(e.body_text(), hint()))?;
+    let limit = query.limit.unwrap_or(LIMIT.0);
+    if !(1..=LIMIT.1).contains(&limit) {
+        return Err(Refusal::bad_query(format!("limit={limit} is out of range"), hint()));
+    }
+    let jobs = app.db.jobs(Filter { state: query.state, limit }).await?;
+    Ok(json(&JobList { jobs }))
+}
+
+/// Shows one job.
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<impl IntoResponse, Refusal> {
+    Ok(json(&find(&app, &id).await?))
+}
+
+/// The job that an address names.
+pub(super) async fn find(app: &App, id: &str) -> Result<Job, Refusal> {
+    let unknown = || Refusal::not_found("there is no job of that id");
+    let id: JobId = id.parse().map_err(|_| unknown())?;
+    app.db.job(&id).await?.ok_or_else(unknown)
+}
+
+#[derive(Serialize)]
+struct PresetList<'a> {
+    presets: Vec<&'a Preset>,
+}
+
+/// Lists the presets.
+pub(super) async fn presets(State(app): State<Arc<App>>) -> impl IntoResponse {
+    json(&PresetList { presets: app.terms.presets.iter().collect() })
+}

@@ -1,0 +1,164 @@
+//! `GET /v1/jobs/{id}/output/...`: the published files of a job, for the page's player. Only what the published
+//! attempt owns.
+
+use std::{ops::Range, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use reelmill_api::{Location, job::Job, layout, problem::Problem};
+use reelmill_storage::{StorageError, Version};
+
+use super::{
+    App, jobs,
+    problem::Refusal,
+    range::{Wanted, wanted},
+};
+
+/// What a browser must not do with a file that somebody's source became: run it.
+const INERT: &str = "default-src 'none'; sandbox";
+/// An attempt's folder is never written again.
+const FOR_EVER: &str = "private, max-age=86400, immutable";
+/// The files beside it are looked at anew each time.
+const ASK_AGAIN: &str = "no-cache";
+
+/// Sends a file, or the part of it that is asked for.
+pub(super) async fn file(
+    State(app): State<Arc<App>>,
+    Path((id, path)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let job = jobs::find(&app, &id).await?;
+    let place = published(&job, &path).ok_or_else(|| no_such_file(&job))?;
+    let info = match app.storage.head(&place).await {
+        Ok(info) => info,
+        Err(StorageError::NotFound { .. }) => return Err(no_such_file(&job)),
+        Err(e) => return Err(Refusal::store("find the file", &e)),
+    };
+    let etag = etag(&info.version);
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    if text(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, common(&path, etag)).into_response());
+    }
+    let same = text(header::IF_RANGE).is_none_or(|known| known == etag);
+    let range = text(header::RANGE).filter(|_| same);
+    Ok(match wanted(range, info.bytes) {
+        Wanted::Whole => {
+            let body = body(&app, &place, &info, 0..info.bytes);
+            (common(&path, etag), length(info.bytes), body).into_response()
+        }
+        Wanted::Part { start, end } => {
+            let body = body(&app, &place, &info, start..end);
+            let which = format!("bytes {start}-{}/{}", end - 1, info.bytes);
+            let headers = (common(&path, etag), length(end - start), [(header::CONTENT_RANGE, which)]);
+            (StatusCode::PARTIAL_CONTENT, headers, body).into_response()
+        }
+        Wanted::Unsatisfiable => {
+            let size = [(header::CONTENT_RANGE, format!("bytes */{}", info.bytes))];
+            (StatusCode::RANGE_NOT_SATISFIABLE, size).into_response()
+        }
+    })
+}
+
+fn body(app: &App, place: &Location, info: &reelmill_storage::ObjectInfo, range: Range<u64>) -> Body {
+    if range.is_empty() { Body::empty() } else { Body::from_stream(app.storage.read(place, info, range)) }
+}
+
+fn no_such_file(job: &Job) -> Refusal {
+    let problem = Problem::new(404, "not-found", "not found", "the job has no such file");
+    let hint = if job.report.is_some() {
+        "its report says what it has: reelmill.json"
+    } else {
+        "a job has files when it is done"
+    };
+    problem.hint(hint).into()
+}
+
+/// Where a published file of the job lies; `None` for anything that is not one: a job that is not done, another
+/// attempt's folder, a way up.
+fn published(job: &Job, path: &str) -> Option<Location> {
+    let attempt = layout::attempt_folder(&job.report.as_ref()?.attempt);
+    let top = matches!(path, layout::MASTER_PLAYLIST | layout::REPORT);
+    let own = path.strip_prefix(&attempt).is_some_and(|rest| rest.starts_with('/') && !rest.ends_with('/'));
+    if !top && !own || path.contains('\\') {
+        return None;
+    }
+    job.output.join(path).ok()
+}
+
+/// The version as an entity tag: what it may not hold is left out.
+fn etag(version: &Version) -> String {
+    let plain: String = version.as_str().chars().filter(|c| c.is_ascii_graphic() && *c != '"').collect();
+    format!("\"{plain}\"")
+}
+
+fn matches(known: &str, etag: &str) -> bool {
+    known == "*" || known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
+}
+
+fn common(path: &str, etag: String) -> [(HeaderName, HeaderValue); 5] {
+    let own = path.contains('/');
+    [
+        (header::CONTENT_TYPE, HeaderValue::from_static(layout::content_type(path))),
+        (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(if own { FOR_EVER } else { ASK_AGAIN })),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(INERT)),
+        (header::ETAG, HeaderValue::try_from(etag).expect("only visible ASCII")),
+    ]
+}
+
+fn length(bytes: u64) -> [(HeaderName, HeaderValue); 1] {
+    [(header::CONTENT_LENGTH, HeaderValue::from(bytes))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn check(path: &str, want: Option<&str>) {
+        let mut job = sample::job();
+        assert_eq!(published(&job, path), None, "{path} before the job is done");
+        job.report = Some(sample::report(&job));
+        let got = published(&job, path).map(|place| place.to_string());
+        let want = want.map(|rest| format!("{}{rest}", job.output));
+        assert_eq!(got, want, "{path}");
+    }
+
+    #[test]
+    fn only_files_of_the_published_attempt_are_shown() {
+        check("master.m3u8", Some("master.m3u8"));
+        check("reelmill.json", Some("reelmill.json"));
+        check("a1-00000007/720p/seg_00000.m4s", Some("a1-00000007/720p/seg_00000.m4s"));
+        for path in [
+            "",
+            "/",
+            "a1-00000007",
+            "a1-00000007/",
+            "a1-00000007/720p/",
+            "a2-00000008/720p/seg_00000.m4s",
+            "a1-000000070/x",
+            "other.json",
+            "../x/master.m3u8",
+            "a1-00000007/../../master.m3u8",
+            "a1-00000007/../a2-00000008/720p/seg_00000.m4s",
+            "a1-00000007/./x",
+            "a1-00000007//x",
+            "/master.m3u8",
+            "a1-00000007/..\\x",
+            "a1-00000007/a\nb",
+        ] {
+            check(path, None);
+        }
+    }
+
+    #[test]
+    fn an_entity_tag_holds_only_what_it_may() {
+        assert_eq!(etag(&Version::new("\"abc-2\"")), "\"abc-2\"");
+        assert_eq!(etag(&Version::new("1 2\r\nx: y")), "\"12x:y\"");
+        assert!(matches("W/\"a\", \"b\"", "\"b\"") && matches("*", "\"b\"") && !matches("\"c\"", "\"b\""));
+    }
+}

@@ -1,0 +1,246 @@
+// One job: how it stands, and when it is done its player and what was made.
+
+import { STATES, Refused, ask, bytes, duration, element, fileName, follow, liveMark, moment, percent, rate, say, show, timeLeft } from "./words.js";
+
+const byId = (id) => document.getElementById(id);
+const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const path = `/v1/jobs/${encodeURIComponent(id)}`;
+const FINAL = ["done", "failed"];
+
+// ---- How it stands ----
+
+function draw(job) {
+  const name = fileName(job.input);
+  const part = percent(job.progress);
+  const share = job.state === "running" && part !== null ? `${Math.floor(part * 100)} %` : "";
+  document.title = `${share ? `${share} · ` : ""}${name} – Reelmill`;
+  say(byId("title"), name);
+  say(byId("state"), STATES[job.state] ?? job.state);
+  byId("state").dataset.state = job.state;
+  show(byId("job"), true);
+  drawProgress(job, part, share);
+  drawFailure(job);
+  const waits = job.state === "queued";
+  say(byId("waiting-text"), job.attempt ? "Waiting to be tried again." : "Waiting for a worker to take it.");
+  show(byId("waiting"), waits);
+  drawDetails(job);
+  if (job.state === "done" && job.report) drawReport(job.report);
+}
+
+function drawProgress(job, part, share) {
+  show(byId("working"), job.state === "running");
+  if (job.state !== "running") return;
+  if (part === null) byId("bar").removeAttribute("value");
+  else byId("bar").value = part;
+  say(byId("percent"), share);
+  const progress = job.progress;
+  const frames = (n) => n.toLocaleString();
+  const of = progress?.frames_expected ? ` of ${frames(progress.frames_expected)}` : "";
+  say(byId("frame"), progress ? `${frames(progress.frame)}${of}` : "–");
+  say(byId("fps"), progress ? progress.fps.toFixed(progress.fps < 10 ? 1 : 0) : "–");
+  say(byId("speed"), progress ? `${progress.speed.toFixed(2)} ×` : "–");
+  say(byId("eta"), timeLeft(progress?.eta_seconds));
+}
+
+function drawFailure(job) {
+  const failure = job.failure;
+  show(byId("failure"), Boolean(failure));
+  if (!failure) return;
+  const over = job.state === "failed";
+  byId("failure").classList.toggle("past", !over);
+  say(byId("failure-title"), over ? "Why it failed" : "What went wrong with the attempt before");
+  say(byId("reason"), failure.message);
+  say(byId("advice"), failure.hint ?? "");
+  show(byId("advice"), Boolean(failure.hint));
+}
+
+function drawDetails(job) {
+  const report = job.report;
+  const mono = "mono";
+  const rows = [
+    ["Source", job.input, mono],
+    ["Output", job.output, mono],
+    ["Preset", job.preset],
+    ["Priority", job.priority],
+    ["Job", job.id, mono],
+    ["Submitted", moment(job.created_at)],
+    ["Last change", moment(job.updated_at)],
+    ["Attempt", job.attempt ? String(job.attempt) : "none yet"],
+    ["Node", report?.node],
+    ["Engine", report?.engine],
+    ["Source length", report?.source.duration_seconds && duration(report.source.duration_seconds)],
+    ["Source size", report && bytes(report.source.bytes)],
+    ["Encoding took", report && `${duration(report.timings.encode_seconds)}, ${report.timings.speed.toFixed(2)} × as fast as it plays`],
+  ];
+  const shown = rows.filter(([, value]) => value);
+  byId("details").replaceChildren(
+    ...shown.flatMap(([name, value, className = ""]) => [element("dt", {}, name), element("dd", { className }, value)]),
+  );
+}
+
+// ---- What was made ----
+
+let reported = false;
+
+function drawReport(report) {
+  if (reported) return;
+  reported = true;
+  byId("renditions").replaceChildren(...report.renditions.map(row));
+  show(byId("made"), true);
+  listOf("changes", report.changes);
+  listOf("checks", report.checks);
+  show(byId("notes"), report.changes.length + report.checks.length > 0);
+  show(byId("stage"), true);
+  play(report);
+}
+
+function listOf(name, lines) {
+  byId(name).replaceChildren(...lines.map((line) => element("li", {}, line)));
+  show(byId(`${name}-card`), lines.length > 0);
+}
+
+function row(rendition) {
+  const cell = (label, text, className = "") => element("td", { className, "data-label": label }, text);
+  const made = element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, rendition.name),
+    cell("Picture or sound", track(rendition)),
+    cell("Codec", rendition.codecs, "mono"),
+    cell("Average", rate(rendition.average_bps), "number"),
+    cell("Peak", rate(rendition.peak_bps), "number"),
+    cell("Segments", rendition.segments.toLocaleString(), "number"),
+    cell("Size", bytes(rendition.bytes), "number"),
+  );
+  made.dataset.name = rendition.name;
+  return made;
+}
+
+function track(rendition) {
+  if (rendition.track === "audio") {
+    const channels = { 1: "mono", 2: "stereo" }[rendition.channels] ?? `${rendition.channels} channels`;
+    const words = [channels, `${(rendition.sample_rate / 1000).toLocaleString()} kHz`, rendition.language];
+    return words.filter(Boolean).join(", ");
+  }
+  return `${rendition.width} × ${rendition.height}, ${frameRate(rendition.frame_rate)} fps`;
+}
+
+function frameRate(rational) {
+  const [num, den] = rational.split("/").map(Number);
+  return String(Math.round((num / (den || 1)) * 100) / 100);
+}
+
+// ---- The player ----
+
+function playerTrouble(text) {
+  say(byId("player-trouble"), text);
+  show(byId("player-trouble"), Boolean(text));
+}
+
+function loadHls() {
+  return new Promise((resolve, reject) => {
+    const failed = () => reject(new Error("The player could not be loaded.\nReload the page to try again."));
+    const script = element("script", { src: "/ui/hls.min.js" });
+    script.addEventListener("load", () => resolve(window.Hls));
+    script.addEventListener("error", failed);
+    document.head.append(script);
+  });
+}
+
+async function play(report) {
+  const source = `${path}/output/master.m3u8`;
+  const video = byId("player");
+  const size = report.renditions.find((rendition) => rendition.track === "video");
+  if (size && size.height > size.width) video.style.aspectRatio = `${size.width} / ${size.height}`;
+  try {
+    const Hls = await loadHls();
+    if (Hls.isSupported()) {
+      start(Hls, video, source, report);
+    } else if (video.canPlayType("application/vnd.apple.mpegurl")) {
+      // The browser plays it by itself, and chooses the quality by itself.
+      video.src = source;
+      byId("quality").disabled = true;
+    } else {
+      playerTrouble("This browser can play neither HLS nor Media Source Extensions.");
+    }
+  } catch (error) {
+    playerTrouble(error.message);
+  }
+}
+
+function start(Hls, video, source, report) {
+  const hls = new Hls({ capLevelToPlayerSize: true });
+  window.reelmillPlayer = hls;
+  hls.on(Hls.Events.MANIFEST_PARSED, () => offerQualities(hls));
+  hls.on(Hls.Events.LEVEL_SWITCHED, (_, { level }) => tellPlaying(hls, level, report));
+  hls.on(Hls.Events.ERROR, (_, error) => {
+    if (!error.fatal) return;
+    if (error.type === Hls.ErrorTypes.MEDIA_ERROR && !video.dataset.recovered) {
+      video.dataset.recovered = "once";
+      hls.recoverMediaError();
+      return;
+    }
+    playerTrouble(`The player stopped: ${error.details}.\nReload the page to try again.`);
+  });
+  hls.loadSource(source);
+  hls.attachMedia(video);
+}
+
+function offerQualities(hls) {
+  const select = byId("quality");
+  const options = hls.levels.map((level, index) => ({ level, index })).sort((a, b) => b.level.bitrate - a.level.bitrate);
+  select.replaceChildren(
+    element("option", { value: "auto" }, "Auto"),
+    ...options.map(({ level, index }) => element("option", { value: String(index) }, levelName(level))),
+  );
+  select.addEventListener("change", () => {
+    hls.nextLevel = select.value === "auto" ? -1 : Number(select.value);
+  });
+}
+
+function levelName(level) {
+  const lines = Math.min(level.width, level.height) || level.height;
+  return `${lines}p · ${rate(level.bitrate)}`;
+}
+
+function tellPlaying(hls, index, report) {
+  const level = hls.levels[index];
+  if (!level) return;
+  say(byId("playing"), `Playing ${levelName(level)}`);
+  const made = report.renditions.find((r) => r.track === "video" && r.width === level.width && r.height === level.height);
+  for (const line of byId("renditions").children) line.classList.toggle("playing", line.dataset.name === made?.name);
+}
+
+// ---- Live ----
+
+function trouble(text) {
+  say(byId("trouble"), text);
+  show(byId("trouble"), Boolean(text));
+}
+
+async function begin() {
+  try {
+    draw(await ask(path));
+  } catch (error) {
+    const none = error instanceof Refused && error.status === 404;
+    trouble(none ? "There is no job of this address.\nIt may belong to another hub, or its address is incomplete." : error.message);
+    if (none) return;
+  }
+  if (FINAL.includes(byId("state").dataset.state)) return;
+  const stop = follow(`${path}/events`, {
+    opened: () => {
+      trouble("");
+      liveMark("live");
+    },
+    job: (job) => {
+      draw(job);
+      if (FINAL.includes(job.state)) {
+        stop();
+        liveMark("none");
+      }
+    },
+    lost: () => liveMark("lost"),
+  });
+}
+
+begin();

@@ -1,0 +1,148 @@
+// What both pages need: how figures are told, how the API is asked, and elements that hold text and never HTML.
+
+export const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed" };
+
+/** An element with properties, attributes (`data-` and `aria-`) and children; text stays text. */
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.includes("-")) made.setAttribute(key, value);
+    else made[key] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Shows an element if there is something to show in it. */
+export function show(element, visible) {
+  element.hidden = !visible;
+}
+
+/** Sets text only where it changed, so that screen readers are told only what is new. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** The file's name in a location. */
+export function fileName(location) {
+  const name = location.replace(/\/+$/, "").split("/").pop();
+  return name || location;
+}
+
+export function percent(progress) {
+  if (!progress || !progress.frames_expected) return null;
+  return Math.min(1, progress.frame / progress.frames_expected);
+}
+
+export function bytes(n) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (n >= 1000 && unit < units.length - 1) {
+    n /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[unit]}`;
+}
+
+export function rate(bps) {
+  return bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1e3)} kbit/s`;
+}
+
+/** Seconds as a person says them. */
+export function duration(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  const two = (n) => String(n).padStart(2, "0");
+  if (s < 3600) return `${Math.floor(s / 60)}:${two(s % 60)} min`;
+  return `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))} h`;
+}
+
+/** Seconds that are a guess. */
+export function timeLeft(seconds) {
+  if (seconds === undefined || seconds === null) return "–";
+  return seconds < 10 ? "a few seconds" : `about ${duration(seconds)}`;
+}
+
+export function ago(time, now = Date.now()) {
+  const seconds = Math.max(0, (now - new Date(time).getTime()) / 1000);
+  if (seconds < 45) return "just now";
+  if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
+  if (seconds < 86400) return `${Math.round(seconds / 3600)} h ago`;
+  return new Date(time).toLocaleDateString(undefined, { dateStyle: "medium" });
+}
+
+export function moment(time) {
+  return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+}
+
+/** An error that a person can act on, from an answer of the API. */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super([problem.detail, problem.hint].filter(Boolean).join("\n"));
+    this.status = status;
+  }
+}
+
+/** The JSON in an answer's text; throws what the API said, or what can be said without it. */
+export function understood(status, text) {
+  let body = {};
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = { detail: `the hub answered ${status}` };
+  }
+  if (status < 200 || status > 299) throw new Refused(status, body);
+  return body;
+}
+
+export async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Refused(0, { detail: "The hub does not answer.", hint: "Is it running? This page tries again by itself." });
+  }
+  return understood(answer.status, await answer.text());
+}
+
+/** Follows a stream of jobs while the page is seen; a hidden page holds no connection. Returns how to stop. */
+export function follow(path, { opened, job, lost }) {
+  let source = null;
+  let stopped = false;
+  const stop = () => {
+    source?.close();
+    source = null;
+  };
+  const start = () => {
+    if (source || stopped) return;
+    source = new EventSource(path);
+    source.addEventListener("open", () => opened?.());
+    source.addEventListener("job", (event) => job(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      lost?.();
+      // Some errors end the stream for good; then begin a new one.
+      if (source?.readyState === EventSource.CLOSED) {
+        stop();
+        setTimeout(() => document.hidden || start(), 2000);
+      }
+    });
+  };
+  const seen = () => (document.hidden ? stop() : start());
+  document.addEventListener("visibilitychange", seen);
+  window.addEventListener("pagehide", stop);
+  window.addEventListener("pageshow", seen);
+  start();
+  return () => {
+    stopped = true;
+    stop();
+  };
+}
+
+/** The mark in the corner that says whether what is seen is current. */
+export function liveMark(state) {
+  const mark = document.getElementById("live");
+  show(mark, state !== "none");
+  mark.classList.toggle("lost", state === "lost");
+  say(mark, { live: "Live", lost: "Connection lost", none: "" }[state]);
+}
