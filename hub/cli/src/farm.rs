@@ -265,8 +265,10 @@ fn told(message: String, ended: &str, words: Option<LastWords>) -> anyhow::Error
         let hint = "REELMILL_LOG=debug shows more of what it does";
         return Hinted::new(format!("{message} ({ended})"), hint).into();
     };
-    let error = anyhow!("{message}: {}", words.error);
-    words.hints.into_iter().rev().fold(error, |error, hint| Hinted::new(error, hint).into())
+    let message = format!("{message}: {}", words.error);
+    let mut hints = words.hints.into_iter().rev();
+    let Some(last) = hints.next() else { return anyhow!(message) };
+    hints.fold(Hinted::new(message, last), Hinted::new).into()
 }
 
 fn describe(status: std::io::Result<std::process::ExitStatus>) -> String {

@@ -36,7 +36,8 @@ impl Error for Hinted {
     }
 }
 
-/// Puts a hint on the error of a result.
+/// Puts a hint on the error of a result. On an `anyhow::Error` that is itself a bare [`Hinted`] it replaces the hint,
+/// because anyhow hides the type; give it a context between the two to keep both.
 pub trait WithHint<T> {
     /// The same result; an error gets this hint.
     ///
