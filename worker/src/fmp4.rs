@@ -58,15 +58,8 @@ pub struct SegmentFacts {
 #[error("{0}")]
 pub struct NotFmp4(String);
 
-impl NotFmp4 {
-    /// A segment came before the init segment that it needs.
-    pub fn before_init() -> Self {
-        Self("it came before its init segment".to_owned())
-    }
-}
-
 /// Takes a file's bytes in pieces of any size and keeps only its metadata boxes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BoxScanner {
     /// Bytes of the box being collected, header included.
     pending: BytesMut,

@@ -66,9 +66,9 @@ pub struct Counters {
     pub stored: std::sync::atomic::AtomicU64,
 }
 
-/// How long to wait for bytes that a media process sent before it ended. They are in this machine's own socket buffers;
-/// only a store that is being retried makes this long.
-const SETTLE: Duration = Duration::from_secs(60);
+/// How long to wait for bytes that a media process sent before it ended, while none come: they are in this machine's own
+/// socket buffers.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// What a run needs to be served.
 pub struct RunRequest {
@@ -157,25 +157,22 @@ impl Run {
         self.state.failed.cancelled().await;
     }
 
-    /// What arrived whole, once the media process has ended and all that it sent has been settled. Every rendition ends
-    /// with a playlist on the connection of its segments, so nothing can come after the last of them.
+    /// What arrived whole, once the media process has ended and all that it sent has been settled.
     pub async fn settled_record(&self) -> Record {
-        let settled = async {
-            loop {
-                let changed = {
-                    let record = lock(&self.state.record);
-                    if record.is_settled(&lock(&self.state.renditions)) {
-                        return;
-                    }
-                    record.changed.clone()
-                };
-                changed.notified().await;
+        loop {
+            let (changed, busy) = {
+                let record = lock(&self.state.record);
+                if record.is_settled(&lock(&self.state.renditions)) {
+                    return record.clone();
+                }
+                (record.changed.clone(), record.under_way > 0)
+            };
+            // A file under way is bounded by the store's patience, not by ours.
+            let longest = if busy { Duration::MAX } else { SETTLE };
+            if tokio::time::timeout(longest, changed.notified()).await.is_err() {
+                return lock(&self.state.record).clone();
             }
-        };
-        if tokio::time::timeout(SETTLE, settled).await.is_err() {
-            log::debug!("gateway: gave up waiting for what the media process never sent");
         }
-        lock(&self.state.record).clone()
     }
 }
 

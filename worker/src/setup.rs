@@ -83,7 +83,7 @@ pub fn storage(config: &Config) -> anyhow::Result<Storage> {
     for folder in &config.files.write {
         roots = roots.writing(folder);
     }
-    Ok(Storage::new(s3(&config.store)?, roots).map_err(|e| error(e.into()))?)
+    Storage::new(s3(&config.store)?, roots).map_err(|e| error(e.into()))
 }
 
 fn s3(store: &StoreSection) -> anyhow::Result<Option<S3Config>> {

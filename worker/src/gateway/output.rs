@@ -12,7 +12,7 @@ use http::StatusCode;
 use reelmill_api::{ErrorKind, Failure, layout};
 
 use super::{RunState, Target, TargetFile, empty, lock};
-use crate::fmp4::BoxScanner;
+use crate::fmp4::{BoxScanner, NotFmp4};
 
 /// Takes one file. The work goes on in a task of its own: the media process closes its connection as soon as it has
 /// sent the last byte, and the server then drops whoever would answer.
@@ -106,18 +106,12 @@ async fn pass(
     Ok(())
 }
 
-fn note(run: &RunState, target: &Target, scanner: BoxScanner) -> Result<(), crate::fmp4::NotFmp4> {
-    let bytes = scanner.bytes();
+fn note(run: &RunState, target: &Target, scanner: BoxScanner) -> Result<(), NotFmp4> {
     let mut record = lock(&run.record);
     let arrived = record.arrived.entry(target.rendition.clone()).or_default();
     match target.file {
-        TargetFile::Init => arrived.init = Some((scanner.init()?, bytes)),
-        TargetFile::Segment(index) => {
-            let (init, _) = arrived.init.as_ref().ok_or_else(|| crate::fmp4::NotFmp4::before_init())?;
-            let facts = scanner.segment(init)?;
-            arrived.segments.insert(index, facts);
-        }
-        TargetFile::Playlist => {}
+        TargetFile::Init => arrived.note_init(scanner),
+        TargetFile::Segment(index) => arrived.note_segment(index, scanner),
+        TargetFile::Playlist => Ok(()),
     }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
 use reelmill_api::Failure;
 use tokio::sync::Notify;
 
-use crate::fmp4::{InitFacts, SegmentFacts};
+use crate::fmp4::{BoxScanner, InitFacts, NotFmp4, SegmentFacts};
 
 /// The record of one run.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Record {
 impl Record {
     /// Whether nothing more will come: all renditions are complete, or something failed, and nothing is under way.
     pub(super) fn is_settled(&self, renditions: &[String]) -> bool {
-        let complete = |name: &String| self.arrived.get(name).is_some_and(|a| a.complete);
+        let complete = |name: &String| self.arrived.get(name).is_some_and(Arrived::is_whole);
         self.under_way == 0 && (self.failure.is_some() || renditions.iter().all(complete))
     }
 }
@@ -42,4 +42,32 @@ pub struct Arrived {
     pub complete: bool,
     /// Files that are being taken or were.
     pub(super) begun: BTreeSet<String>,
+    /// Segments that were stored before their init segment, and can be read only with it.
+    waiting: Vec<(u64, BoxScanner)>,
+}
+
+impl Arrived {
+    fn is_whole(&self) -> bool {
+        self.complete && self.init.is_some() && self.waiting.is_empty()
+    }
+
+    /// Notes a stored init segment, and reads the segments that waited for it.
+    pub(super) fn note_init(&mut self, scanner: BoxScanner) -> Result<(), NotFmp4> {
+        let bytes = scanner.bytes();
+        let init = scanner.init()?;
+        for (index, segment) in std::mem::take(&mut self.waiting) {
+            self.segments.insert(index, segment.segment(&init)?);
+        }
+        self.init = Some((init, bytes));
+        Ok(())
+    }
+
+    /// Notes a stored segment. The two may come on connections of their own, so the init segment may still be under way.
+    pub(super) fn note_segment(&mut self, index: u64, scanner: BoxScanner) -> Result<(), NotFmp4> {
+        match &self.init {
+            Some((init, _)) => drop(self.segments.insert(index, scanner.segment(init)?)),
+            None => self.waiting.push((index, scanner)),
+        }
+        Ok(())
+    }
 }
