@@ -171,7 +171,8 @@ pub trait Queue: Send + Sync {
     async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError>;
 
     /// Leases the most urgent ready message of the first lane that has one, waiting up to `wait` for one to come.
-    /// `lasting` is how long the claim holds without [`Queue::extend`].
+    /// `lasting` is how long the claim holds without [`Queue::extend`]. A call that is dropped before it answers may
+    /// leave a message leased until then.
     async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError>;
 
     /// Makes the claim hold for another `lasting` from now. [`QueueError::LeaseLost`] if it is no longer ours.
@@ -195,7 +196,8 @@ pub trait Queue: Send + Sync {
     /// The oldest dead letters of a lane.
     async fn dead_letters(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
 
-    /// Tells every reader of events; the last [`EVENTS_KEPT`] are kept.
+    /// Tells every reader of events; the last [`EVENTS_KEPT`] are kept. Where the answer is lost, an event may come
+    /// twice.
     async fn emit(&self, body: &[u8]) -> Result<(), QueueError>;
 
     /// Events after `cursor`, waiting up to `wait` for the first. Each reader has its own cursor.

@@ -4,6 +4,7 @@
 mod address;
 mod link;
 mod scripts;
+mod server;
 
 use std::time::Duration;
 
@@ -59,6 +60,9 @@ impl RedisQueue {
     pub(crate) async fn open(url: &str, farm: &QueueName) -> Result<Self, QueueError> {
         let link = Link::new(Address::parse(url)?)?;
         let _: String = link.run(|| "connect to the queue".to_owned(), || Call::Command(cmd("PING"))).await?;
+        let about: Option<String> =
+            link.run(|| "ask the queue about itself".to_owned(), || Call::Command(cmd("INFO"))).await.ok();
+        about.iter().flat_map(|about| server::warnings(about)).for_each(|warning| log::warn!("{link}: {warning}"));
         Ok(Self { link, events: key(&farm.intake(), "events") })
     }
 
@@ -109,9 +113,11 @@ impl RedisQueue {
         args: &[String],
     ) -> Result<(), QueueError> {
         let (id, nonce) = receipt.parts();
+        // One name for all tries, so that a repetition is recognised.
+        let name = Uuid::new_v4().to_string();
         let make = || {
             let mut invocation = call(script, &receipt.lane);
-            invocation.arg(id).arg(nonce).arg(args);
+            invocation.arg(id).arg(nonce).arg(&name).arg(args);
             Call::Script(invocation)
         };
         match self.link.run(|| format!("{doing} on lane {}", receipt.lane), make).await? {

@@ -125,6 +125,8 @@ fn bad(why: &str) -> QueueError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -158,6 +160,29 @@ mod tests {
             let error = Address::parse(text).expect_err(text);
             let told = format!("{error} {error:?} {:?}", error.hint());
             assert!(told.contains(part) && !told.contains("hunter2") && !told.contains("ter2"), "{text}: {told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_repeats_an_unescaped_password(password in r"[A-Z0-9/?#@:%\[\]\\]{8,20}", user in "u?") {
+            let text = format!("redis://{user}:{password}@hub:6379/0");
+            let told = match Address::parse(&text) {
+                Ok(address) => format!("{address} {address:?}"),
+                Err(error) => format!("{error} {error:?} {:?}", error.hint()),
+            };
+            let pieces = password.split(|c: char| !c.is_ascii_alphanumeric()).filter(|piece| piece.len() > 4);
+            for piece in pieces {
+                prop_assert!(!told.contains(piece) && !told.contains(&piece.to_lowercase()), "{text}: {told}");
+            }
+        }
+
+        #[test]
+        fn takes_any_escaped_password(password in any::<String>()) {
+            let mut url = Url::parse("redis://hub").expect("a url");
+            url.set_password(Some(&password)).expect("it has a host");
+            let address = Address::parse(url.as_str()).expect("an address");
+            prop_assert_eq!(address.password.unwrap_or_default(), password);
         }
     }
 

@@ -9,6 +9,7 @@
 --   {lane}:message:<id>            hash: body, priority, place, published, attempts; entry once delivered; nonce while leased
 --   {lane}:dead                    stream of dead letters
 --   {lane}:seen:<dedupe key>       the id of the message that had the key
+--   {lane}:done:<call>             for some seconds: this call was carried out
 --   {lane}:bell                    stream of one entry: a new one when something became ready, for those who wait
 -- A lease is nonce plus deadline and not the group's own idle time, because each lease has its own length and a worker
 -- that lost its lease must be told so.
@@ -72,6 +73,13 @@ local function holds(id, nonce)
   local deadline = redis.call('ZSCORE', key('leases'), id)
   return deadline and tonumber(deadline) > now and redis.call('HGET', message_key(id), 'nonce') == nonce
 end
+
+-- A call whose answer was lost on the way is repeated under the same name, and must then be told that it was done.
+local function done(call)
+  redis.call('SET', key('done:' .. call), 1, 'PX', 10000)
+  return 1
+end
+local function was_done(call) return redis.call('EXISTS', key('done:' .. call)) end
 
 -- Removes every trace of a message.
 local function forget(id)

@@ -5,6 +5,7 @@
 //! login, so that a worker would have to be restarted after the server's users were repaired.
 
 use std::{
+    fmt,
     sync::{Mutex as StdMutex, PoisonError},
     time::Duration,
 };
@@ -152,6 +153,12 @@ impl Link {
             _ => e.to_string(),
         };
         self.address.scrub(&text)
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    SqlitePool,
+    ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::time::Instant;
@@ -98,7 +98,9 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
         .journal_mode(SqliteJournalMode::Wal)
         // A task that was taken in must survive a power cut.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT);
+        .busy_timeout(BUSY_TIMEOUT)
+        // A waiting worker looks twenty times a second; nobody wants to read of it.
+        .log_statements(log::LevelFilter::Trace);
     let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(BUSY_TIMEOUT * 2);
     let writer = pool(1).connect_with(options.clone()).await?;
     if let Some(why) = migrate(&writer).await? {

@@ -1,6 +1,7 @@
 //! One suite for all drivers, then what only one of them promises. The servers are real and start with each test.
 
 mod bench;
+mod cutter;
 mod model;
 mod promises;
 mod redis_only;
