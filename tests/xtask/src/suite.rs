@@ -1,6 +1,10 @@
 //! `cargo xtask test` and `cargo xtask lint`: the list of all checks, and which of them a run wants.
 
-use std::process::{Command, ExitCode};
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::Result;
 
@@ -28,30 +32,35 @@ pub(crate) enum Selection {
 struct Step {
     name: &'static str,
     kind: Kind,
+    /// Whether it starts the farm's programs, which must then be those of this source.
+    starts_farm: bool,
     work: fn(&Checkout, Option<&str>) -> Result<Outcome>,
 }
 
-/// What a check costs and needs.
+/// What a check costs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Looks at the text only.
     Lint,
     /// Runs our code, in seconds.
     Quick,
-    /// Runs our code, in minutes, or needs more tools.
+    /// Takes minutes, or needs more tools.
     Slow,
 }
 
+const BUILD: &str = "build";
+const TESTS: &str = "tests";
 const STEPS: &[Step] = &[
-    Step { name: "format", kind: Kind::Lint, work: format },
-    Step { name: "structure", kind: Kind::Lint, work: |checkout, _| passed(lint::structure(checkout.root())) },
-    Step { name: "clippy", kind: Kind::Lint, work: clippy },
-    Step { name: "build", kind: Kind::Quick, work: |checkout, _| passed(program::run(&mut checkout.build_farm(&[]))) },
-    Step { name: "tests", kind: Kind::Quick, work: tests },
-    Step { name: "doctests", kind: Kind::Slow, work: doctests },
-    Step { name: "checkers", kind: Kind::Slow, work: checkers },
-    Step { name: "browser", kind: Kind::Slow, work: |checkout, _| passed(browser::check(checkout)) },
-    Step { name: "licences", kind: Kind::Slow, work: licences },
+    Step { name: "format", kind: Kind::Lint, starts_farm: false, work: format },
+    Step { name: "structure", kind: Kind::Lint, starts_farm: false, work: structure },
+    Step { name: "clippy", kind: Kind::Lint, starts_farm: false, work: clippy },
+    Step { name: BUILD, kind: Kind::Quick, starts_farm: false, work: build },
+    Step { name: TESTS, kind: Kind::Quick, starts_farm: true, work: tests },
+    Step { name: "doctests", kind: Kind::Slow, starts_farm: false, work: doctests },
+    Step { name: "checkers", kind: Kind::Slow, starts_farm: false, work: checkers },
+    Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
+    Step { name: "licences", kind: Kind::Slow, starts_farm: false, work: licences },
+    Step { name: "advisories", kind: Kind::Slow, starts_farm: false, work: advisories },
 ];
 
 /// Runs the selected checks, all of them even after a failure, and sums up.
@@ -66,7 +75,7 @@ pub(crate) fn run(checkout: &Checkout, selection: &Selection) -> Result<ExitCode
             }
             Want::Nothing => continue,
         };
-        if steps.has_failed("build") {
+        if step.starts_farm && steps.has_failed(BUILD) {
             steps.skip(step.name, "the build failed".to_owned());
             continue;
         }
@@ -100,13 +109,10 @@ impl Selection {
 }
 
 fn named<'a>(name: &'a str, step: &Step) -> Want<'a> {
-    let wanted = STEPS.iter().find(|s| s.name == name);
-    // Programs that run must be those of this source.
-    let builds = wanted.is_none_or(|s| s.kind != Kind::Lint) && step.name == "build";
-    match wanted {
-        Some(one) if one.name == step.name || builds => Want::Run(None),
-        None if step.name == "tests" => Want::Run(Some(name)),
-        None if builds => Want::Run(None),
+    match STEPS.iter().find(|s| s.name == name) {
+        Some(one) if one.name == step.name || (one.starts_farm && step.name == BUILD) => Want::Run(None),
+        None if step.name == TESTS => Want::Run(Some(name)),
+        None if step.name == BUILD => Want::Run(None),
         _ => Want::Nothing,
     }
 }
@@ -119,9 +125,17 @@ fn format(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     passed(program::run(&mut checkout.cargo(&["fmt", "--all", "--check"])))
 }
 
+fn structure(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    passed(lint::structure(checkout.root()))
+}
+
 fn clippy(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     passed(program::run(&mut checkout.cargo(&args)))
+}
+
+fn build(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    passed(program::run(&mut checkout.build_farm(&[])))
 }
 
 fn tests(checkout: &Checkout, filter: Option<&str>) -> Result<Outcome> {
@@ -143,12 +157,30 @@ fn checkers(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     passed(program::run(Command::new("node").arg("--test").current_dir(folder)))
 }
 
-/// The advisories come from the network, so they are only looked at where a copy of them lies already.
+fn browser(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    passed(browser::check(checkout))
+}
+
 fn licences(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    deny(checkout, &["licenses", "bans", "sources"])
+}
+
+/// The advisories come from the network, and the tests must not need it: a copy that lies here is used.
+fn advisories(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"))).unwrap_or_default();
+    if !home.join("advisory-dbs").is_dir() {
+        return Ok(Outcome::Skipped("there is no copy of the advisories (cargo deny fetch db)".to_owned()));
+    }
+    deny(checkout, &["advisories"])
+}
+
+fn deny(checkout: &Checkout, what: &[&str]) -> Result<Outcome> {
     if !program::answers(&mut checkout.cargo(&["deny", "--version"])) {
         return Ok(Outcome::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)".to_owned()));
     }
-    passed(program::run(&mut checkout.cargo(&["deny", "--workspace", "check", "--config", ".deny.toml"])))
+    let mut cargo = checkout.cargo(&["deny", "--offline", "--workspace", "check", "--config", ".deny.toml"]);
+    passed(program::run(cargo.args(what)))
 }
 
 #[cfg(test)]
@@ -168,6 +200,7 @@ mod tests {
     #[test]
     fn a_filter_is_a_step_or_a_part_of_a_tests_name() {
         check(Selection::Named("clippy".to_owned()), &[("clippy", None)]);
+        check(Selection::Named("checkers".to_owned()), &[("checkers", None)]);
         check(Selection::Named("browser".to_owned()), &[("build", None), ("browser", None)]);
         check(Selection::Named("leases".to_owned()), &[("build", None), ("tests", Some("leases"))]);
     }
