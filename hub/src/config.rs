@@ -18,36 +18,63 @@ const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_INPUT_BUCKET: &str = "media-ingest";
 const DEFAULT_OUTPUT_BUCKET: &str = "media-output";
 
-/// What may stand in the file. A key that is not here is refused.
+/// What may stand in the file; a key that is not here is refused. The sections are written as in the worker's file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the API and the page are served; a loopback address.
+    /// Where the API and the page are served; a loopback address. Default: `127.0.0.1:7700`.
     pub listen: SocketAddr,
     /// The folder of the database, and of whatever is embedded.
     pub data: Option<PathBuf>,
-    /// The queue server; without it, an embedded queue. May be a secret reference. `QUEUE_URL`.
-    pub queue_url: Option<SecretRef>,
-    /// The farm's queue. `QUEUE_NAME`.
-    pub queue_name: QueueName,
-    /// The S3 store; without it, an embedded store. `S3_ENDPOINT_URL`.
-    pub s3_endpoint_url: Option<Url>,
-    /// The store's region. `AWS_REGION`.
-    pub aws_region: String,
-    /// The access key. `AWS_ACCESS_KEY_ID`.
-    pub aws_access_key_id: Option<SecretRef>,
-    /// The secret key. `AWS_SECRET_ACCESS_KEY`.
-    pub aws_secret_access_key: Option<SecretRef>,
-    /// The token that comes with temporary keys. `AWS_SESSION_TOKEN`.
-    pub aws_session_token: Option<SecretRef>,
-    /// A PEM file with the store's certificate authorities. `AWS_CA_BUNDLE`.
-    pub aws_ca_bundle: Option<PathBuf>,
-    /// Where uploads go. `INPUT_BUCKET`.
+    /// The queue server; without an address, an embedded queue.
+    pub queue: QueueSection,
+    /// The S3 store; without an address, an embedded store.
+    pub store: StoreSection,
+    /// Folders of `file://` outputs.
+    pub files: FilesSection,
+}
+
+/// `[queue]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueSection {
+    /// The queue's address (`QUEUE_URL`); a secret, because it may hold a password.
+    pub url: Option<SecretRef>,
+    /// The queue's name (`QUEUE_NAME`). Default: `reelmill`.
+    pub name: QueueName,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// The S3 store's address (`S3_ENDPOINT_URL`).
+    pub endpoint: Option<Url>,
+    /// The region (`AWS_REGION`). Default: `us-east-1`.
+    pub region: String,
+    /// `http://host/bucket` instead of `http://bucket.host` (`S3_PATH_STYLE`). Default: yes.
+    pub path_style: Option<bool>,
+    /// The access key (`AWS_ACCESS_KEY_ID`), or a reference such as `file:/run/credentials/x`.
+    pub access_key: Option<SecretRef>,
+    /// The secret key (`AWS_SECRET_ACCESS_KEY`), or a reference.
+    pub secret_key: Option<SecretRef>,
+    /// The session token (`AWS_SESSION_TOKEN`), or a reference.
+    pub session_token: Option<SecretRef>,
+    /// A PEM file with the authorities to trust (`S3_CA_FILE`).
+    pub ca_file: Option<PathBuf>,
+    /// Where uploads go (`INPUT_BUCKET`). Default: `media-ingest`.
     pub input_bucket: String,
-    /// Where output goes unless a job says otherwise. `OUTPUT_BUCKET`.
+    /// Where output goes unless a job says otherwise (`OUTPUT_BUCKET`). Default: `media-output`.
     pub output_bucket: String,
-    /// Folders whose files the hub may show, for jobs with a `file://` output.
-    pub file_roots: Vec<PathBuf>,
+}
+
+/// `[files]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesSection {
+    /// Folders whose files the page may show, for jobs with a `file://` output (`REELMILL_OUTPUT_ROOTS`, separated by
+    /// colons).
+    pub read: Vec<PathBuf>,
 }
 
 impl Default for Config {
@@ -55,17 +82,25 @@ impl Default for Config {
         Self {
             listen: DEFAULT_LISTEN,
             data: None,
-            queue_url: None,
-            queue_name: QueueName::default(),
-            s3_endpoint_url: None,
-            aws_region: DEFAULT_REGION.to_owned(),
-            aws_access_key_id: None,
-            aws_secret_access_key: None,
-            aws_session_token: None,
-            aws_ca_bundle: None,
+            queue: QueueSection::default(),
+            store: StoreSection::default(),
+            files: FilesSection::default(),
+        }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            region: DEFAULT_REGION.to_owned(),
+            path_style: None,
+            access_key: None,
+            secret_key: None,
+            session_token: None,
+            ca_file: None,
             input_bucket: DEFAULT_INPUT_BUCKET.to_owned(),
             output_bucket: DEFAULT_OUTPUT_BUCKET.to_owned(),
-            file_roots: Vec::new(),
         }
     }
 }
@@ -108,50 +143,53 @@ impl Config {
     }
 
     fn read_environment(&mut self, env: &mut Env) {
-        env.secret("QUEUE_URL", &mut self.queue_url);
+        let (queue, store) = (&mut self.queue, &mut self.store);
+        env.secret("QUEUE_URL", &mut queue.url);
         if let Some(name) = env.text("QUEUE_NAME") {
             match QueueName::try_from(name) {
-                Ok(name) => self.queue_name = name,
+                Ok(name) => queue.name = name,
                 Err(e) => env.mistake(format!("QUEUE_NAME: {e}")),
             }
         }
-        env.read_hidden("S3_ENDPOINT_URL", &mut self.s3_endpoint_url, "a URL such as http://127.0.0.1:9000");
-        env.read("AWS_REGION", &mut self.aws_region);
-        env.secret("AWS_ACCESS_KEY_ID", &mut self.aws_access_key_id);
-        env.secret("AWS_SECRET_ACCESS_KEY", &mut self.aws_secret_access_key);
-        env.secret("AWS_SESSION_TOKEN", &mut self.aws_session_token);
-        env.read_some("AWS_CA_BUNDLE", &mut self.aws_ca_bundle);
-        env.read("INPUT_BUCKET", &mut self.input_bucket);
-        env.read("OUTPUT_BUCKET", &mut self.output_bucket);
+        env.read_hidden("S3_ENDPOINT_URL", &mut store.endpoint, "a URL such as http://127.0.0.1:9000");
+        env.read("AWS_REGION", &mut store.region);
+        env.read_some("S3_PATH_STYLE", &mut store.path_style);
+        env.secret("AWS_ACCESS_KEY_ID", &mut store.access_key);
+        env.secret("AWS_SECRET_ACCESS_KEY", &mut store.secret_key);
+        env.secret("AWS_SESSION_TOKEN", &mut store.session_token);
+        env.read_some("S3_CA_FILE", &mut store.ca_file);
+        env.read("INPUT_BUCKET", &mut store.input_bucket);
+        env.read("OUTPUT_BUCKET", &mut store.output_bucket);
+        env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.read);
     }
 
-    /// What no single setting shows.
+    /// What no single setting shows. Keys without an address are passed over: many a shell has them set for other
+    /// programs, and they must not turn an embedded store off.
     fn check(&self, env: &mut Env) {
-        for (name, bucket) in [("input_bucket", &self.input_bucket), ("output_bucket", &self.output_bucket)] {
+        let store = &self.store;
+        for (name, bucket) in [("INPUT_BUCKET", &store.input_bucket), ("OUTPUT_BUCKET", &store.output_bucket)] {
             if let Err(e) = S3Location::new(bucket, "") {
-                env.mistake(format!("{name} ({}): {e}", name.to_uppercase()));
+                env.mistake(format!("{name}: {e}"));
             }
         }
-        if let Some(url) = &self.s3_endpoint_url {
+        match (&store.endpoint, &self.queue.url) {
+            (None, Some(_)) => {
+                env.mistake("a queue is set and no store: set S3_ENDPOINT_URL and its keys too, or neither")
+            }
+            (Some(_), None) => env.mistake("a store is set and no queue: set QUEUE_URL too, or neither"),
+            _ => {}
+        }
+        if let Some(url) = &store.endpoint {
             if !matches!(url.scheme(), "http" | "https") {
                 env.mistake("S3_ENDPOINT_URL must start with http:// or https://");
             }
-            let keys = [
-                ("AWS_ACCESS_KEY_ID", &self.aws_access_key_id),
-                ("AWS_SECRET_ACCESS_KEY", &self.aws_secret_access_key),
-            ];
+            let keys = [("AWS_ACCESS_KEY_ID", &store.access_key), ("AWS_SECRET_ACCESS_KEY", &store.secret_key)];
             for (name, _) in keys.into_iter().filter(|(_, key)| key.is_none()) {
                 env.mistake(format!("S3_ENDPOINT_URL is set and {name} is not: the store needs both keys"));
             }
         }
-        if self.s3_endpoint_url.is_none() && self.queue_url.is_some() {
-            env.mistake("a queue is set and no store: set S3_ENDPOINT_URL and its keys too, or neither");
-        }
-        if self.s3_endpoint_url.is_some() && self.queue_url.is_none() {
-            env.mistake("a store is set and no queue: set QUEUE_URL too, or neither");
-        }
-        for root in self.file_roots.iter().filter(|root| !root.is_absolute()) {
-            env.mistake(format!("file_roots: {} is not an absolute path", root.display()));
+        for root in self.files.read.iter().filter(|root| !root.is_absolute()) {
+            env.mistake(format!("{} is not an absolute path; it is a folder of file:// outputs", root.display()));
         }
     }
 }
@@ -180,8 +218,11 @@ mod tests {
     #[test]
     fn nothing_configured_means_everything_embedded_on_loopback() {
         let config = load("", &[]).expect("defaults");
-        assert!(config.queue_url.is_none() && config.s3_endpoint_url.is_none() && config.listen.ip().is_loopback());
-        assert_eq!((config.input_bucket.as_str(), config.output_bucket.as_str()), ("media-ingest", "media-output"));
+        assert!(config.queue.url.is_none() && config.store.endpoint.is_none() && config.listen.ip().is_loopback());
+        assert_eq!(
+            (config.store.input_bucket.as_str(), config.store.output_bucket.as_str()),
+            ("media-ingest", "media-output")
+        );
     }
 
     #[test]
@@ -194,8 +235,9 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "hunter3"),
             ("OUTPUT_BUCKET", "ladders"),
         ];
-        let config = load("queue_name = \"other\"\ninput_bucket = \"ingest\"", &env).expect("a configuration");
-        let got = (config.queue_name.as_str(), config.input_bucket.as_str(), config.output_bucket.as_str());
+        let config =
+            load("[queue]\nname = \"other\"\n[store]\ninput_bucket = \"ingest\"", &env).expect("a configuration");
+        let got = (config.queue.name.as_str(), config.store.input_bucket.as_str(), config.store.output_bucket.as_str());
         assert_eq!(got, ("films", "ingest", "ladders"));
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter"), "{shown}");
@@ -203,8 +245,8 @@ mod tests {
 
     #[test]
     fn tells_every_mistake_and_where() {
-        refused("queue_nmae = \"x\"", &[], &["hub.toml:1:1", "queue_nmae", "queue_name"]);
-        refused("queue_name = \"a b\"", &[], &["hub.toml:1:14", "cannot name a queue"]);
+        refused("[queue]\nnmae = \"x\"", &[], &["hub.toml:2:1", "nmae", "name"]);
+        refused("[queue]\nname = \"a b\"", &[], &["hub.toml:2:8", "cannot name a queue"]);
         refused("", &[("QUEUE_NAME", "a b"), ("INPUT_BUCKET", "X")], &["QUEUE_NAME", "INPUT_BUCKET", "2 mistakes"]);
         refused("", &[("QUEUE_URL", "redis://h:hunter2@x")], &["S3_ENDPOINT_URL"]);
         refused(
@@ -214,6 +256,6 @@ mod tests {
         );
         refused("listen = \"0.0.0.0:80\"", &[], &["0.0.0.0:80", "hint:"]);
         refused("listen = \"[::]:80\"", &[], &["hint:"]);
-        refused("file_roots = [\"films\"]", &[], &["absolute"]);
+        refused("[files]\nread = [\"films\"]", &[], &["absolute"]);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Farm {
 impl Farm {
     /// Connects to what the configuration names, or builds what it leaves out.
     pub(crate) async fn open(config: &Config, folder: &Folder, api: String) -> anyhow::Result<Self> {
-        match &config.s3_endpoint_url {
+        match &config.store.endpoint {
             Some(endpoint) => Self::given(config, endpoint, api).await,
             None => Self::embedded(config, folder, api).await,
         }
@@ -36,7 +36,7 @@ impl Farm {
     async fn given(config: &Config, endpoint: &Url, api: String) -> anyhow::Result<Self> {
         let s3 = given_store(config, endpoint)?;
         let store = s3.store();
-        let url = resolve(config.queue_url.as_ref(), "QUEUE_URL")?;
+        let url = resolve(config.queue.url.as_ref(), "QUEUE_URL")?;
         let addresses = Addresses { queue: None, keys: None, ..addresses(config, api, store) };
         Ok(Self { queue: connect(&url, config).await?, storage: storage(config, s3)?, embedded: None, addresses })
     }
@@ -45,7 +45,7 @@ impl Farm {
         let keys = folder.keys()?;
         let listener = store_listener(folder).await?;
         let store = format!("http://{}", listener.local_addr().context("cannot tell where the store listens")?);
-        let buckets = [config.input_bucket.as_str(), config.output_bucket.as_str()];
+        let buckets = [config.store.input_bucket.as_str(), config.store.output_bucket.as_str()];
         let pair = (keys.access.expose(), keys.secret.expose());
         let embedded = EmbeddedStore::new(&folder.store()?, &buckets, pair, listener)?;
         let url = folder.queue_url();
@@ -62,15 +62,15 @@ fn addresses(config: &Config, api: String, store: String) -> Addresses {
         api,
         store,
         queue: None,
-        queue_name: config.queue_name.to_string(),
-        input_bucket: config.input_bucket.clone(),
-        output_bucket: config.output_bucket.clone(),
+        queue_name: config.queue.name.to_string(),
+        input_bucket: config.store.input_bucket.clone(),
+        output_bucket: config.store.output_bucket.clone(),
         keys: None,
     }
 }
 
 async fn connect(url: &str, config: &Config) -> anyhow::Result<SharedQueue> {
-    let connected = reelmill_queue::connect(url, &config.queue_name).await;
+    let connected = reelmill_queue::connect(url, &config.queue.name).await;
     connected.map_err(|e| match &e {
         QueueError::BadAddress { hint, .. } => Hinted::new(e.to_string(), hint.clone()).into(),
         _ => Hinted::new(e, "is the queue server running, and is QUEUE_URL right?").into(),
@@ -78,23 +78,24 @@ async fn connect(url: &str, config: &Config) -> anyhow::Result<SharedQueue> {
 }
 
 fn given_store(config: &Config, endpoint: &Url) -> anyhow::Result<S3Config> {
-    let access = resolve(config.aws_access_key_id.as_ref(), "AWS_ACCESS_KEY_ID")?;
-    let secret = resolve(config.aws_secret_access_key.as_ref(), "AWS_SECRET_ACCESS_KEY")?;
-    let mut s3 = S3Config::new(Some(endpoint.clone()), &config.aws_region, access, secret);
-    if let Some(token) = &config.aws_session_token {
+    let access = resolve(config.store.access_key.as_ref(), "AWS_ACCESS_KEY_ID")?;
+    let secret = resolve(config.store.secret_key.as_ref(), "AWS_SECRET_ACCESS_KEY")?;
+    let mut s3 = S3Config::new(Some(endpoint.clone()), &config.store.region, access, secret);
+    if let Some(token) = &config.store.session_token {
         s3.session_token = Some(token.resolve()?.expose().to_owned());
     }
-    s3.ca_file = config.aws_ca_bundle.clone();
+    s3.path_style = config.store.path_style.unwrap_or(s3.path_style);
+    s3.ca_file = config.store.ca_file.clone();
     Ok(s3)
 }
 
 fn embedded_store(config: &Config, store: &str, keys: &Keys) -> anyhow::Result<S3Config> {
     let endpoint = store.parse().context("the store's own address")?;
-    Ok(S3Config::new(Some(endpoint), &config.aws_region, keys.access.expose(), keys.secret.expose()))
+    Ok(S3Config::new(Some(endpoint), &config.store.region, keys.access.expose(), keys.secret.expose()))
 }
 
 fn storage(config: &Config, s3: S3Config) -> anyhow::Result<Storage> {
-    let roots = config.file_roots.iter().fold(FileRoots::none(), |roots, root| roots.reading(root));
+    let roots = config.files.read.iter().fold(FileRoots::none(), |roots, root| roots.reading(root));
     Storage::new(Some(s3), roots).map_err(|e: StorageError| match e.hint() {
         Some(hint) => Hinted::new(e, hint).into(),
         None => e.into(),

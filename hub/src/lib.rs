@@ -68,18 +68,18 @@ impl Hub {
         let db = Db::open(&folder.database()).await.context("cannot open the hub's database")?;
 
         let (feed, added, stop_store) = (Feed::new(), Arc::new(Notify::new()), CancellationToken::new());
-        let terms = Terms { presets: Presets::built_in(), output_bucket: config.output_bucket };
-        let outbox = Outbox { db: db.clone(), queue: queue.clone(), name: config.queue_name.clone() };
+        let terms = Terms { presets: Presets::built_in(), output_bucket: config.store.output_bucket };
+        let outbox = Outbox { db: db.clone(), queue: queue.clone(), name: config.queue.name.clone() };
         let follower = Follower { queue: queue.clone(), db: db.clone(), feed: feed.clone() };
         let app = App {
             db: db.clone(),
             feed,
             added: added.clone(),
             queue,
-            queue_name: config.queue_name,
+            queue_name: config.queue.name,
             storage,
             terms,
-            input_bucket: config.input_bucket,
+            input_bucket: config.store.input_bucket,
             gauges: Gauges::new(),
             stop: stop.clone(),
         };

@@ -141,10 +141,10 @@ fn check_config_says_what_is_wrong_without_starting_anything() {
         fs::write(&file, text).expect("a file");
         hub(&["check-config", "--config", file.to_str().expect("text")]).output().expect("it runs")
     };
-    assert!(check("input_bucket = \"films\"\n").status.success());
-    refused(check("\ninput_bukcet = \"films\"\n"), &["hub.toml:2:1", "input_bukcet"]);
+    assert!(check("[store]\ninput_bucket = \"films\"\n").status.success());
+    refused(check("\n[store]\ninput_bukcet = \"films\"\n"), &["hub.toml:3:1", "input_bukcet"]);
     refused(check("listen = \"192.0.2.1:80\"\n"), &["192.0.2.1:80", "hint: "]);
-    let hidden = check("queue_url = \"redis://:hunter2@hub\"\nqueue_nmae = 1\n");
+    let hidden = check("[queue]\nurl = \"redis://:hunter2@hub\"\nnmae = 1\n");
     assert!(!String::from_utf8_lossy(&hidden.stderr).contains("hunter2"));
-    refused(hidden, &["queue_nmae"]);
+    refused(hidden, &["nmae"]);
 }
