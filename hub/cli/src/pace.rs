@@ -16,6 +16,8 @@ impl Pace {
     /// Whether a line is due at `now`, counted from the start, with that fraction done; it counts as told then.
     pub(crate) fn due(&mut self, now: Duration, fraction: Option<f64>) -> bool {
         let fraction = fraction.unwrap_or(self.fraction);
+        // Another attempt begins anew.
+        self.fraction = self.fraction.min(fraction);
         // A little less than a share, or rounding would skip every other tenth.
         let due = now.saturating_sub(self.at) >= EVERY || fraction - self.fraction >= SHARE - 1e-9;
         if due {
@@ -45,6 +47,7 @@ mod tests {
             &[2, 4, 5],
         );
         check(&[(4, Some(0.01)), (5, Some(0.02)), (9, Some(0.03)), (10, Some(0.04))], &[1, 3]);
+        check(&[(1, Some(0.5)), (2, Some(0.01)), (3, Some(0.12)), (4, Some(0.3))], &[0, 2, 3]);
         check(&[(1, None), (5, None), (6, None), (11, None)], &[1, 3]);
     }
 }

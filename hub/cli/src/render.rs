@@ -15,8 +15,12 @@ pub(crate) fn progress(p: &Progress) -> String {
         }
         None => parts.push(format!("frame {}", p.frame)),
     }
-    parts.push(format!("{:.1} fps", p.fps));
-    parts.push(format!("{:.2}x", p.speed));
+    if p.fps > 0.0 {
+        parts.push(format!("{:.1} fps", p.fps));
+    }
+    if p.speed > 0.0 {
+        parts.push(format!("{:.2}x", p.speed));
+    }
     if let Some(eta) = p.eta_seconds.filter(|s| s.is_finite() && *s >= 0.0) {
         parts.push(format!("eta {}", clock(eta)));
     }

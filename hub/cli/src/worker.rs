@@ -54,7 +54,12 @@ pub(crate) async fn run(
     give(&mut worker, task).await;
     let status = attend(&mut worker, read_events(stdout), &mut outcome, screen, shutdown).await;
     let asked = shutdown.graceful().is_cancelled();
-    outcome.result.unwrap_or_else(|| Err(untold(name, status, worker.last_words(), asked)))
+    match outcome.result {
+        Some(Err(called_off)) if asked && called_off.kind == ErrorKind::Canceled => Err(stopped()),
+        Some(result) => result,
+        None if asked => Err(stopped()),
+        None => Err(untold(name, status, worker.last_words())),
+    }
 }
 
 /// The task as one line. The pipe stays open: the worker ends when it closes, however we end. A worker that does not
@@ -131,11 +136,13 @@ impl Outcome {
     }
 }
 
+/// The failure of a job that we were asked to stop.
+fn stopped() -> Failure {
+    failure(ErrorKind::Canceled, "stopped before the output was published".to_owned())
+}
+
 /// The failure of a worker that ended without a last word.
-fn untold(name: &str, status: Option<ExitStatus>, words: Option<LastWords>, asked: bool) -> Failure {
-    if asked {
-        return failure(ErrorKind::Canceled, "stopped before the output was published".to_owned());
-    }
+fn untold(name: &str, status: Option<ExitStatus>, words: Option<LastWords>) -> Failure {
     if let Some(words) = words {
         let failure = failure(ErrorKind::Infrastructure, words.error);
         return if words.hints.is_empty() { failure } else { failure.hint(words.hints.join("; ")) };
