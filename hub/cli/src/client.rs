@@ -152,3 +152,71 @@ fn told(problem: Problem) -> anyhow::Error {
         None => anyhow!(message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, extract::Request as Asked, http::HeaderMap, routing};
+    use http::StatusCode;
+    use reelmill_daemon::report::render;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client of a server with that route, which ends with the test's runtime.
+    async fn client_of(path: &str, method: routing::MethodRouter) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("it is bound");
+        let server = axum::serve(listener, Router::new().route(path, method));
+        tokio::spawn(async move { server.await });
+        Client::new(Url::parse(&format!("http://{at}")).expect("an address"))
+    }
+
+    #[tokio::test]
+    async fn an_upload_says_how_long_it_is_and_streams() {
+        let echo = |headers: HeaderMap, asked: Asked| async move {
+            let length = headers.get("content-length").map(|v| v.to_str().expect("digits").to_owned());
+            let name = asked.uri().path().to_owned();
+            let body = axum::body::to_bytes(asked.into_body(), 100).await.expect("a short body");
+            axum::Json((name, length, String::from_utf8_lossy(&body).into_owned()))
+        };
+        let client = client_of("/up/{name}", routing::put(echo)).await;
+        let parts = futures::stream::iter([Ok(Bytes::from_static(b"ab")), Ok(Bytes::from_static(b"c"))]);
+        let got: (String, Option<String>, String) = client.put(&["up", "a b"], 3, parts).await.expect("an answer");
+        assert_eq!(got, ("/up/a%20b".to_owned(), Some("3".to_owned()), "abc".to_owned()));
+    }
+
+    async fn check(method: routing::MethodRouter, want: &str) {
+        let client = client_of("/x", method).await;
+        let error = client.get::<serde_json::Value>(&["x"]).await.expect_err("no good answer");
+        assert_eq!(render(&*error).replace(client.shown(), "HUB"), want);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_the_hubs_words() {
+        let problem = Problem::new(422, "unknown-preset", "unknown preset", "there is no preset `x`").hint("try y");
+        let body = serde_json::to_string(&problem).expect("plain data");
+        let answer =
+            move || async move { (StatusCode::UNPROCESSABLE_ENTITY, [(header::CONTENT_TYPE, CONTENT_TYPE)], body) };
+        check(routing::get(answer), "error: the hub refused: there is no preset `x`\nhint: try y").await;
+        let other = "error: GET HUB/x was answered with 405 Method Not Allowed\nhint: is that address a Reelmill hub?";
+        check(routing::put(|| async {}), other).await;
+        let odd = "error: the hub's answer is not what this version understands: expected value at line 1 column 1";
+        check(routing::get(|| async { "hello" }), odd).await;
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_is_not_there_is_told_with_its_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("it is bound"));
+        drop(listener);
+        let client = Client::new(Url::parse(&base).expect("an address"));
+        let error = client.get::<serde_json::Value>(&["x"]).await.expect_err("nobody listens");
+        assert_eq!(
+            render(&*error),
+            format!(
+                "error: cannot reach the hub at {base}: Connection refused (os error 111)\n\
+                 hint: is it running? `reelmill up` starts one; --hub names another"
+            )
+        );
+    }
+}

@@ -74,6 +74,9 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
         }
         ended => ended,
     };
+    if shutdown.graceful().is_cancelled() {
+        screen.note("stopping; Ctrl-C again to stop at once");
+    }
     farm.stop().await;
     folder.close().context("cannot remove the temporary folder")?;
     ended

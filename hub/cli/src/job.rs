@@ -126,6 +126,29 @@ mod tests {
         assert_eq!(news(JobState::Failed, 2, Some("the end")), None);
     }
 
+    #[tokio::test]
+    async fn follows_through_a_stream_that_breaks() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let event =
+            |state| format!("event: job\ndata: {}\n\n", serde_json::to_string(&job(state, 1, None)).expect("data"));
+        let answer = move || async move {
+            match ASKED.fetch_add(1, Ordering::Relaxed) {
+                0 => event(JobState::Running),
+                1 => "event: job\ndata: {\n\n".to_owned(),
+                _ => event(JobState::Done),
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("it is bound");
+        let router = axum::Router::new().route("/v1/jobs/{id}/events", axum::routing::get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let hub = Hub::at(crate::hub::parse_address(&format!("http://{at}")).expect("an address"));
+        let want = job(JobState::Done, 1, None);
+        let got = follow(&hub, want.id, &Screen::stderr(), "a test").await.expect("it is done at last");
+        assert_eq!((got, ASKED.load(Ordering::Relaxed)), (want, 3));
+    }
+
     #[test]
     fn the_exit_code_tells_done_from_failed() {
         let screen = Screen::stderr();

@@ -84,7 +84,7 @@ fn draw(bar: &ProgressBar, progress: &Progress, line: String) {
     if progress.frames_expected > 0 && bar.length() != Some(progress.frames_expected) {
         bar.set_length(progress.frames_expected);
         bar.set_style(
-            ProgressStyle::with_template("{spinner} [{bar:30}] {msg}")
+            ProgressStyle::with_template("{spinner} [{wide_bar}] {msg}")
                 .expect("a constant template")
                 .progress_chars("=> "),
         );
