@@ -27,7 +27,7 @@ impl Folder {
             if let Some(folder) = there(deed, place.folder())? {
                 collect(folder.as_fd(), &deed.at, &mut found).map_err(|e| deed.failed(e))?;
             }
-            found.sort_by(|a, b| a.location.to_string().cmp(&b.location.to_string()));
+            found.sort_by_cached_key(|listed| listed.location.to_string());
             Ok(found)
         })
         .await

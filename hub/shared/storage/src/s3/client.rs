@@ -16,6 +16,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
+use url::Url;
+
 use crate::{S3Config, StorageError};
 
 /// A client for the configured store; connects to nothing yet.
@@ -38,9 +40,17 @@ pub(super) fn build(config: &S3Config) -> Result<aws_sdk_s3::Client, StorageErro
         .disable_clock_skew_correction(true)
         .http_client(http_client(config)?);
     if let Some(url) = &config.endpoint {
-        sdk = sdk.endpoint_url(url.as_str().trim_end_matches('/'));
+        sdk = sdk.endpoint_url(address(url));
     }
     Ok(aws_sdk_s3::Client::from_conf(sdk.build()))
+}
+
+/// The endpoint as the client wants it: it joins a path of the address and the bucket without a `/` of its own.
+fn address(url: &Url) -> String {
+    match url.as_str().trim_end_matches('/') {
+        plain if url.path().trim_end_matches('/').is_empty() => plain.to_owned(),
+        with_path => format!("{with_path}/"),
+    }
 }
 
 fn check_endpoint(config: &S3Config) -> Result<(), StorageError> {
@@ -85,4 +95,35 @@ fn read_authorities(file: &Path) -> Result<Vec<u8>, StorageError> {
         return Err(bad("it holds no certificate in PEM form".to_owned()));
     }
     Ok(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sdk_s3::presigning::PresigningConfig;
+
+    use super::*;
+
+    /// The address that a request for `media-ingest/in/a b.mp4` goes to.
+    async fn check(endpoint: Option<&str>, path_style: Option<bool>, want: &str) {
+        let endpoint = endpoint.map(|url| url.parse().expect("an address"));
+        let mut config = S3Config::new(endpoint, "eu-west-1", "AK", "SK");
+        config.path_style = path_style.unwrap_or(config.path_style);
+        let request =
+            build(&config).expect("a good configuration").get_object().bucket("media-ingest").key("in/a b.mp4");
+        let validity = PresigningConfig::expires_in(Duration::from_secs(60)).expect("a short time");
+        let signed = request.presigned(validity).await.expect("it needs no store");
+        assert_eq!(signed.uri().split('?').next(), Some(want));
+    }
+
+    #[tokio::test]
+    async fn addresses_a_bucket_as_the_store_wants_it() {
+        check(Some("http://10.0.0.5:9000"), None, "http://10.0.0.5:9000/media-ingest/in/a%20b.mp4").await;
+        check(Some("https://s3.lan/"), None, "https://s3.lan/media-ingest/in/a%20b.mp4").await;
+        check(Some("https://s3.lan"), Some(false), "https://media-ingest.s3.lan/in/a%20b.mp4").await;
+        check(Some("https://gate.lan/store"), None, "https://gate.lan/store/media-ingest/in/a%20b.mp4").await;
+        check(None, None, "https://media-ingest.s3.eu-west-1.amazonaws.com/in/a%20b.mp4").await;
+        check(None, Some(true), "https://s3.eu-west-1.amazonaws.com/media-ingest/in/a%20b.mp4").await;
+    }
 }

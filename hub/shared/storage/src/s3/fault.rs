@@ -71,6 +71,16 @@ impl Fault {
         }
     }
 
+    /// The error of a request for a list, whose answer always has a body: only some other server says 404 without one.
+    pub(super) fn error_of_list(self, deed: &Deed) -> StorageError {
+        match self {
+            Self::Answered(Answer { status: 404, code, .. }) if code == "NotFound" => {
+                answered(deed, &Answer { status: 404, ..Answer::default() })
+            }
+            other => other.error(deed),
+        }
+    }
+
     /// The error as the caller gets it.
     pub(super) fn error(self, deed: &Deed) -> StorageError {
         match self {
@@ -155,7 +165,7 @@ where
     if let Some(why) = unreachable(&words, refusal(error)) {
         return StorageError::Unreachable { what, store, why: why.to_owned() };
     }
-    if words.contains("invalid HTTP") {
+    if words.contains("invalid HTTP") || words.contains("unexpected message from connection") {
         return StorageError::NotAStore { what, store, answer: "no HTTP".to_owned() };
     }
     StorageError::Broken { what, store, why: last(&words) }
@@ -181,7 +191,8 @@ fn unreachable(words: &str, io: Option<io::ErrorKind>) -> Option<&'static str> {
 /// Why no encrypted connection came up, in rustls's words made plain.
 fn tls(words: &str) -> Option<String> {
     let (_, detail) = words.split_once("invalid peer certificate: ").unwrap_or_default();
-    let why = if detail.contains("UnknownIssuer") {
+    // A bad signature is that of an authority of the same name: one that was made anew.
+    let why = if detail.contains("UnknownIssuer") || detail.contains("BadSignature") {
         "its certificate is signed by no trusted authority"
     } else if detail.contains("not valid for name") || detail.contains("NotValidForName") {
         "its certificate is for another name"
@@ -202,7 +213,7 @@ fn tls(words: &str) -> Option<String> {
 }
 
 /// All messages of an error and its causes, from the outside in.
-fn words(error: &(dyn Error + 'static)) -> String {
+pub(super) fn words(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(e) = cause {
@@ -212,9 +223,10 @@ fn words(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// The innermost message.
-fn last(words: &str) -> String {
-    plain(words.lines().last().unwrap_or_default())
+/// The innermost message, without the operating system's number.
+pub(super) fn last(words: &str) -> String {
+    let line = words.lines().last().unwrap_or_default();
+    plain(line.split(" (os error").next().unwrap_or_default()).to_lowercase()
 }
 
 /// The kind of the operating system's error among the causes.
@@ -237,4 +249,43 @@ fn apart(theirs: SystemTime) -> Duration {
 /// At most 200 characters of a stranger's text, without control characters.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_from_the_words_of_the_resolver_and_the_system_why_no_connection_comes_up() {
+        let check = |words: &str, io, want| assert_eq!(unreachable(words, io), want, "{words}");
+        let dns = "dispatch failure\ndns error\nfailed to lookup address information: ";
+        check(&format!("{dns}Name or service not known"), Some(io::ErrorKind::Other), Some("no such host"));
+        check(&format!("{dns}No address associated with hostname"), None, Some("no such host"));
+        let again = format!("{dns}Temporary failure in name resolution");
+        check(&again, Some(io::ErrorKind::Other), Some("the name service does not answer"));
+        check("tcp connect error", Some(io::ErrorKind::ConnectionRefused), Some("connection refused"));
+        check("tcp connect error", Some(io::ErrorKind::NetworkUnreachable), Some("no route to its network"));
+        check("connection reset by peer", Some(io::ErrorKind::ConnectionReset), None);
+        check("operation was canceled", None, None);
+    }
+
+    #[test]
+    fn tells_from_the_words_of_rustls_what_is_wrong_with_a_certificate() {
+        let check = |words: &str, want: Option<&str>| assert_eq!(tls(words).as_deref(), want, "{words}");
+        let bad = "client error (Connect)\ninvalid peer certificate: ";
+        check(&format!("{bad}UnknownIssuer"), Some("its certificate is signed by no trusted authority"));
+        check(&format!("{bad}BadSignature"), Some("its certificate is signed by no trusted authority"));
+        let expired = "certificate expired: verification time 1767225600 (UNIX), but certificate is not valid after 1";
+        check(&format!("{bad}{expired}"), Some("its certificate has expired, or this machine's clock is wrong"));
+        let early = "certificate not valid yet: verification time 10 (UNIX), but certificate is not valid before 11";
+        check(&format!("{bad}{early}"), Some("its certificate is not valid yet, or this machine's clock is wrong"));
+        check(&format!("{bad}Revoked"), Some("its certificate is not good: revoked"));
+        check("connection refused", None);
+    }
+
+    #[test]
+    fn shows_no_more_than_a_line_of_a_strangers_text() {
+        assert_eq!(plain("a\u{1b}[31mb\r\nc"), "a[31mbc");
+        assert_eq!(plain(&"x".repeat(1000)).len(), 200);
+    }
 }

@@ -79,7 +79,7 @@ impl<'a> Pages<'a> {
             let request = request.set_continuation_token(self.token.clone()).send();
             match self.deed.within(self.s3.known.patience.stall, request).await {
                 Ok(page) => break page,
-                Err(fault) => tries.again(fault.error(&self.deed)).await?,
+                Err(fault) => tries.again(fault.error_of_list(&self.deed)).await?,
             }
         };
         let token = page.next_continuation_token().map(str::to_owned);

@@ -6,8 +6,11 @@ use aws_sdk_s3::{operation::get_object::GetObjectOutput, primitives::ByteStream}
 use bytes::Bytes;
 use reelmill_api::S3Location;
 
-use super::{Deed, Fault, S3};
-use crate::{ObjectInfo, StorageError, Version, buffer::Buffer, retry::Tries};
+use super::{
+    Deed, Fault, S3,
+    fault::{last, words},
+};
+use crate::{Denied, ObjectInfo, StorageError, Version, buffer::Buffer, retry::Tries};
 
 /// A block whose tries brought this much each goes on being tried: the store is flaky, not dead.
 const WORTH_GOING_ON: usize = 64 * 1024;
@@ -107,7 +110,7 @@ impl S3 {
         loop {
             match tokio::time::timeout(stall, body.next()).await {
                 Err(_) => return Err(deed.stalled(stall)),
-                Ok(Some(Err(e))) => return Err(deed.broken(innermost(&e))),
+                Ok(Some(Err(e))) => return Err(deed.broken(last(&words(&e)))),
                 Ok(Some(Ok(chunk))) if chunk.len() > buffer.room() => {
                     return Err(deed.broken("it sent more bytes than asked for"));
                 }
@@ -137,6 +140,21 @@ impl S3 {
         }
     }
 
+    /// What a write that broke off means. A store that refuses a write need not read it to its end: then the client
+    /// meets a closed connection before it meets the answer, and one more request finds out why.
+    pub(super) async fn explain_write(&self, deed: &Deed, fault: Fault) -> StorageError {
+        let error = fault.error(deed);
+        if !matches!(error, StorageError::Broken { .. }) {
+            return error;
+        }
+        match self.try_bucket(deed).await {
+            // Keys that may only write are no reason to give up.
+            Err(StorageError::AccessDenied { denied: Denied::Forbidden { .. }, .. }) | Ok(()) => error,
+            Err(better) if !better.is_transient() => better,
+            Err(_) => error,
+        }
+    }
+
     async fn try_bucket(&self, deed: &Deed) -> Result<(), StorageError> {
         let stall = self.known.patience.stall;
         let head = self.client.head_bucket().bucket(deed.at.bucket()).send();
@@ -144,7 +162,7 @@ impl S3 {
             return Ok(());
         }
         let list = self.client.list_objects_v2().bucket(deed.at.bucket()).max_keys(1).send();
-        deed.within(stall, list).await.map(drop).map_err(|fault| fault.error(deed))
+        deed.within(stall, list).await.map(drop).map_err(|fault| fault.error_of_list(deed))
     }
 
     async fn try_object(&self, deed: &Deed) -> Result<(), StorageError> {
@@ -192,12 +210,4 @@ fn check_block(
 
 fn total(content_range: &str) -> Option<u64> {
     content_range.rsplit_once('/')?.1.parse().ok()
-}
-
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(cause) = inner.source() {
-        inner = cause;
-    }
-    inner.to_string()
 }

@@ -203,7 +203,7 @@ impl S3 {
                     let e_tag = version(deed, part.e_tag())?;
                     return Ok(CompletedPart::builder().part_number(number).e_tag(e_tag.as_str()).build());
                 }
-                Err(fault) => tries.again(fault.error(deed)).await?,
+                Err(fault) => tries.again(self.explain_write(deed, fault).await).await?,
             }
         }
     }

@@ -29,14 +29,18 @@ impl S3 {
                 Ok(version) => return Ok(version),
                 Err(fault) => fault,
             };
-            if unsure && is_refused(&fault, condition) {
-                if let Some(version) = self.written_by(&deed, &write_id).await {
-                    return Ok(version);
-                }
+            if unsure
+                && is_refused(&fault, condition)
+                && let Some(version) = self.written_by(&deed, &write_id).await
+            {
+                return Ok(version);
             }
             // Without an answer, or after a 5xx, the object may be there nevertheless.
             unsure |= matches!(fault.status(), 0 | 500..);
-            let error = if is_refused(&fault, condition) { refused(&deed, condition) } else { fault.error(&deed) };
+            let error = match is_refused(&fault, condition) {
+                true => refused(&deed, condition),
+                false => self.explain_write(&deed, fault).await,
+            };
             tries.again(error).await?;
         }
     }

@@ -1,13 +1,16 @@
 //! Whatever goes wrong on the way: tried again and whole, or a clear error. Never something else than what was asked.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reelmill_api::Location;
 use reelmill_storage::{Condition, ObjectInfo, Storage, StorageError};
 
 use super::support::{
     fault::{Fault, Op},
-    impatient, location, pattern, read,
+    impatient, location, pattern, read, s3_only,
     server::{BUCKET, Server},
+    stall_after,
 };
 
 const LEN: usize = 7_000_000;
@@ -23,7 +26,7 @@ struct Farm {
 impl Farm {
     async fn new() -> Self {
         let server = Server::start().await;
-        let storage = server.storage();
+        let storage = s3_only(stall_after(&server.endpoint, Duration::from_secs(1)));
         let at = location(&format!("s3://{BUCKET}/in/a.mp4"));
         put(&storage, &at, pattern(LEN)).await.expect("a put");
         let info = storage.head(&at).await.expect("it is there");
@@ -82,7 +85,13 @@ async fn put(storage: &Storage, at: &Location, body: Bytes) -> Result<(), Storag
     storage.put(at, body, "video/mp4", Condition::Always).await.map(drop)
 }
 
+/// The kinds of requests that work is made of.
 const ALL: [Op; 8] = [Op::Head, Op::Get, Op::Put, Op::Begin, Op::Part, Op::Join, Op::List, Op::Delete];
+
+/// All kinds of work at once: most of the time is spent waiting.
+async fn each_op(check: impl AsyncFn(Op)) {
+    futures::future::join_all(ALL.map(|op| check(op))).await;
+}
 
 fn passing() -> Vec<Fault> {
     let slow_down = Fault::s3(503, "SlowDown");
@@ -91,24 +100,27 @@ fn passing() -> Vec<Fault> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_that_passes_is_ridden_out_whatever_is_being_done() {
-    for op in ALL {
+    each_op(async |op| {
         for fault in passing() {
             let farm = Farm::new().await;
             farm.server.plan.add(op, 2, fault.clone());
             farm.work(op).await.unwrap_or_else(|e| panic!("{op:?} with {fault:?}: {e}"));
             assert!(farm.server.plan.count(op) >= 2, "{op:?} with {fault:?} was not met");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_that_stays_is_a_clear_error_and_publishes_nothing() {
-    for op in ALL {
+    each_op(async |op| {
         for fault in [Fault::s3(503, "SlowDown"), Fault::Cut, Fault::Stall] {
             let farm = Farm::new().await;
             farm.server.plan.add(op, usize::MAX, fault.clone());
             let error = farm.work(op).await.expect_err("it never works");
             let right = match fault {
+                // A store that answers before it read all of a long body may cut the sender off.
+                Fault::Answer(..) if op == Op::Part && matches!(error, StorageError::Broken { .. }) => true,
                 Fault::Cut => matches!(error, StorageError::Broken { .. }),
                 Fault::Stall => matches!(error, StorageError::Stalled { .. }),
                 _ => matches!(error, StorageError::Failed { .. }),
@@ -117,7 +129,8 @@ async fn a_fault_that_stays_is_a_clear_error_and_publishes_nothing() {
             farm.server.plan.clear();
             assert!(!farm.published().await, "{op:?} with {fault:?}");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

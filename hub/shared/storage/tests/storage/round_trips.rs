@@ -4,7 +4,13 @@ use bytes::Bytes;
 use reelmill_api::{Location, S3Location};
 use reelmill_storage::{Access, CheckReport, Condition, LEAST_PART, StorageError, Version};
 
-use super::support::{Site, pattern, read, sites};
+use super::support::{
+    Site,
+    fault::{Fault, Op},
+    location, pattern, read,
+    server::{BUCKET, Server},
+    sites,
+};
 
 const PLAIN: &str = "text/plain";
 
@@ -127,7 +133,7 @@ async fn of_sixteen_who_put_if_absent_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_a_folder_page_by_page_and_never_its_neighbour() {
+async fn lists_and_deletes_a_folder_and_never_its_neighbour() {
     for site in sites().await {
         let names = ["out/a/1", "out/a/2", "out/b/c/3", "out/top", "out2/other"];
         for name in names {
@@ -174,4 +180,32 @@ async fn a_check_of_a_good_store_finds_it_good_and_leaves_nothing_behind() {
         let report = site.storage.check(&site.base, Access::Read).await.expect("all is well");
         assert_eq!(report, CheckReport { writable: false, conditional_put: false, ..report.clone() }, "{}", site.name);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_more_than_fits_on_a_page() {
+    let server = Server::start().await;
+    let folder = server.folder.join("many");
+    std::fs::create_dir(&folder).expect("a folder");
+    for n in 0..2100 {
+        std::fs::create_dir(folder.join(format!("{n:04}"))).expect("a folder");
+        std::fs::write(folder.join(format!("{n:04}/x")), "x").expect("a file");
+    }
+    let (storage, at) = (server.storage(), location(&format!("s3://{BUCKET}/many/")));
+    let found = storage.list(&at).await.expect("a list");
+    let want: Vec<_> = (0..2100).map(|n| at.join(&format!("{n:04}/x")).expect("a key")).collect();
+    assert!(found.iter().map(|l| &l.location).eq(&want), "{} found", found.len());
+    let names = storage.list_folders(&at).await.expect("a list");
+    assert!(names.iter().map(String::as_str).eq((0..2100).map(|n| format!("{n:04}")).collect::<Vec<_>>()), "{names:?}");
+    assert_eq!(server.plan.count(Op::List), 6);
+}
+
+#[tokio::test]
+async fn a_listing_that_never_ends_is_an_error() {
+    let server = Server::start().await;
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>\
+                </ListBucketResult>";
+    server.plan.add(Op::List, usize::MAX, Fault::Answer(200, Vec::new(), page.to_owned()));
+    let error = server.storage().list(&location(&format!("s3://{BUCKET}"))).await.expect_err("it turns in a circle");
+    assert!(error.to_string().ends_with("broke off: its listing does not go on"), "{error}");
 }

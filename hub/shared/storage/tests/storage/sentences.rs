@@ -1,6 +1,6 @@
 //! What a person reads when something is wrong: each sentence and its hint, word for word.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use reelmill_storage::{Access, Condition, FileRoots, S3Config, Storage, StorageError};
 use rustls::{
@@ -15,8 +15,9 @@ use tokio_rustls::TlsAcceptor;
 use super::support::{
     config,
     fault::{Fault, Op, s3_error},
-    lines, location, s3_only,
+    lines, location, pattern, s3_only,
     server::{BUCKET, SECRET_KEY, Server},
+    stall_after,
 };
 
 /// The sentences of an error with the server's address as `STORE`.
@@ -53,6 +54,16 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
+async fn somebody_listens_but_never_shakes_hands() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let endpoint = format!("https://{}", listener.local_addr().expect("it is bound"));
+    let (_server, _folder, file) = secure("127.0.0.1").await;
+    let want = "cannot use s3://media-test/: cannot reach the store at STORE: no answer within 0.8 s\n\
+                hint: is the store running, and is S3_ENDPOINT_URL right?";
+    check(&endpoint, use_it(&trusting(&endpoint, file)).await, want);
+}
+
+#[tokio::test]
 async fn there_is_no_such_host() {
     let endpoint = "http://no-such-host.invalid:9000";
     let error = use_it(&s3_only(config(endpoint))).await.expect_err("the name is reserved for that");
@@ -70,7 +81,7 @@ async fn a_server_accepts_and_then_says_nothing() {
     server.plan.add(Op::List, usize::MAX, Fault::Stall);
     check(
         &server.endpoint,
-        use_it(&server.storage()).await,
+        use_it(&s3_only(stall_after(&server.endpoint, Duration::from_millis(400)))).await,
         "cannot use s3://media-test/: the store at STORE was silent for 0.4 s",
     );
 }
@@ -109,8 +120,11 @@ async fn check_keys(config: S3Config, sentence: &str, hint: &str) {
     check(&endpoint, storage.head(&at).await, &say("read s3://media-test/a.mp4"));
     check(&endpoint, storage.get_small(&at, 10).await, &say("read s3://media-test/a.mp4"));
     check(&endpoint, storage.list(&at).await, &say("list s3://media-test/a.mp4"));
-    let put = storage.put(&at, "x".into(), "text/plain", Condition::Absent).await;
-    check(&endpoint, put, &say("write s3://media-test/a.mp4"));
+    // A store may refuse a long one before it has read it, and close the connection.
+    for len in [1, 5_000_000] {
+        let put = storage.put(&at, pattern(len), "text/plain", Condition::Absent).await;
+        check(&endpoint, put, &say("write s3://media-test/a.mp4"));
+    }
 }
 
 #[tokio::test]
@@ -216,7 +230,7 @@ async fn a_page_that_is_no_object_is_not_taken_for_one() {
 
 #[tokio::test]
 async fn the_clocks_differ() {
-    let three_hours_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 3600 + 60);
+    let three_hours_ago = std::time::SystemTime::now() - Duration::from_secs(3 * 3600 + 60);
     let date = aws_smithy_types::DateTime::from(three_hours_ago);
     let date = date.fmt(aws_smithy_types::date_time::Format::HttpDate).expect("a date");
     let want = "this machine's clock and that of the store at STORE differ by 3 hours\n\
@@ -243,7 +257,7 @@ async fn secure(name: &str) -> (Server, TempDir, PathBuf) {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("the key is the certificate's");
-    let server = Server::start_with(Some(TlsAcceptor::from(Arc::new(tls))), std::time::Duration::ZERO).await;
+    let server = Server::start_with(Some(TlsAcceptor::from(Arc::new(tls))), Duration::ZERO).await;
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("ca.pem");
     fs::write(&file, made.cert.pem()).expect("a file");

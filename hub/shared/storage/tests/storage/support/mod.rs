@@ -3,7 +3,7 @@
 pub(crate) mod fault;
 pub(crate) mod server;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -47,16 +47,23 @@ pub(crate) async fn sites() -> [Site; 2] {
     [s3, folder]
 }
 
-/// Short waits: the tests provoke them all.
+/// Short pauses, but time enough for a busy machine; [`stall_after`] is for tests that provoke a stall.
 pub(crate) fn impatient() -> Patience {
     Patience {
         connect: Duration::from_millis(800),
-        stall: Duration::from_millis(400),
-        join: Duration::from_millis(800),
+        stall: Duration::from_secs(10),
+        join: Duration::from_secs(60),
         attempts: 4,
         pause: Duration::from_millis(5),
         unreachable: Duration::from_millis(1500),
     }
+}
+
+/// The usual keys, and a server that is silent for this long has stalled.
+pub(crate) fn stall_after(endpoint: &str, stall: Duration) -> S3Config {
+    let mut config = config(endpoint);
+    (config.patience.stall, config.patience.join) = (stall, stall);
+    config
 }
 
 /// The usual keys for a store at this address.
@@ -76,9 +83,11 @@ pub(crate) fn location(text: &str) -> Location {
     text.parse().expect("a good location")
 }
 
-/// Bytes that differ at every place within 64 KiB and between places further apart.
+/// The first bytes of the same 20 MiB each time: different at each place within 64 KiB, and between places further apart.
 pub(crate) fn pattern(len: usize) -> Bytes {
-    (0..len).map(|i| u8::try_from((i ^ (i >> 8).wrapping_mul(31) ^ (i >> 16)) & 0xff).expect("masked")).collect()
+    static WHOLE: OnceLock<Bytes> = OnceLock::new();
+    let byte = |i: usize| u8::try_from((i ^ (i >> 8).wrapping_mul(31) ^ (i >> 16)) & 0xff).expect("masked");
+    WHOLE.get_or_init(|| (0..20 << 20).map(byte).collect()).slice(..len)
 }
 
 /// All that a read gives.

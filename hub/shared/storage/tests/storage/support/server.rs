@@ -165,6 +165,10 @@ async fn spoiled(answer: Response<Body>, fault: &Fault) -> Response<Body> {
         if then == Some(true) {
             pending::<()>().await;
         }
+        // The connection flushes what it has when there is nothing more to take; only then is it cut.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
         Err(io::ErrorKind::ConnectionReset.into())
     });
     let frames = stream::once(async move { Ok(Frame::data(sent)) }).chain(tail.take(usize::from(then.is_some())));
