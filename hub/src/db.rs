@@ -113,4 +113,31 @@ mod tests {
         let error = Db::open(&path).await.expect_err("a later version");
         assert_eq!(error.to_string(), "the database has schema version 9, this program knows 1");
     }
+
+    #[tokio::test]
+    async fn a_job_comes_back_whole_and_events_are_applied_once() {
+        use reelmill_api::{AttemptId, Event, EventBody, Progress, Task};
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
+        let job = crate::sample::job();
+        let task: Task = serde_json::from_value(serde_json::json!({
+            "job": job.id, "input": job.input, "preset": job.preset,
+        }))
+        .expect("a task");
+        assert_eq!(db.submit(&job, &task).await.expect("stored"), Submitted::Admitted(job.clone()));
+        assert_eq!(db.job(&job.id).await.expect("read").as_ref(), Some(&job));
+
+        let event = |body| Event { job: job.id, attempt: AttemptId::new(1, 7), node: "n".to_owned(), body };
+        let report = crate::sample::report(&job);
+        let progress = EventBody::Progress { progress: Progress { frame: 7, ..Progress::default() } };
+        let events = [event(progress), event(EventBody::Done { report: Box::new(report.clone()) })];
+        let states = |jobs: Vec<reelmill_api::job::Job>| jobs.iter().map(|j| j.state.as_str()).collect::<Vec<_>>();
+        assert_eq!(states(db.apply(&events, "2", "later").await.expect("applied")), ["running", "done"]);
+        assert_eq!(states(db.apply(&events, "2", "later").await.expect("applied")), Vec::<&str>::new());
+        assert_eq!(db.cursor().await.expect("read"), "2");
+        assert_eq!(db.job(&job.id).await.expect("read").and_then(|j| j.report), Some(report));
+        let listed = db.jobs(Filter { state: None, limit: 10 }).await.expect("read");
+        assert_eq!(listed.iter().map(|j| j.report.is_some()).collect::<Vec<_>>(), [false]);
+    }
 }

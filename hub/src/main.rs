@@ -4,10 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use reelmill_daemon::{Shutdown, log, process, report};
-use reelmill_hub::{
-    Hub,
-    args::{Args, Command, Options},
-};
+use reelmill_hub::args::{Args, Command, Options};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -17,18 +14,12 @@ async fn main() -> ExitCode {
         Command::Serve(options) => serve(options).await,
         Command::CheckConfig(options) => options.load().map(|_| println!("the configuration is good")),
     };
-    result.map_or_else(
-        |e| {
-            report(&*e);
-            ExitCode::FAILURE
-        },
-        |()| ExitCode::SUCCESS,
-    )
+    result.inspect_err(|e| report(&**e)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
     process::hide()?;
     let shutdown = Shutdown::on_signals()?;
     shutdown.also_on_stdin_eof();
-    Hub::start(options.load()?, shutdown.graceful().clone()).await?.ended().await
+    reelmill_hub::Hub::start(options.load()?, shutdown.graceful().clone()).await?.ended().await
 }

@@ -82,3 +82,74 @@ impl Outbox {
         Ok(self.db.published(outgoing).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reelmill_api::{JobRequest, Task, job::Job};
+
+    use super::*;
+    use crate::sample;
+
+    struct Setup {
+        outbox: Outbox,
+        job: Job,
+        task: Task,
+        _folder: tempfile::TempDir,
+    }
+
+    async fn setup() -> Setup {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
+        let name = QueueName::default();
+        let url = format!("sqlite://{}", folder.path().join("queue.sqlite").display());
+        let queue = reelmill_queue::connect(&url, &name).await.expect("a queue");
+        let job = sample::job();
+        let (input, output, preset) = (job.input.clone(), Some(job.output.clone()), job.preset.clone());
+        let task = Task::of(job.id, JobRequest { input, preset, output, priority: job.priority, id: None });
+        db.submit(&job, &task).await.expect("the database works");
+        Setup { outbox: Outbox { db, queue, name }, job, task, _folder: folder }
+    }
+
+    impl Setup {
+        async fn ready(&self) -> u64 {
+            let lane = self.outbox.name.tasks(&self.job.preset);
+            self.outbox.queue.depth(&lane).await.expect("the queue answers").ready
+        }
+
+        async fn waiting(&self) -> usize {
+            self.outbox.db.outgoing(10).await.expect("the database works").len()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_admitted_task_moves_to_its_lane_once() {
+        let setup = setup().await;
+        assert_eq!((setup.waiting().await, setup.ready().await), (1, 0));
+        setup.outbox.publish_all().await.expect("the queue takes it");
+        setup.outbox.publish_all().await.expect("nothing is left to do");
+        assert_eq!((setup.waiting().await, setup.ready().await), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_crash_between_publishing_and_forgetting_makes_no_second_task() {
+        let setup = setup().await;
+        let message = NewMessage {
+            body: setup.task.to_message(),
+            priority: setup.task.priority,
+            delay: Duration::ZERO,
+            dedupe_key: Some(setup.job.id.to_string()),
+        };
+        let lane = setup.outbox.name.tasks(&setup.job.preset);
+        setup.outbox.queue.publish(&lane, &message).await.expect("the queue takes it");
+        setup.outbox.publish_all().await.expect("the queue knows it");
+        assert_eq!((setup.waiting().await, setup.ready().await), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_not_stored_has_no_task() {
+        let setup = setup().await;
+        let other = Job { input: "s3://media-ingest/b.mp4".parse().expect("a literal"), ..setup.job.clone() };
+        let submitted = setup.outbox.db.submit(&other, &setup.task).await.expect("the database works");
+        assert_eq!((submitted, setup.waiting().await), (crate::db::Submitted::IdTaken, 1));
+    }
+}

@@ -50,8 +50,13 @@ function drawFailure(job) {
   byId("failure").classList.toggle("past", !over);
   say(byId("failure-title"), over ? "Why it failed" : "What went wrong with the attempt before");
   say(byId("reason"), failure.message);
-  say(byId("advice"), failure.hint ?? "");
+  byId("advice").replaceChildren(...withCode(failure.hint ?? ""));
   show(byId("advice"), Boolean(failure.hint));
+}
+
+/** Text whose parts between backticks are commands. */
+function withCode(text) {
+  return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }
 
 function drawDetails(job) {
@@ -194,7 +199,11 @@ function offerQualities(hls) {
     ...options.map(({ level, index }) => element("option", { value: String(index) }, levelName(level))),
   );
   select.addEventListener("change", () => {
-    hls.nextLevel = select.value === "auto" ? -1 : Number(select.value);
+    // At the next segment, not at once: the picture never stands still for it.
+    const chosen = select.value === "auto" ? -1 : Number(select.value);
+    hls.nextLevel = chosen;
+    const next = hls.levels[chosen];
+    if (next) say(byId("playing"), `Changing to ${levelName(next)} …`);
   });
 }
 

@@ -92,12 +92,13 @@ setInterval(() => rows.forEach(({ job, row }) => draw(job, row)), 30_000);
 
 const form = byId("new");
 const drop = byId("drop");
+const invitation = [...byId("chosen").childNodes];
 let chosen = null;
 
 function choose(file) {
   chosen = file ?? null;
-  const name = element("strong", {}, chosen ? chosen.name : "Drop a video here");
-  byId("chosen").replaceChildren(name, chosen ? ` ${bytes(chosen.size)}` : " or choose a file");
+  const told = chosen ? [element("strong", {}, chosen.name), ` ${bytes(chosen.size)}`] : invitation;
+  byId("chosen").replaceChildren(...told);
   if (chosen) byId("location").value = "";
   show(byId("refused"), false);
 }

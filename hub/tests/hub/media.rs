@@ -1,11 +1,23 @@
 //! Sources in, published files out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use reelmill_api::{JobState, Location, job::Job};
 use reelmill_storage::Condition;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::support::{TestHub, done, under};
+use crate::support::{PATIENCE, TestHub, done, under};
+
+async fn wait_until(condition: impl Fn() -> bool, what: &str) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} within {PATIENCE:?}"));
+}
 
 /// Bytes without a pattern that a wrong offset could hide in.
 fn noise(length: usize) -> Vec<u8> {
@@ -37,6 +49,28 @@ async fn an_upload_arrives_byte_for_byte_under_a_plain_name() {
     let again = hub.send(Method::PUT, "/v1/uploads/a.mp4", &[], b"").await;
     assert_eq!(again.json()["bytes"].as_u64(), Some(0));
     assert_ne!(again.json()["location"], json["location"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let hub = TestHub::start().await;
+    let address = hub.addresses.api.strip_prefix("http://").expect("a loopback address").to_owned();
+    let mut client = TcpStream::connect(&address).await.expect("the hub listens");
+    let head = format!("PUT /v1/uploads/a.mp4 HTTP/1.1\r\nHost: {address}\r\nContent-Length: 20000000\r\n\r\n");
+    client.write_all(head.as_bytes()).await.expect("it is sent");
+    client.write_all(&noise(9_000_000)).await.expect("it is sent");
+
+    // The embedded store keeps the parts of an unfinished upload as files beside the buckets.
+    let parts = || {
+        let entries = std::fs::read_dir(hub.folder().join("store")).expect("the store's folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.contains("upload")).collect::<Vec<_>>()
+    };
+    wait_until(|| !parts().is_empty(), "the upload begins").await;
+    drop(client);
+    wait_until(|| parts().is_empty(), "the upload is removed").await;
+    let bucket: Location = "s3://media-ingest".parse().expect("a literal");
+    assert_eq!(hub.storage().list(&bucket).await.expect("the store answers"), []);
 }
 
 /// A job that attempt 1 published, with two files of its own and one of another attempt.
