@@ -23,6 +23,7 @@ const LONGEST_JOB: u64 = 64 << 10;
 /// If there is no job to be read, or this machine cannot work.
 pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     let task = read_task().map_err(setup::error)?;
+    shutdown.also_on_stdin_eof();
     let gateway = CancellationToken::new();
     let workshop = setup::workshop(config, setup::presets(config)?, gateway.clone()).await?;
     let id = AttemptId::new(1, random());

@@ -1,1 +1,163 @@
-//! Placeholder.
+//! A small farm for tests that cross programs: a real store, a real queue, and workers as processes.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use reelmill_api::{Event, JobId, Lane, Priority, QueueName, Task};
+use reelmill_lab::{
+    programs::{Running, command, store_settings},
+    redis::Redis,
+    s3::{BUCKET, Pace, Server},
+};
+use reelmill_queue::{Cursor, NewMessage, SharedQueue, connect};
+use tempfile::TempDir;
+
+/// Which queue a farm has.
+pub enum QueueKind {
+    /// A file.
+    Sqlite,
+    /// A real server.
+    Redis(Redis),
+}
+
+/// A store and a queue; workers are started by the test.
+pub struct Farm {
+    /// The store.
+    pub store: Server,
+    /// A folder for the test's own files.
+    pub folder: TempDir,
+    /// The queue.
+    pub queue: SharedQueue,
+    /// Its kind.
+    pub kind: QueueKind,
+    url: String,
+}
+
+impl Farm {
+    /// A farm on a queue in a file.
+    pub async fn start() -> Self {
+        Self::start_with(Server::start().await, QueueKind::Sqlite).await
+    }
+
+    /// A farm on a slow store.
+    pub async fn start_slow(pace: Pace) -> Self {
+        Self::start_with(Server::start_with(None, pace).await, QueueKind::Sqlite).await
+    }
+
+    /// A farm on redis.
+    pub async fn start_on_redis() -> Self {
+        Self::start_with(Server::start().await, QueueKind::Redis(Redis::start())).await
+    }
+
+    async fn start_with(store: Server, kind: QueueKind) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let url = match &kind {
+            QueueKind::Sqlite => format!("sqlite://{}", folder.path().join("queue.sqlite").display()),
+            QueueKind::Redis(redis) => redis.url(),
+        };
+        let queue = connect(&url, &QueueName::default()).await.expect("the queue is there");
+        Self { store, folder, queue, kind, url }
+    }
+
+    /// Puts a file into the store; its location.
+    pub fn upload(&self, file: &Path, key: &str) -> String {
+        let target = self.store.folder.join(key);
+        std::fs::create_dir_all(target.parent().expect("it has a parent")).expect("a folder in the store");
+        std::fs::copy(file, target).expect("the file goes into the store");
+        format!("s3://{BUCKET}/{key}")
+    }
+
+    /// Puts a job on its lane; its id.
+    pub async fn submit(&self, input: &str, preset: &str) -> JobId {
+        let job = JobId::new(uuid::Uuid::new_v4());
+        let preset = preset.parse().expect("a preset's name");
+        let task =
+            Task { job, input: input.parse().expect("a location"), output: None, preset, priority: Priority::Normal };
+        let message =
+            NewMessage { body: task.to_message(), priority: task.priority, delay: Duration::ZERO, dedupe_key: None };
+        self.queue.publish(&self.lane(task.preset.as_str()), &message).await.expect("the queue takes it");
+        job
+    }
+
+    /// The lane of a preset.
+    pub fn lane(&self, preset: &str) -> Lane {
+        QueueName::default().tasks(&preset.parse().expect("a preset's name"))
+    }
+
+    /// A worker's command: short leases and waits, output to the store's bucket, status on a free port.
+    pub fn worker(&self) -> Command {
+        let mut worker = command("reelmill-worker");
+        worker
+            .envs(store_settings(&self.store))
+            .env("QUEUE_URL", &self.url)
+            .env("OUTPUT_BUCKET", BUCKET)
+            .env("LEASE_SECONDS", "3")
+            .env("STALL_SECONDS", "20")
+            .env("STATUS_LISTEN", "127.0.0.1:0");
+        worker
+    }
+
+    /// A running worker.
+    pub fn start_worker(&self) -> Running {
+        Running::start(self.worker())
+    }
+
+    /// All events so far.
+    pub async fn events(&self) -> Vec<Event> {
+        let mut cursor = Cursor::default();
+        let mut all = Vec::new();
+        loop {
+            let events = self.queue.events(&cursor, Duration::ZERO).await.expect("the queue answers");
+            if events.bodies.is_empty() {
+                return all;
+            }
+            all.extend(events.bodies.iter().map(|body| serde_json::from_slice(body).expect("an event")));
+            cursor = events.next;
+        }
+    }
+
+    /// Waits until an event of this job passes the test.
+    pub async fn wait_for(&self, job: JobId, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        let until = tokio::time::Instant::now() + Duration::from_secs(120);
+        loop {
+            if let Some(event) = self.events().await.into_iter().find(|e| e.job == job && wanted(e)) {
+                return event;
+            }
+            assert!(tokio::time::Instant::now() < until, "waited in vain for {what} of job {job}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The folder in which the store keeps a job's output.
+    pub fn output_folder(&self, job: JobId) -> PathBuf {
+        self.store.folder.join(job.to_string())
+    }
+
+    /// All files of a job's output, relative to its folder.
+    pub fn output_files(&self, job: JobId) -> BTreeSet<String> {
+        files_under(&self.output_folder(job))
+    }
+}
+
+/// All files under a folder, relative to it; the store's own notes beside its objects do not count.
+pub fn files_under(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(relative) = path.strip_prefix(folder)
+                && !relative.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
+            {
+                found.insert(relative.display().to_string());
+            }
+        }
+    }
+    found
+}

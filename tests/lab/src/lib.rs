@@ -1,0 +1,9 @@
+//! What tests and benchmarks share: real servers on free loopback ports, stopped when dropped, and the programs as a user
+//! would start them.
+
+pub mod fault;
+pub mod line;
+pub mod media;
+pub mod programs;
+pub mod redis;
+pub mod s3;

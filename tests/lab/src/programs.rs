@@ -1,0 +1,105 @@
+//! The programs as a user starts them: built before, found beside the test program.
+
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::s3::{ACCESS_KEY, SECRET_KEY, Server};
+
+/// The path of one of our programs.
+pub fn program(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().expect("a test program has a path");
+    let found = exe.ancestors().skip(1).take(3).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not built; run `cargo build --workspace --bins` first, as `cargo xtask test` does")
+    })
+}
+
+/// A command for one of our programs with an empty environment but for `PATH`.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// The settings that reach a store.
+pub fn store_settings(server: &Server) -> Vec<(&'static str, String)> {
+    vec![
+        ("S3_ENDPOINT_URL", server.endpoint.clone()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+    ]
+}
+
+/// A running program; killed with SIGKILL when dropped.
+pub struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Starts a command; its output goes where the test's own goes.
+    pub fn start(mut command: Command) -> Self {
+        Self { child: command.stdin(Stdio::null()).spawn().expect("the program starts") }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Waits for its end; its exit code, `None` if a signal ended it.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("the process can be waited for").code()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the process can be asked").is_some()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command to its end with `input` on its standard input.
+pub fn output(mut command: Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("it was asked for");
+    // A program that refuses its settings ends before it reads.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("the program ends")
+}
+
+/// Asks until the answer is there; a test that waits longer than this has failed.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,205 @@
+//! A real S3 server (s3s-fs on a temporary folder, with keys) on a free port; its answers can be made to go wrong.
+
+use std::{future::pending, io, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::{HeaderValue, Request, Response, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use s3s::{
+    auth::SimpleAuth,
+    service::{S3Service, S3ServiceBuilder},
+};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Mutex,
+    task::AbortHandle,
+};
+
+use crate::{
+    fault::{Fault, Op, Plan},
+    line::{Body, Line},
+};
+
+/// The access key that the server knows.
+pub const ACCESS_KEY: &str = "AKTESTKEY";
+/// Its secret.
+pub const SECRET_KEY: &str = "a-secret-that-must-never-be-shown";
+/// A bucket that is there from the start.
+pub const BUCKET: &str = "media-test";
+
+/// The server; stopped when dropped.
+pub struct Server {
+    /// Its address.
+    pub endpoint: String,
+    /// What goes wrong.
+    pub plan: Arc<Plan>,
+    /// The folder of [`BUCKET`].
+    pub folder: PathBuf,
+    accepting: AbortHandle,
+    _data: TempDir,
+}
+
+/// How slow a server is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// Before each answer.
+    pub per_request: Duration,
+    /// Before each part of an upload, besides.
+    pub per_part: Duration,
+    /// Over all connections together, each way; `None`: as fast as it can.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// One server's parts, shared by its connections.
+struct Shop {
+    s3: S3Service,
+    plan: Arc<Plan>,
+    /// s3s-fs looks and then writes; a store that means its conditions does both at once.
+    conditional: Mutex<()>,
+    pace: Pace,
+    line: Line,
+}
+
+impl Server {
+    /// A server as fast as it can be.
+    pub async fn start() -> Self {
+        Self::start_with(None, Pace::default()).await
+    }
+
+    /// A server behind TLS, or one that takes its time.
+    pub async fn start_with(tls: Option<tokio_rustls::TlsAcceptor>, pace: Pace) -> Self {
+        let data = TempDir::new().expect("a temporary folder");
+        let folder = data.path().join(BUCKET);
+        std::fs::create_dir(&folder).expect("a bucket");
+        let mut builder = S3ServiceBuilder::new(FileSystem::new(data.path()).expect("a store"));
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let plan = Arc::new(Plan::default());
+        let shop = Shop {
+            s3: builder.build(),
+            plan: plan.clone(),
+            conditional: Mutex::new(()),
+            line: Line::new(pace.bytes_per_second),
+            pace,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let accepting = tokio::spawn(accept(listener, tls, Arc::new(shop))).abort_handle();
+        Self { endpoint: format!("{scheme}://127.0.0.1:{port}"), plan, folder, accepting, _data: data }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Option<tokio_rustls::TlsAcceptor>, shop: Arc<Shop>) {
+    // Dropping the set with this task closes all connections.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        let (shop, tls) = (shop.clone(), tls.clone());
+        connections.spawn(async move {
+            match tls {
+                None => serve(socket, shop).await,
+                Some(tls) => {
+                    if let Ok(socket) = tls.accept(socket).await {
+                        serve(socket, shop).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shop: Arc<Shop>) {
+    let service = service_fn(move |request| answer(shop.clone(), request));
+    // An error is a connection that closed, which the tests order.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+}
+
+async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    let op = Op::of(&request);
+    let fault = shop.plan.take(op);
+    match &fault {
+        Some(Fault::Cut) => return Err(io::ErrorKind::ConnectionReset.into()),
+        Some(Fault::Stall) => return pending().await,
+        Some(Fault::Answer(status, headers, body)) => return Ok(made_up(*status, headers, body)),
+        _ => {}
+    }
+    let conditional = request.headers().contains_key(header::IF_NONE_MATCH);
+    let _turn = if conditional { Some(shop.conditional.lock().await) } else { None };
+    tokio::time::sleep(shop.pace.per_request + if op == Op::Part { shop.pace.per_part } else { Duration::ZERO }).await;
+    let answer =
+        shop.s3.call(request.map(|body| shop.line.slow_request(body))).await.map_err(|_| io::ErrorKind::Other)?;
+    let answer = answer.map(|body| shop.line.slow_answer(body.map_err(io::Error::other).boxed_unsync()));
+    match fault {
+        Some(Fault::LoseAnswer) => {
+            // The store has done it once its whole answer is there.
+            let _ = answer.into_body().collect().await;
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+        None | Some(Fault::None) => Ok(answer),
+        Some(fault) => Ok(spoiled(answer, &fault).await),
+    }
+}
+
+fn made_up(status: u16, headers: &[(&'static str, String)], body: &str) -> Response<Body> {
+    let body = Full::new(Bytes::from(body.to_owned())).map_err(|e| match e {}).boxed_unsync();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+    for (name, value) in headers {
+        answer.headers_mut().insert(*name, HeaderValue::from_str(value).expect("a header's value"));
+    }
+    answer
+}
+
+/// The answer with its body spoiled. Its length is still announced, except where the fault is about that.
+async fn spoiled(answer: Response<Body>, fault: &Fault) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut sent = whole.clone();
+    let then = match fault {
+        Fault::CutAfter(_) => Some(false),
+        Fault::StallAfter(_) => Some(true),
+        _ => None,
+    };
+    match fault {
+        Fault::CutAfter(bytes) | Fault::StallAfter(bytes) | Fault::Shorten(bytes) => sent.truncate(*bytes),
+        Fault::Lengthen(bytes) => sent = [&whole[..], &vec![0; *bytes]].concat().into(),
+        _ => {}
+    }
+    let length = if then.is_some() { whole.len() } else { sent.len() };
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let tail = stream::once(async move {
+        if then == Some(true) {
+            pending::<()>().await;
+        }
+        // The connection flushes what it has when there is nothing more to take; only then is it cut.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        Err(io::ErrorKind::ConnectionReset.into())
+    });
+    let frames = stream::once(async move { Ok(Frame::data(sent)) }).chain(tail.take(usize::from(then.is_some())));
+    Response::from_parts(parts, BodyExt::boxed_unsync(StreamBody::new(frames)))
+}
+
+/// The number of unfinished uploads that the server keeps.
+impl Server {
+    /// How many uploads were begun and neither finished nor aborted.
+    pub fn unfinished_uploads(&self) -> usize {
+        let root = self.folder.parent().expect("a bucket lies in the data folder");
+        let names = std::fs::read_dir(root).expect("the data folder");
+        let names = names.filter_map(|e| e.ok()?.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(".upload")).count()
+    }
+}
