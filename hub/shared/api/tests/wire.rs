@@ -1,0 +1,185 @@
+//! What crosses a process border, byte for byte. A change here is a change of protocol and gets a decision record.
+
+use std::path::Path;
+
+use reelmill_api::{
+    AttemptId, ErrorKind, Event, EventBody, Failure, JobId, JobRequest, JobState, Priority, Progress, Rational,
+    Rendition, Report, Task,
+    job::Job,
+    media::{AudioFacts, Colour, MediaFacts, Rotation, VideoFacts},
+    problem::Problem,
+    rendition::Track,
+    report::Timings,
+    status::{RunningTask, WorkerState, WorkerStatus},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Writes the value as the golden file has it, and reads the file as the value.
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let text = serde_json::to_string_pretty(value).expect("it can be written") + "\n";
+    if std::env::var_os("REELMILL_BLESS").is_some() {
+        std::fs::write(&path, &text).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(&path).expect("the golden file exists");
+    assert_eq!(text, golden, "{name} (REELMILL_BLESS=1 writes it anew, with a decision record)");
+    assert_eq!(serde_json::from_str::<T>(&golden).as_ref().ok(), Some(value), "{name} is read back");
+}
+
+fn job() -> JobId {
+    "018f5b6e-7c1a-7e3b-9d2f-4a5b6c7d8e9f".parse().expect("a job id")
+}
+
+fn request() -> JobRequest {
+    JobRequest {
+        input: "s3://media-ingest/films/a.mp4".parse().expect("a location"),
+        preset: "hls-ladder".parse().expect("a name"),
+        output: Some("s3://media-output/films/a/".parse().expect("a location")),
+        priority: Priority::High,
+        id: Some(job()),
+    }
+}
+
+fn source() -> MediaFacts {
+    let video = VideoFacts {
+        index: 0,
+        codec: "hevc".to_owned(),
+        width: 1920,
+        height: 1080,
+        sample_aspect: Rational::whole(1).expect("not zero"),
+        rotation: Rotation::Cw90,
+        frame_rate: Rational::new(30000, 1001).expect("not zero"),
+        constant_rate: true,
+        interlaced: false,
+        duration_seconds: Some(10.01),
+        frames: Some(300),
+        starts_at_seconds: 0.0,
+        colour: Colour { transfer: Some("bt709".to_owned()), ..Colour::default() },
+        pixel_format: "yuv420p".to_owned(),
+    };
+    let audio = AudioFacts {
+        index: 1,
+        codec: "aac".to_owned(),
+        channels: 2,
+        sample_rate: 48_000,
+        language: Some("eng".to_owned()),
+        duration_seconds: Some(10.0),
+        starts_at_seconds: 0.5,
+    };
+    MediaFacts {
+        container: "mov".to_owned(),
+        duration_seconds: Some(10.01),
+        bytes: 1_000_000,
+        video: Some(video),
+        audio: vec![audio],
+    }
+}
+
+fn rendition(name: &str, codecs: &str, track: Track) -> Rendition {
+    Rendition {
+        name: name.to_owned(),
+        codecs: codecs.to_owned(),
+        track,
+        segments: 3,
+        samples: 300,
+        duration_seconds: 10.01,
+        average_bps: 2_000_000,
+        peak_bps: 2_500_000,
+        bytes: 2_502_500,
+    }
+}
+
+fn report() -> Report {
+    let frame_rate = Rational::new(30000, 1001).expect("not zero");
+    let sound = Track::Audio { channels: 2, sample_rate: 48_000, language: Some("eng".to_owned()) };
+    Report {
+        job: job(),
+        attempt: AttemptId::new(2, 0x7f3c_9d2b),
+        node: "orin-3".to_owned(),
+        reelmill: "0.1.0".to_owned(),
+        engine: "software (ffmpeg 5.1.9)".to_owned(),
+        preset: "hls-ladder".parse().expect("a name"),
+        input: request().input,
+        output: request().output.expect("it has one"),
+        entry: "s3://media-output/films/a/master.m3u8".parse().expect("a location"),
+        source: source(),
+        renditions: vec![
+            rendition("720p", "avc1.64001f", Track::Video { width: 720, height: 1280, frame_rate }),
+            rendition("audio", "mp4a.40.2", sound),
+        ],
+        changes: vec!["rotated 90".to_owned()],
+        checks: vec!["300 frames in every video rendition".to_owned()],
+        timings: Timings { probe_seconds: 0.2, encode_seconds: 5.0, speed: 2.002 },
+    }
+}
+
+fn progress() -> Progress {
+    Progress { frame: 100, frames_expected: 300, fps: 50.0, speed: 1.668, eta_seconds: Some(4.0) }
+}
+
+fn failure() -> Failure {
+    Failure::new(ErrorKind::BadSource, "cannot use s3://media-ingest/a.mp4 as a source: it has no bytes")
+        .hint("was the upload finished?")
+}
+
+fn event(body: EventBody) -> Event {
+    Event { job: job(), attempt: AttemptId::new(2, 0x7f3c_9d2b), node: "orin-3".to_owned(), body }
+}
+
+#[test]
+fn jobs_and_tasks() {
+    check("job-request.json", &request());
+    let small = JobRequest { output: None, id: None, priority: Priority::Normal, ..request() };
+    check("job-request-smallest.json", &small);
+    check("task.json", &Task::of(job(), request()));
+    check(
+        "job.json",
+        &Job {
+            id: job(),
+            state: JobState::Running,
+            input: request().input,
+            output: request().output.expect("it has one"),
+            preset: request().preset,
+            priority: Priority::Normal,
+            created_at: "2026-01-02T03:04:05Z".to_owned(),
+            updated_at: "2026-01-02T03:05:00Z".to_owned(),
+            attempt: 2,
+            progress: Some(progress()),
+            failure: Some(failure()),
+            report: None,
+        },
+    );
+}
+
+#[test]
+fn events_and_reports() {
+    check("event-started.json", &event(EventBody::Started));
+    check("event-progress.json", &event(EventBody::Progress { progress: progress() }));
+    check("event-done.json", &event(EventBody::Done { report: Box::new(report()) }));
+    check("event-retry.json", &event(EventBody::Failed { failure: failure(), retry_in_seconds: Some(10) }));
+    check("event-dead.json", &event(EventBody::Failed { failure: failure(), retry_in_seconds: None }));
+    check("reelmill.json", &report());
+}
+
+#[test]
+fn status_and_problems() {
+    let running =
+        RunningTask { job: job(), attempt: 2, preset: request().preset, input: request().input, progress: progress() };
+    check(
+        "worker-status.json",
+        &WorkerStatus {
+            node: "orin-3".to_owned(),
+            reelmill: "0.1.0".to_owned(),
+            pid: 4711,
+            state: WorkerState::Draining,
+            engines: vec!["software (ffmpeg 5.1.9)".to_owned()],
+            presets: vec![request().preset],
+            concurrency: 1,
+            running: vec![running],
+            published: 7,
+            failed: 1,
+        },
+    );
+    let problem = Problem::new(422, "unknown-preset", "Unknown preset", "there is no preset `hls-laddr`");
+    check("problem.json", &problem.pointer("/preset").hint("known presets: hls-ladder"));
+}
