@@ -34,12 +34,12 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** Four seconds in two rungs. */
+/** Five seconds in two rungs. */
 async function ladder(name, input, picture) {
   const rungs = [360, 180];
   const scale = rungs.map((height, i) => `[s${i}]scale=-2:${height}[v${i}]`).join(';');
   await run('ffmpeg', [
-    '-v', 'error', ...input, '-t', '4', '-filter_complex', `${picture}split=2[s0][s1];${scale}`, '-map', '[v0]', '-map', '[v1]',
+    '-v', 'error', ...input, '-t', '5', '-filter_complex', `${picture}split=2[s0][s1];${scale}`, '-map', '[v0]', '-map', '[v1]',
     '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-b:v:0', '600k', '-b:v:1', '200k',
     '-g', '25', '-keyint_min', '25', '-sc_threshold', '0', '-f', 'hls', '-hls_time', '1', '-hls_playlist_type', 'vod',
     '-hls_segment_type', 'fmp4', '-master_pl_name', 'master.m3u8', '-var_stream_map', 'v:0 v:1', join(folder, name, 'v%v/index.m3u8'),
@@ -77,7 +77,7 @@ async function refuses(change, sentence) {
 test('a good page is played to its end', async () => {
   const { code, text } = await watch();
   assert.equal(code, 0, text);
-  assert.match(text, /played 4\.\d\d s to the end, switched from (180 to 360|360 to 180) lines/);
+  assert.match(text, /played 5\.\d\d s to the end, switched from (180 to 360|360 to 180) lines/);
   for (const width of [390, 1280]) assert.ok((await stat(join(folder, `job-${width}.png`))).size > 1000);
 });
 

@@ -8,10 +8,11 @@ const GAP_TOLERANCE = 0.5;
 const BLANK_BELOW = 4;
 const STILL_BELOW = 0.2;
 /**
- * How long the picture may stand still, in seconds; the clip moves all the time. Chromium freezes it until the next
- * keyframe when a switch of quality replaces what is on show (hls.js `currentLevel`), but not with `nextLevel`.
+ * How long the picture may stand still, in seconds of the video: the clip moves all the time, but a busy machine drops
+ * frames. Chromium freezes it until the next keyframe when a switch of quality replaces what is on show (hls.js
+ * `currentLevel`), but not with `nextLevel`.
  */
-const STILL_TOLERANCE = 1;
+const STILL_TOLERANCE = 2;
 
 /** All complaints of a record that `play.mjs` made. */
 export function complaints(record) {

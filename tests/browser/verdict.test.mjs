@@ -50,8 +50,8 @@ test('pictures that are blank, the same or too few are refused', () => {
   const { samples } = good();
   check({ samples: samples.map((s) => ({ ...s, deviation: 1 })) }, '16 of 16 pictures are blank');
   check({ samples: samples.map((s) => ({ ...s, change: 0 })) }, 'the picture stood still for 5.00 s');
-  // It moves, stands still from the third picture to the eighth, and moves on.
-  check({ samples: samples.map((s, i) => (i > 2 && i < 8 ? { ...s, change: 0 } : s)) }, 'the picture stood still for 2.00 s');
+  // It moves, stands still from the third picture to the eleventh, and moves on.
+  check({ samples: samples.map((s, i) => (i > 2 && i < 11 ? { ...s, change: 0 } : s)) }, 'the picture stood still for 3.00 s');
   check({ samples: samples.slice(0, 9) }, 'only 9 pictures were seen, 10 are wanted');
 });
 
