@@ -125,6 +125,7 @@ fn bad(why: &str) -> QueueError {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
     use super::*;
@@ -164,6 +165,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn never_repeats_an_unescaped_password(password in r"[A-Z0-9/?#@:%\[\]\\]{8,20}", user in "u?") {
             let text = format!("redis://{user}:{password}@hub:6379/0");
@@ -179,9 +182,8 @@ mod tests {
 
         #[test]
         fn takes_any_escaped_password(password in any::<String>()) {
-            let mut url = Url::parse("redis://hub").expect("a url");
-            url.set_password(Some(&password)).expect("it has a host");
-            let address = Address::parse(url.as_str()).expect("an address");
+            let escaped = utf8_percent_encode(&password, NON_ALPHANUMERIC);
+            let address = Address::parse(&format!("redis://:{escaped}@hub")).expect("an address");
             prop_assert_eq!(address.password.unwrap_or_default(), password);
         }
     }

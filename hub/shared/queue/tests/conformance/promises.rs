@@ -81,11 +81,19 @@ pub(crate) async fn gives_an_expired_lease_to_another_and_fences_the_first(bench
 pub(crate) async fn a_lease_that_ran_out_is_lost_even_if_nobody_took_it(bench: &Bench) {
     let lane = lane("q");
     bench.publish(&lane, "task").await;
+    let (queue, at_once) = (&bench.queue, Duration::ZERO);
+    let run_out = async || bench.lease(&lane, at_once).await.receipt;
+    assert!(is_lost(queue.extend(&run_out().await, LONG).await));
+    assert!(is_lost(queue.ack(&run_out().await).await));
+    assert!(is_lost(queue.retry_after(&run_out().await, at_once).await));
+    assert!(is_lost(queue.hand_back(&run_out().await).await));
+    assert!(is_lost(queue.dead_letter(&run_out().await, "too late").await));
+
     let leased = bench.lease(&lane, SHORT).await;
-    until("the lease's end", async || (bench.queue.depth(&lane).await.ok()?.ready == 1).then_some(())).await;
-    assert!(is_lost(bench.queue.extend(&leased.receipt, LONG).await));
-    assert!(is_lost(bench.queue.ack(&leased.receipt).await));
-    assert_eq!(bench.lease(&lane, LONG).await.attempt, 2);
+    assert_eq!(leased.attempt, 6);
+    until("the lease's end", async || (queue.depth(&lane).await.ok()?.ready == 1).then_some(())).await;
+    assert!(is_lost(queue.ack(&leased.receipt).await));
+    assert_eq!(bench.lease(&lane, LONG).await.attempt, 7);
 }
 
 pub(crate) async fn an_extended_lease_outlives_its_first_deadline(bench: &Bench) {
