@@ -22,7 +22,7 @@ const SMALLEST: &str = r#"the smallest job is {"input":"s3://bucket/key","preset
 /// # Errors
 /// What is wrong, with a pointer to the bad field.
 pub fn admit(body: &[u8], terms: &Terms, drawn: JobId, now: &str) -> Result<(Job, Task), Box<Problem>> {
-    let request = parse(body)?;
+    let request = parse(body, &terms.presets)?;
     known_preset(&request.preset, &terms.presets)?;
     source_sane(&request.input)?;
     let id = request.id.unwrap_or(drawn);
@@ -51,10 +51,9 @@ fn known_preset(name: &PresetName, presets: &Presets) -> Result<(), Box<Problem>
     if presets.get(name).is_some() {
         return Ok(());
     }
-    let names: Vec<_> = presets.names().into_iter().map(PresetName::as_str).collect();
     Err(Problem::new(422, "unknown-preset", "unknown preset", format!("no preset is named `{name}`"))
         .pointer("/preset")
-        .hint(format!("presets here: {}", names.join(", ")))
+        .hint(preset_hint(presets))
         .into())
 }
 
@@ -78,13 +77,13 @@ fn default_output(terms: &Terms, id: &JobId) -> Result<Location, Box<Problem>> {
     })
 }
 
-fn parse(body: &[u8]) -> Result<JobRequest, Box<Problem>> {
+fn parse(body: &[u8], presets: &Presets) -> Result<JobRequest, Box<Problem>> {
     // serde would also take the fields of a struct in order, as a list.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(bad_job("a job is a JSON object, this is a list").pointer("").into());
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let request = serde_path_to_error::deserialize(&mut json).map_err(|e| refused(&e))?;
+    let request = serde_path_to_error::deserialize(&mut json).map_err(|e| refused(&e, presets))?;
     json.end().map_err(|e| not_json(&e))?;
     Ok(request)
 }
@@ -93,7 +92,7 @@ fn not_json(e: &serde_json::Error) -> Problem {
     Problem::new(400, "not-json", "the body is not JSON", e.to_string()).hint(SMALLEST)
 }
 
-fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>, presets: &Presets) -> Problem {
     let cause = error.inner();
     if !cause.is_data() {
         return not_json(cause);
@@ -105,8 +104,28 @@ fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     };
     // serde names a missing or doubled field only in its message.
     let field = field.or_else(|| detail.split('`').nth(1).filter(|_| detail.contains("field")).map(str::to_owned));
+    let hint = field.as_deref().and_then(|field| field_hint(field, presets));
+    let problem = bad_job(detail);
+    let problem = if let Some(hint) = hint { problem.hint(hint) } else { problem };
     // The empty pointer is the whole body.
-    bad_job(detail).pointer(field.map(|field| pointer(&field)).unwrap_or_default())
+    problem.pointer(field.map(|field| pointer(&field)).unwrap_or_default())
+}
+
+fn field_hint(field: &str, presets: &Presets) -> Option<String> {
+    let hint = match field {
+        "input" => "write it like s3://bucket/folder/film.mp4 or file:///folder/film.mp4",
+        "output" => "write it like s3://bucket/folder/, or leave it out",
+        "priority" => "take low, normal or high, or leave it out",
+        "id" => "take a UUID, or leave it out and one is drawn",
+        "preset" => return Some(preset_hint(presets)),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn preset_hint(presets: &Presets) -> String {
+    let names: Vec<_> = presets.names().into_iter().map(PresetName::as_str).collect();
+    format!("presets here: {}", names.join(", "))
 }
 
 fn bad_job(detail: impl Into<String>) -> Problem {
@@ -179,6 +198,7 @@ mod tests {
         check(r#"{"input":"s3://media-ingest/a.mp4"}"#, "422 /preset", "missing field");
         check(&with(input, r#""hevc-ladder""#, ""), "422 /preset", "presets here: hls-ladder");
         check(&with(input, r#""../../etc""#, ""), "422 /preset", "cannot name a preset");
+        check(&with(input, r#""HLS""#, ""), "422 /preset", "presets here: hls-ladder");
         check(&with(input, "7", ""), "422 /preset", "expected");
         check(&with(r#""/etc/passwd""#, preset, ""), "422 /input", "s3:// or file://");
         check(&with(r#""http://169.254.169.254/""#, preset, ""), "422 /input", "s3:// or file://");
@@ -189,7 +209,7 @@ mod tests {
         check(&with(input, preset, r#","output":"s3://X/""#), "422 /output", "no valid bucket");
         check(&with(input, preset, r#","pirority":"high""#), "422 /pirority", "unknown field");
         check(&with(input, preset, r#","a/b~c":1"#), "422 /a~1b~0c", "unknown field");
-        check(&with(input, preset, r#","priority":"urgent""#), "422 /priority", "unknown variant");
+        check(&with(input, preset, r#","priority":"urgent""#), "422 /priority", "take low, normal or high");
         check(&with(input, preset, r#","id":"1; DROP TABLE jobs""#), "422 /id", "UUID");
         check(&with(input, preset, r#","preset":"hls-ladder""#), "422 /preset", "duplicate field");
         check(&with(&"[".repeat(500), preset, ""), "422 /input", "expected");

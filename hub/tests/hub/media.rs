@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use reelmill_api::{JobState, Location, job::Job};
+use reelmill_hub::Config;
 use reelmill_storage::Condition;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -150,4 +151,31 @@ async fn a_range_of_a_file_is_that_range() {
     assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
     let head = hub.send(Method::HEAD, &path, &[], b"").await;
     assert_eq!((head.status, head.header("content-length"), head.body.len()), (StatusCode::OK, "700001", 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_with_a_given_store_and_queue_embeds_nothing() {
+    let owner = TestHub::start().await;
+    let keys = owner.addresses.keys.as_ref().expect("keys of the embedded store");
+    let mut config = Config::default();
+    config.queue.url = Some(owner.addresses.queue.as_deref().expect("a queue").parse().expect("an address"));
+    config.store.endpoint = Some(owner.addresses.store.parse().expect("a URL"));
+    config.store.access_key = Some(keys.access_key.parse().expect("a reference"));
+    config.store.secret_key = Some(keys.secret_key.parse().expect("a reference"));
+    let hub = TestHub::start_with(tempfile::tempdir().expect("a folder"), config).await;
+
+    assert_eq!((&hub.addresses.queue, &hub.addresses.keys), (&None, &None), "what may be secret is not announced");
+    let mut found: Vec<_> =
+        std::fs::read_dir(hub.folder()).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
+    found.retain(|name| !name.to_string_lossy().starts_with("hub."));
+    assert!(found.is_empty(), "{found:?}");
+
+    let answer = hub.send(Method::PUT, "/v1/uploads/a.mp4", &[], b"a film").await;
+    let place: Location = answer.json()["location"].as_str().expect("a location").parse().expect("a location");
+    let (stored, _) = owner.storage().get_small(&place, 100).await.expect("the object");
+    assert_eq!(stored, "a film");
+    let job = hub.submit().await;
+    let leased = owner.worker().await.lease().await;
+    assert!(String::from_utf8_lossy(&leased.body).contains(&job.id.to_string()));
+    assert_eq!(hub.get("/v1/health").await.status, StatusCode::OK);
 }

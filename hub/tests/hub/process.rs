@@ -134,6 +134,21 @@ fn refuses_to_serve_the_network_and_a_folder_in_use() {
 }
 
 #[test]
+fn a_queue_that_is_not_there_is_told_with_its_address_and_without_its_password() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut command = hub(&["serve", "--data", data.path().to_str().expect("text"), "--listen", "127.0.0.1:0"]);
+    let output = command.envs([
+        ("QUEUE_URL", "redis://:hunter2@127.0.0.1:1"),
+        ("S3_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_ACCESS_KEY_ID", "AK"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter3"),
+    ]);
+    let output = output.output().expect("it runs");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter"));
+    refused(output, &["error: ", "127.0.0.1:1", "hint: "]);
+}
+
+#[test]
 fn check_config_says_what_is_wrong_without_starting_anything() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("hub.toml");

@@ -66,8 +66,13 @@ impl TestHub {
     }
 
     pub(crate) async fn start_in(folder: TempDir) -> Self {
+        Self::start_with(folder, Config::default()).await
+    }
+
+    /// A hub in that folder and otherwise as configured.
+    pub(crate) async fn start_with(folder: TempDir, config: Config) -> Self {
         let listen = "127.0.0.1:0".parse().expect("a literal");
-        let config = Config { data: Some(folder.path().to_owned()), listen, ..Config::default() };
+        let config = Config { data: Some(folder.path().to_owned()), listen, ..config };
         let stop = CancellationToken::new();
         let hub = Hub::start(config, stop.clone()).await.expect("the hub starts");
         Self {
