@@ -221,10 +221,16 @@ fn describe(codec: &Codec) -> Result<Description, NotFmp4> {
         }
         Codec::Mp4a(aac) => {
             let config = aac.esds.es_desc.dec_config.dec_specific.as_ref();
-            let object_type =
-                config.ok_or_else(|| NotFmp4("its audio has no decoder configuration".to_owned()))?.profile;
-            let sound = (u32::from(aac.audio.sample_rate.integer()), u32::from(aac.audio.channel_count));
-            Ok((format!("mp4a.40.{object_type}"), None, Some(sound)))
+            let config = config.ok_or_else(|| NotFmp4("its audio has no decoder configuration".to_owned()))?;
+            // The sample entry says 2 for mono as well, as the standard once demanded; the decoder's configuration is
+            // true (ISO/IEC 14496-3, table 1.19).
+            let channels = match config.chan_conf {
+                0 => u32::from(aac.audio.channel_count),
+                7 => 8,
+                n => n.into(),
+            };
+            let sound = (u32::from(aac.audio.sample_rate.integer()), channels);
+            Ok((format!("mp4a.40.{}", config.profile), None, Some(sound)))
         }
         other => {
             Err(NotFmp4(format!("it holds a codec that was not asked for: {other:?}").chars().take(120).collect()))

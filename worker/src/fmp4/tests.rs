@@ -8,6 +8,7 @@ use super::*;
 const INIT: &[u8] = include_bytes!("../../tests/segments/video_init.mp4");
 const SEGMENT: &[u8] = include_bytes!("../../tests/segments/video_seg.m4s");
 const AUDIO_INIT: &[u8] = include_bytes!("../../tests/segments/audio_init.mp4");
+const MONO_INIT: &[u8] = include_bytes!("../../tests/segments/audio_mono_init.mp4");
 const AUDIO_SEGMENT: &[u8] = include_bytes!("../../tests/segments/audio_seg.m4s");
 
 fn scan(bytes: &[u8], piece: usize) -> Result<BoxScanner, NotFmp4> {
@@ -41,6 +42,12 @@ fn reads_an_audio_segment_and_its_priming() {
     assert_eq!((init.codecs.as_str(), init.sound, init.skipped_ticks), ("mp4a.40.2", Some((48_000, 2)), 1024));
     let facts = scan(AUDIO_SEGMENT, 100).and_then(|s| s.segment(&init)).expect("a segment");
     assert_eq!((facts.ticks, facts.samples), (facts.samples * 1024, facts.sync_samples.len() as u64));
+}
+
+#[test]
+fn mono_sound_has_one_channel_whatever_its_sample_entry_says() {
+    let init = scan(MONO_INIT, 100).and_then(BoxScanner::init).expect("an init segment");
+    assert_eq!(init.sound, Some((48_000, 1)));
 }
 
 #[test]
