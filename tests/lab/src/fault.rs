@@ -1,8 +1,11 @@
-//! What can go wrong with an answer, and which requests it happens to.
+//! What can go wrong with a request or its answer, and which requests it happens to.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
-use http::{Method, Request};
+use http::{Method, Request, header};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,12 @@ pub enum Fault {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// The connection closes before the request reaches the store.
     Cut,
+    /// The connection closes after this many bytes of the request's body were taken.
+    CutTaking(usize),
+    /// No more is taken of the request's body after this many bytes, and nothing is answered.
+    StallTaking(usize),
+    /// The store gets only this many bytes of the request's body, and is told that this is its length.
+    ShortenTaken(usize),
     /// The connection closes after this many bytes of the answer's body.
     CutAfter(usize),
     /// The store does it, and the connection closes before the answer.
@@ -71,6 +80,8 @@ pub enum Fault {
     Shorten(usize),
     /// The answer is made longer by this many bytes.
     Lengthen(usize),
+    /// The answer says something else in this header.
+    Header(&'static str, String),
 }
 
 impl Fault {
@@ -91,14 +102,50 @@ pub struct Plan(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: Vec<(Op, usize, Fault)>,
+    waiting: Vec<Waiting>,
     seen: Vec<Op>,
+    met: usize,
+}
+
+/// A fault that waits for requests of its kind.
+#[derive(Debug)]
+struct Waiting {
+    op: Op,
+    path: String,
+    from: Range<u64>,
+    left: usize,
+    fault: Fault,
+}
+
+impl Waiting {
+    fn wants<B>(&self, op: Op, request: &Request<B>) -> bool {
+        let from = request.headers().get(header::RANGE).and_then(|range| range_start(range.to_str().ok()?));
+        self.left > 0
+            && self.op == op
+            && request.uri().path().contains(&self.path)
+            && self.from.contains(&from.unwrap_or(0))
+    }
+}
+
+/// Where a range such as `bytes=100-199` begins.
+fn range_start(range: &str) -> Option<u64> {
+    range.strip_prefix("bytes=")?.split('-').next()?.parse().ok()
 }
 
 impl Plan {
     /// The next `times` requests of this kind go wrong.
     pub fn add(&self, op: Op, times: usize, fault: Fault) {
-        self.lock().waiting.push((op, times, fault));
+        self.add_for(op, "", times, fault);
+    }
+
+    /// The next `times` requests of this kind for an object whose path, as it stands in the address, contains `path`.
+    pub fn add_for(&self, op: Op, path: &str, times: usize, fault: Fault) {
+        self.add_at(op, path, 0..u64::MAX, times, fault);
+    }
+
+    /// The same, where the range that is asked for begins within `from`.
+    pub fn add_at(&self, op: Op, path: &str, from: Range<u64>, times: usize, fault: Fault) {
+        self.lock().waiting.push(Waiting { op, path: path.to_owned(), from, left: times, fault });
     }
 
     /// The next `times` requests of this kind go well.
@@ -116,13 +163,21 @@ impl Plan {
         self.lock().seen.iter().filter(|&&o| o == op).count()
     }
 
+    /// How many requests met a fault.
+    pub fn met(&self) -> usize {
+        self.lock().met
+    }
+
     /// Counts a request and takes the fault that waits for it.
-    pub fn take(&self, op: Op) -> Option<Fault> {
+    pub fn take<B>(&self, request: &Request<B>) -> Option<Fault> {
         let mut inner = self.lock();
+        let op = Op::of(request);
         inner.seen.push(op);
-        let (_, left, fault) = inner.waiting.iter_mut().find(|(o, left, _)| *o == op && *left > 0)?;
-        *left -= 1;
-        Some(fault.clone())
+        let waiting = inner.waiting.iter_mut().find(|waiting| waiting.wants(op, request))?;
+        waiting.left -= 1;
+        let fault = waiting.fault.clone();
+        inner.met += usize::from(!matches!(fault, Fault::None));
+        Some(fault)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

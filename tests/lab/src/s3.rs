@@ -126,20 +126,35 @@ async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, sho
     let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
 }
 
-async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn answer(shop: Arc<Shop>, mut request: Request<Incoming>) -> io::Result<Response<Body>> {
     let op = Op::of(&request);
-    let fault = shop.plan.take(op);
+    let fault = shop.plan.take(&request);
+    let mut shortened = None;
     match &fault {
         Some(Fault::Cut) => return Err(io::ErrorKind::ConnectionReset.into()),
         Some(Fault::Stall) => return pending().await,
+        Some(Fault::CutTaking(bytes)) => {
+            take(request.body_mut(), *bytes).await;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Some(Fault::StallTaking(bytes)) => {
+            take(request.body_mut(), *bytes).await;
+            return pending().await;
+        }
+        Some(Fault::ShortenTaken(bytes)) => {
+            let mut taken = take(request.body_mut(), usize::MAX).await;
+            taken.truncate(*bytes);
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(taken.len()));
+            shortened = Some(s3s::Body::from(Bytes::from(taken)));
+        }
         Some(Fault::Answer(status, headers, body)) => return Ok(made_up(*status, headers, body)),
         _ => {}
     }
     let conditional = request.headers().contains_key(header::IF_NONE_MATCH);
     let _turn = if conditional { Some(shop.conditional.lock().await) } else { None };
     tokio::time::sleep(shop.pace.per_request + if op == Op::Part { shop.pace.per_part } else { Duration::ZERO }).await;
-    let answer =
-        shop.s3.call(request.map(|body| shop.line.slow_request(body))).await.map_err(|_| io::ErrorKind::Other)?;
+    let request = request.map(|body| shortened.unwrap_or_else(|| shop.line.slow_request(body)));
+    let answer = shop.s3.call(request).await.map_err(|_| io::ErrorKind::Other)?;
     let answer = answer.map(|body| shop.line.slow_answer(body.map_err(io::Error::other).boxed_unsync()));
     match fault {
         Some(Fault::LoseAnswer) => {
@@ -147,9 +162,19 @@ async fn answer(shop: Arc<Shop>, request: Request<Incoming>) -> io::Result<Respo
             let _ = answer.into_body().collect().await;
             Err(io::ErrorKind::ConnectionReset.into())
         }
-        None | Some(Fault::None) => Ok(answer),
+        None | Some(Fault::None | Fault::ShortenTaken(_)) => Ok(answer),
         Some(fault) => Ok(spoiled(answer, &fault).await),
     }
+}
+
+/// Takes up to this many bytes of a request's body, or a little more: what comes at once is taken at once.
+async fn take(body: &mut Incoming, bytes: usize) -> Vec<u8> {
+    let mut taken = Vec::new();
+    while taken.len() < bytes {
+        let Some(Ok(frame)) = body.frame().await else { break };
+        taken.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+    }
+    taken
 }
 
 fn made_up(status: u16, headers: &[(&'static str, String)], body: &str) -> Response<Body> {
@@ -165,6 +190,10 @@ fn made_up(status: u16, headers: &[(&'static str, String)], body: &str) -> Respo
 /// The answer with its body spoiled. Its length is still announced, except where the fault is about that.
 async fn spoiled(answer: Response<Body>, fault: &Fault) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
+    if let Fault::Header(name, value) = fault {
+        parts.headers.insert(*name, HeaderValue::from_str(value).expect("a header's value"));
+        return Response::from_parts(parts, body);
+    }
     let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut sent = whole.clone();
     let then = match fault {
