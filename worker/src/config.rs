@@ -77,6 +77,9 @@ pub struct StoreSection {
     pub input_bucket: Option<String>,
     /// The bucket for the output of jobs that name none (`OUTPUT_BUCKET`).
     pub output_bucket: Option<String>,
+    /// A store that sends or takes no byte for so many seconds has stalled (`S3_STALL_SECONDS`): the request is given up
+    /// and tried again. Default: 10.
+    pub stall_seconds: Option<NonZeroU32>,
 }
 
 /// `[files]`
@@ -97,6 +100,10 @@ pub struct MediaSection {
     pub ffmpeg: PathBuf,
     /// The ffprobe program. Default: from `PATH`.
     pub ffprobe: PathBuf,
+    /// More folders that media programs and their libraries may be read from, e.g. `["/opt/ffmpeg"]`. Those of the system
+    /// (`/usr`, `/lib`, `/nix/store` ...) always may. A hostile source can read them too, so they should hold nothing
+    /// else; where the worker runs as root, they must be open to all users, since media programs run as nobody.
+    pub readable: Vec<PathBuf>,
     /// Memory that one media process may own, MiB. Default: 8192.
     pub memory_mib: NonZeroU32,
     /// Processor time that one media process may use, all threads together, hours. Default: 96.
@@ -203,6 +210,7 @@ impl Default for StoreSection {
             ca_file: None,
             input_bucket: None,
             output_bucket: None,
+            stall_seconds: None,
         }
     }
 }
@@ -213,6 +221,7 @@ impl Default for MediaSection {
         Self {
             ffmpeg: PathBuf::from("ffmpeg"),
             ffprobe: PathBuf::from("ffprobe"),
+            readable: Vec::new(),
             memory_mib: number(8192),
             cpu_hours: number(96),
             stall_seconds: number(120),
@@ -269,6 +278,7 @@ impl Config {
         env.read_some("S3_CA_FILE", &mut self.store.ca_file);
         env.read_some("INPUT_BUCKET", &mut self.store.input_bucket);
         env.read_some("OUTPUT_BUCKET", &mut self.store.output_bucket);
+        env.read_some("S3_STALL_SECONDS", &mut self.store.stall_seconds);
         env.read_paths("REELMILL_FILE_ROOTS", &mut self.files.read);
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.write);
         env.read("REELMILL_FFMPEG", &mut self.media.ffmpeg);

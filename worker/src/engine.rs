@@ -29,6 +29,8 @@ pub struct Programs {
     pub ffmpeg: PathBuf,
     /// The ffprobe program.
     pub ffprobe: PathBuf,
+    /// Folders besides the system's that they and their libraries may be read from.
+    pub readable: Vec<PathBuf>,
     /// Limits of a media process.
     pub limits: Limits,
     /// A run without progress for this long is killed.

@@ -98,6 +98,9 @@ fn s3(store: &StoreSection) -> anyhow::Result<Option<S3Config>> {
     s3.session_token = store.session_token.as_ref().map(text).transpose()?;
     s3.ca_file.clone_from(&store.ca_file);
     s3.path_style = store.path_style.unwrap_or(s3.path_style);
+    if let Some(seconds) = store.stall_seconds {
+        s3.patience.stall = Duration::from_secs(seconds.get().into());
+    }
     Ok(Some(s3))
 }
 
@@ -125,12 +128,25 @@ pub fn programs(media: &MediaSection) -> anyhow::Result<Programs> {
         launcher: PathBuf::from(THIS_PROGRAM),
         ffmpeg: find(&media.ffmpeg)?,
         ffprobe: find(&media.ffprobe)?,
+        readable: media.readable.iter().map(|folder| readable(folder)).collect::<Result<_, _>>()?,
         limits: Limits {
             memory_bytes: u64::from(media.memory_mib.get()) << 20,
             cpu: Duration::from_secs(u64::from(media.cpu_hours.get()) * 3600),
             files: MEDIA_FILES,
         },
         stall: Duration::from_secs(media.stall_seconds.get().into()),
+    })
+}
+
+/// A folder without links in its path, so that Landlock's rule and the programs' paths speak of the same one.
+fn readable(folder: &Path) -> anyhow::Result<PathBuf> {
+    let found = std::fs::canonicalize(folder).ok().filter(|found| folder.is_absolute() && found.is_dir());
+    found.ok_or_else(|| {
+        Hinted::new(
+            format!("[media] readable: {} is no folder", folder.display()),
+            "give the full path of a folder that is there",
+        )
+        .into()
     })
 }
 

@@ -69,7 +69,7 @@ pub fn spawn(
     limits: Limits,
     port: u16,
 ) -> Result<MediaChild, Failure> {
-    let launcher: Vec<OsString> = confine::arguments(&limits, port, program);
+    let launcher: Vec<OsString> = confine::arguments(&limits, port, &programs.readable, program);
     let mut child = Command::new(&programs.launcher)
         .args(launcher)
         .args(args)

@@ -6,6 +6,7 @@
 
 use std::{
     ffi::OsString,
+    io,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
@@ -57,6 +58,9 @@ pub struct Confine {
     /// Files it may have open at once.
     #[arg(long)]
     files: u64,
+    /// Folders besides the system's that it may read and execute.
+    #[arg(long)]
+    readable: Vec<PathBuf>,
     /// The program, by its full path.
     program: PathBuf,
     /// Its arguments.
@@ -65,17 +69,18 @@ pub struct Confine {
 }
 
 /// The launcher's arguments for a program.
-pub fn arguments(limits: &super::Limits, port: u16, program: &Path) -> Vec<OsString> {
+pub fn arguments(limits: &super::Limits, port: u16, readable: &[PathBuf], program: &Path) -> Vec<OsString> {
     let flag = |name: &str, value: u64| OsString::from(format!("--{name}={value}"));
-    vec![
+    let mut arguments = vec![
         SUBCOMMAND.into(),
         flag("port", port.into()),
         flag("memory", limits.memory_bytes),
         flag("cpu", limits.cpu.as_secs()),
         flag("files", limits.files),
-        "--".into(),
-        program.into(),
-    ]
+    ];
+    arguments.extend(readable.iter().flat_map(|folder| ["--readable".into(), folder.into()]));
+    arguments.extend(["--".into(), program.into()]);
+    arguments
 }
 
 /// Confines this process and becomes the program. Returns only if that failed.
@@ -83,9 +88,25 @@ pub fn exec(confine: &Confine) -> anyhow::Error {
     match prepare(confine) {
         Ok(()) => {
             let error = Command::new(&confine.program).args(&confine.args).exec();
-            anyhow::anyhow!("cannot start {}: {error}", confine.program.display())
+            anyhow::anyhow!("cannot start {}: {}", confine.program.display(), why_not(&confine.program, &error))
         }
         Err(e) => e.context(format!("cannot confine {}", confine.program.display())),
+    }
+}
+
+/// Why the program did not start. What Landlock and what the file system's modes deny looks alike, but only the modes
+/// keep this process from looking at a path.
+fn why_not(program: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error.to_string();
+    }
+    let mut above: Vec<_> = program.ancestors().skip(1).collect();
+    above.reverse();
+    match above.into_iter().find(|folder| folder.join(".").symlink_metadata().is_err()) {
+        Some(closed) => format!("media programs run as nobody, who may not enter {}", closed.display()),
+        None => "media programs may be read only from the system's folders and those set as `readable` under [media], \
+                 and must be executable for all"
+            .to_owned(),
     }
 }
 
@@ -95,7 +116,7 @@ fn prepare(confine: &Confine) -> anyhow::Result<()> {
     limit(Resource::Nofile, confine.files)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)?;
-    restrict(confine.port)?;
+    restrict(confine.port, &confine.readable)?;
     become_nobody()?;
     // After the change of user, which would clear it: the process ends with the worker.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -141,8 +162,8 @@ impl Enforcement {
     }
 }
 
-fn restrict(port: u16) -> anyhow::Result<Enforcement> {
-    let status = ruleset(port)?;
+fn restrict(port: u16, readable: &[PathBuf]) -> anyhow::Result<Enforcement> {
+    let status = ruleset(port, readable)?;
     Ok(match status {
         RulesetStatus::FullyEnforced => Enforcement::Full,
         RulesetStatus::PartiallyEnforced => Enforcement::Partial,
@@ -150,7 +171,7 @@ fn restrict(port: u16) -> anyhow::Result<Enforcement> {
     })
 }
 
-fn ruleset(port: u16) -> Result<RulesetStatus, RulesetError> {
+fn ruleset(port: u16, readable: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
     let abi = ABI::V6;
     let read = AccessFs::from_read(abi);
     let mut rules = Ruleset::default()
@@ -160,9 +181,10 @@ fn ruleset(port: u16) -> Result<RulesetStatus, RulesetError> {
         .scope(Scope::from_all(abi))?
         .create()?
         .add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
-    for path in READABLE.iter().filter_map(|p| PathFd::new(p).ok().map(|fd| (p, fd))) {
-        let allowed = if Path::new(path.0).is_dir() { read } else { read & AccessFs::from_file(abi) };
-        rules = rules.add_rule(PathBeneath::new(path.1, allowed))?;
+    let system = READABLE.iter().map(Path::new);
+    for (path, fd) in system.chain(readable.iter().map(PathBuf::as_path)).filter_map(|p| Some((p, PathFd::new(p).ok()?))) {
+        let allowed = if path.is_dir() { read } else { read & AccessFs::from_file(abi) };
+        rules = rules.add_rule(PathBeneath::new(fd, allowed))?;
     }
     if let Ok(null) = PathFd::new("/dev/null") {
         rules = rules.add_rule(PathBeneath::new(null, AccessFs::ReadFile | AccessFs::WriteFile))?;
@@ -172,7 +194,7 @@ fn ruleset(port: u16) -> Result<RulesetStatus, RulesetError> {
 
 /// How far this kernel enforces confinement, found out by a thread that confines itself.
 pub fn probe_kernel() -> Enforcement {
-    let attempt = std::thread::spawn(|| restrict(1));
+    let attempt = std::thread::spawn(|| restrict(1, &[]));
     match attempt.join() {
         Ok(Ok(enforcement)) => enforcement,
         Ok(Err(_)) | Err(_) => Enforcement::None,
