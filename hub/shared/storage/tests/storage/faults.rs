@@ -10,7 +10,7 @@ use super::support::{
     fault::{Fault, Op},
     impatient, location, pattern, read, s3_only,
     server::{BUCKET, Server},
-    stall_after,
+    stall_after, until,
 };
 
 const LEN: usize = 7_000_000;
@@ -157,6 +157,32 @@ async fn a_body_that_is_cut_stalls_or_has_another_length_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_never_right_is_an_error_and_no_byte_of_it_is_given() {
+    let farm = Farm::new().await;
+    let range = |text: &str| ("content-range", format!("bytes {text}/{LEN}"));
+    let e_tag = ("etag", farm.info.version.to_string());
+    let faults = [
+        Fault::Shorten(0),
+        Fault::Shorten(100),
+        Fault::CutAfter(100),
+        Fault::Lengthen(5),
+        Fault::Answer(206, vec![e_tag.clone(), range("1-10")], "another so".to_owned()),
+        Fault::Answer(200, vec![e_tag], "not all of it".to_owned()),
+    ];
+    for fault in faults {
+        farm.server.plan.clear();
+        farm.server.plan.add(Op::Get, usize::MAX, fault.clone());
+        let reading = read(&farm.storage, &farm.at, &farm.info, 0..10);
+        let got = tokio::time::timeout(Duration::from_secs(30), reading).await.expect("it gives up");
+        match (&fault, got) {
+            // Ten bytes are there before the cut: all that was asked for.
+            (Fault::Shorten(100) | Fault::CutAfter(100), got) => assert_eq!(got.expect("ten bytes"), pattern(10)),
+            (_, got) => assert!(matches!(got, Err(StorageError::Broken { .. })), "{fault:?}: {got:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_before_a_cut_is_not_asked_for_twice() {
     let farm = Farm::new().await;
     // Far more cuts than tries: each try brings something worth going on for.
@@ -201,9 +227,7 @@ async fn an_upload_that_fails_aborted_or_is_dropped_leaves_nothing_at_the_store(
             _ => drop(upload),
         }
         // The abort of a dropped upload goes on in the background.
-        while farm.server.unfinished_uploads() > 0 {
-            tokio::task::yield_now().await;
-        }
+        until("the upload is aborted", || farm.server.unfinished_uploads() == 0).await;
         assert!(!farm.published().await, "{how}");
         assert_eq!(farm.storage.buffered_bytes(), 0, "{how}");
     }

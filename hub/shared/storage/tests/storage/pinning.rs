@@ -7,8 +7,8 @@ use super::support::{pattern, sites};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_is_replaced_while_it_is_read_is_an_error() {
-    let (old, new) =
-        (pattern(9_000_000), pattern(9_000_000).slice(1..).iter().rev().copied().collect::<bytes::Bytes>());
+    // As long as the old one: nothing but its version tells them apart.
+    let (old, new) = (pattern(9_000_000), pattern(9_000_007).slice(7..));
     for site in sites().await {
         let at = site.at("a.bin");
         site.storage.put(&at, old.clone(), "video/mp4", Condition::Always).await.expect("a put");

@@ -112,7 +112,7 @@ async fn the_object_is_missing() {
 }
 
 /// The same sentence whatever is tried first with keys that are refused.
-async fn check_keys(config: S3Config, sentence: &str, hint: &str) {
+async fn check_keys(server: &Server, config: S3Config, sentence: &str, hint: &str) {
     let endpoint = config.store();
     let (storage, at) = (s3_only(config), location("s3://media-test/a.mp4"));
     let say = |what: &str| format!("cannot {what}: {sentence}\nhint: {hint}");
@@ -121,7 +121,10 @@ async fn check_keys(config: S3Config, sentence: &str, hint: &str) {
     check(&endpoint, storage.get_small(&at, 10).await, &say("read s3://media-test/a.mp4"));
     check(&endpoint, storage.list(&at).await, &say("list s3://media-test/a.mp4"));
     // A store may refuse a long one before it has read it, and close the connection.
-    for len in [1, 5_000_000] {
+    for len in [1, 5_000_000, 0] {
+        if len == 0 {
+            server.plan.add(Op::Put, usize::MAX, Fault::Cut);
+        }
         let put = storage.put(&at, pattern(len), "text/plain", Condition::Absent).await;
         check(&endpoint, put, &say("write s3://media-test/a.mp4"));
     }
@@ -133,7 +136,7 @@ async fn the_access_key_is_unknown() {
     let mut config = config(&server.endpoint);
     config.access_key = "AKWRONG".to_owned();
     let hint = "check AWS_ACCESS_KEY_ID, and that S3_ENDPOINT_URL is the store it belongs to";
-    check_keys(config, "the store at STORE does not know access key AKWRONG", hint).await;
+    check_keys(&server, config, "the store at STORE does not know access key AKWRONG", hint).await;
 }
 
 #[tokio::test]
@@ -142,7 +145,7 @@ async fn the_secret_key_is_wrong() {
     let mut config = config(&server.endpoint);
     config.secret_key = format!("{SECRET_KEY}-x");
     let sentence = "the secret key is not the one that the store at STORE has for access key AKTESTKEY";
-    check_keys(config, sentence, "check AWS_SECRET_ACCESS_KEY").await;
+    check_keys(&server, config, sentence, "check AWS_SECRET_ACCESS_KEY").await;
 }
 
 /// What a store's own words in a refused listing are told as.

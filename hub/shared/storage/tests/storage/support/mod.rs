@@ -105,6 +105,16 @@ pub(crate) async fn read(
     Ok(whole.into())
 }
 
+/// Waits for something that goes on in the background.
+pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect(what);
+}
+
 /// An error as a terminal shows it.
 pub(crate) fn lines(error: StorageError) -> String {
     Failure::from(error).lines()
