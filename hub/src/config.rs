@@ -6,8 +6,8 @@ use std::{
 };
 
 use anyhow::Context;
-use reelmill_api::{QueueName, S3Location};
-use reelmill_daemon::{Env, Hinted, SecretRef, http::require_loopback, load_toml};
+use reelmill_api::{QueueName, S3Location, preset::Presets};
+use reelmill_daemon::{Env, Hinted, SecretRef, config::toml_files, http::require_loopback, load_toml};
 use serde::Deserialize;
 use url::Url;
 
@@ -26,6 +26,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder of the database, and of whatever is embedded.
     pub data: Option<PathBuf>,
+    /// A folder with presets of your own (`PRESET_FOLDER`), each `NAME.toml`, as the workers have it; they override
+    /// built-in ones.
+    pub preset_folder: Option<PathBuf>,
     /// The queue server; without an address, an embedded queue.
     pub queue: QueueSection,
     /// The S3 store; without an address, an embedded store.
@@ -82,6 +85,7 @@ impl Default for Config {
         Self {
             listen: DEFAULT_LISTEN,
             data: None,
+            preset_folder: None,
             queue: QueueSection::default(),
             store: StoreSection::default(),
             files: FilesSection::default(),
@@ -133,6 +137,18 @@ impl Config {
         Ok(config)
     }
 
+    /// Known presets.
+    ///
+    /// # Errors
+    /// If the folder cannot be read, or a preset in it is wrong.
+    pub fn presets(&self) -> anyhow::Result<Presets> {
+        let mut presets = Presets::built_in();
+        if let Some(folder) = &self.preset_folder {
+            presets.add_files(&toml_files(folder)?).map_err(|e| anyhow::anyhow!(e))?;
+        }
+        Ok(presets)
+    }
+
     /// The data folder.
     ///
     /// # Errors
@@ -143,6 +159,7 @@ impl Config {
     }
 
     fn read_environment(&mut self, env: &mut Env) {
+        env.read_some("PRESET_FOLDER", &mut self.preset_folder);
         let (queue, store) = (&mut self.queue, &mut self.store);
         env.secret("QUEUE_URL", &mut queue.url);
         if let Some(name) = env.text("QUEUE_NAME") {

@@ -22,7 +22,6 @@ pub mod web;
 use std::sync::Arc;
 
 use anyhow::Context;
-use reelmill_api::preset::Presets;
 use reelmill_daemon::{http, notify};
 use tokio::{
     sync::Notify,
@@ -68,7 +67,7 @@ impl Hub {
         let db = Db::open(&folder.database()).await.context("cannot open the hub's database")?;
 
         let (feed, added, stop_store) = (Feed::new(), Arc::new(Notify::new()), CancellationToken::new());
-        let terms = Terms { presets: Presets::built_in(), output_bucket: config.store.output_bucket };
+        let terms = Terms { presets: config.presets()?, output_bucket: config.store.output_bucket };
         let outbox = Outbox { db: db.clone(), queue: queue.clone(), name: config.queue.name.clone() };
         let follower = Follower { queue: queue.clone(), db: db.clone(), feed: feed.clone() };
         let app = App {

@@ -12,7 +12,9 @@ async fn main() -> ExitCode {
     log::init("reelmill-hub");
     let result = match args.command {
         Command::Serve(options) => serve(options).await,
-        Command::CheckConfig(options) => options.load().map(|_| println!("the configuration is good")),
+        Command::CheckConfig(options) => {
+            options.load().and_then(|c| c.presets()).map(|_| println!("the configuration is good"))
+        }
     };
     result.inspect_err(|e| report(&**e)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }

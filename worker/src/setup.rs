@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use reelmill_api::{Failure, Location, Preset, S3Location, preset::Presets};
-use reelmill_daemon::{Hinted, SecretRef};
+use reelmill_api::{Failure, Location, S3Location, preset::Presets};
+use reelmill_daemon::{Hinted, SecretRef, config::toml_files};
 use reelmill_queue::SharedQueue;
 use reelmill_storage::{FileRoots, S3Config, Storage};
 use tokio_util::sync::CancellationToken;
@@ -46,16 +46,7 @@ pub fn error(failure: Failure) -> anyhow::Error {
 pub fn presets(config: &Config) -> anyhow::Result<Presets> {
     let mut presets = Presets::built_in();
     let Some(folder) = &config.preset_folder else { return Ok(presets) };
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read the preset folder {}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
-    files.retain(|f| f.extension().is_some_and(|e| e == "toml"));
-    files.sort();
-    for file in files {
-        let text =
-            std::fs::read_to_string(&file).with_context(|| format!("cannot read the preset {}", file.display()))?;
-        presets.add(Preset::from_toml(&file.display().to_string(), &text).map_err(|e| anyhow::anyhow!(e))?);
-    }
+    presets.add_files(&toml_files(folder)?).map_err(|e| anyhow::anyhow!(e))?;
     Ok(presets)
 }
 

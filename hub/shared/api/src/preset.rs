@@ -324,6 +324,17 @@ impl Presets {
         self.0.push(preset);
     }
 
+    /// Adds presets of a user's own, given as (file name, text).
+    ///
+    /// # Errors
+    /// The first that is wrong, with file, line and column.
+    pub fn add_files(&mut self, files: &[(String, String)]) -> Result<(), String> {
+        for (file, text) in files {
+            self.add(Preset::from_toml(file, text)?);
+        }
+        Ok(())
+    }
+
     /// The preset of that name.
     pub fn get(&self, name: &PresetName) -> Option<&Preset> {
         self.0.iter().find(|p| p.name == *name)
@@ -373,6 +384,16 @@ mod tests {
             let preset = Preset::from_toml(file, text).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(*file, format!("{}.toml", preset.name));
         }
+    }
+
+    #[test]
+    fn a_preset_of_ones_own_overrides_the_built_in_one() {
+        let text = BUILT_IN[0].1.replace("segment_seconds = 4", "segment_seconds = 6");
+        let mut presets = Presets::built_in();
+        presets.add_files(&[("mine.toml".to_owned(), text)]).expect("a good preset");
+        let name = "hls-ladder".parse().expect("a name");
+        assert_eq!(presets.get(&name).map(|p| p.segment_seconds.get()), Some(6));
+        assert_eq!(presets.names().len(), BUILT_IN.len());
     }
 
     fn check_error(change: (&str, &str), want: &str) {

@@ -39,6 +39,9 @@ impl Task {
                 .hint(r#"the smallest job is {"input":"s3://bucket/key","preset":"hls-ladder"}"#)
         };
         let value: serde_json::Value = serde_json::from_slice(body).map_err(bad)?;
+        if !value.is_object() {
+            return Err(bad(serde::de::Error::custom("a job is a JSON object")));
+        }
         if value.get("job").is_some() {
             return serde_json::from_value(value).map_err(bad);
         }
@@ -72,7 +75,8 @@ mod tests {
             (&b"{\"input\":\"s3://media/a\"}"[..], "preset"),
             (b"not json", "expected"),
             (b"{\"input\":\"/etc/passwd\",\"preset\":\"p\"}", "s3:// or file://"),
-            (b"[]", "invalid"),
+            (b"[]", "a job is a JSON object"),
+            (b"[\"s3://media-ingest/a.mp4\",\"hls-ladder\",null,\"high\",null]", "a job is a JSON object"),
         ] {
             let failure = Task::from_message(body, "q", "1").expect_err("not a job");
             assert!(failure.message.contains(part), "{failure:?}");

@@ -12,6 +12,7 @@ use std::{
     str::{FromStr, ParseBoolError},
 };
 
+use reelmill_api::preset::line_and_column;
 use serde::de::DeserializeOwned;
 
 use crate::secret::SecretRef;
@@ -74,6 +75,22 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Con
     })
 }
 
+/// The TOML files of a folder by name, as (path, text).
+///
+/// # Errors
+/// If the folder or a file in it cannot be read.
+pub fn toml_files(folder: &Path) -> Result<Vec<(String, String)>, ConfigError> {
+    let cannot = |path: &Path, source| ConfigError::Read { path: path.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| cannot(folder, e))? {
+        paths.push(entry.map_err(|e| cannot(folder, e))?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    paths.sort();
+    let read = |path: &PathBuf| fs::read_to_string(path).map_err(|e| cannot(path, e));
+    paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
+}
+
 /// serde speaks of fields and variants; a configuration has keys and values.
 fn plain_words(message: &str) -> String {
     let message = message.trim().replace('\n', ", ");
@@ -85,13 +102,6 @@ fn plain_words(message: &str) -> String {
     ];
     let found = words.iter().find_map(|(from, to)| message.strip_prefix(from).map(|rest| format!("{to}{rest}")));
     found.unwrap_or(message).replace("`, expected one of `", "`; known are `").replace("`, expected `", "`; known is `")
-}
-
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
 }
 
 /// The environment as an overlay on a configuration: a variable that is set and not empty wins. Mistakes are collected,
