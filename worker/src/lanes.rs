@@ -41,6 +41,14 @@ impl Lanes {
         own.chain([self.queue.intake()]).collect()
     }
 
+    /// The same lanes, beginning with another one each `turn`, so that none waits for ever behind one that is never empty.
+    pub fn in_turn(&self, turn: usize) -> Vec<Lane> {
+        let mut lanes = self.all();
+        let first = turn % lanes.len();
+        lanes.rotate_left(first);
+        lanes
+    }
+
     /// The lane that a task leased from `lane` belongs to, if not to this worker: it came through the intake, and its
     /// preset is known but served by others.
     pub fn elsewhere(&self, lane: &Lane, preset: &PresetName, presets: &Presets) -> Option<Lane> {
@@ -63,6 +71,8 @@ mod tests {
         let all = lanes(&["all"]).expect("lanes").all();
         assert_eq!(all.iter().map(Lane::as_str).collect::<Vec<_>>(), ["reelmill-hls-ladder", "reelmill"]);
         assert_eq!(lanes(&["hls-ladder", "all"]).expect("lanes").all(), all);
+        let turned = lanes(&["all"]).expect("lanes").in_turn(3);
+        assert_eq!(turned.iter().map(Lane::as_str).collect::<Vec<_>>(), ["reelmill", "reelmill-hls-ladder"]);
         assert_eq!(lanes(&["nope"]).expect_err("unknown").as_str(), "nope");
     }
 

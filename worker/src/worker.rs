@@ -58,9 +58,11 @@ impl Worker {
         let stop_tasks = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut quiet = QuietLog::default();
+        let mut turn = 0;
         while let Some(slot) = free_slot(&slots, shutdown).await {
             while tasks.try_join_next().is_some() {}
-            match self.queue.lease(&self.lanes.all(), self.lease, WAIT).await {
+            turn += 1;
+            match self.queue.lease(&self.lanes.in_turn(turn), self.lease, WAIT).await {
                 Ok(Some(leased)) => {
                     quiet.well();
                     let (worker, stop) = (self.clone(), stop_tasks.clone());
