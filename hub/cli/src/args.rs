@@ -2,14 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, screen::Screen, submit, transcode, up};
-
-/// Done.
-pub(crate) const DONE: u8 = 0;
-/// Anything that is neither a wrong command line (2, told by clap) nor a bad source.
-pub(crate) const FAILED: u8 = 1;
-/// The source was refused: trying again changes nothing.
-pub(crate) const REFUSED: u8 = 3;
+use crate::{demo, exit::FAILED, screen::Screen, submit, transcode, up};
 
 /// Turn video files into adaptive ladders, on this machine or on a farm.
 #[derive(Debug, Parser)]

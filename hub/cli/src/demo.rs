@@ -10,7 +10,7 @@ use reelmill_api::{Location, PresetName, job::Job};
 use reelmill_daemon::{Hinted, Shutdown};
 
 use crate::{
-    args::FAILED,
+    exit::FAILED,
     farm::Farm,
     hub::Hub,
     job,

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use reelmill_api::{JobId, JobState, job::Job};
 
 use crate::{
-    args::{DONE, FAILED},
+    exit::{DONE, FAILED},
     hub::Hub,
     render,
     screen::{self, Meter, Screen},

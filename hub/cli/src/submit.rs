@@ -7,7 +7,7 @@ use reelmill_daemon::Shutdown;
 use url::Url;
 
 use crate::{
-    args::{DONE, FAILED},
+    exit::{DONE, FAILED},
     hub::{Hub, parse_address},
     job,
     place::Place,

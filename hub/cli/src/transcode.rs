@@ -7,7 +7,7 @@ use reelmill_api::{ErrorKind, Failure, JobId, PresetName, Priority, Report, Task
 use reelmill_daemon::Shutdown;
 
 use crate::{
-    args::{DONE, FAILED, REFUSED},
+    exit::{DONE, FAILED, REFUSED},
     place::Place,
     programs::Program,
     render,

@@ -8,7 +8,7 @@ use reelmill_daemon::Shutdown;
 
 use crate::{
     addresses::Addresses,
-    args::DONE,
+    exit::DONE,
     farm::Farm,
     screen::{self, Screen},
     submit::DEFAULT_HUB,
