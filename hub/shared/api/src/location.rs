@@ -116,6 +116,8 @@ impl Location {
                 let key = if prefix.is_empty() { relative.to_owned() } else { format!("{prefix}/{relative}") };
                 S3Location::new(&at.bucket, &key).map(Self::S3)
             }
+            // `Path::join` lets an absolute path take the place of the base.
+            Self::File(_) if relative.starts_with('/') => Err(BadLocation::Path(relative.to_owned())),
             Self::File(at) => FileLocation::new(at.path.join(relative)).map(Self::File),
         }
     }
@@ -218,5 +220,7 @@ mod tests {
         let folder: Location = "file:///srv/out".parse().expect("a literal");
         assert_eq!(folder.join("a/b").map(|l| l.to_string()).as_deref(), Ok("file:///srv/out/a/b"));
         assert!(folder.join("../x").is_err());
+        assert!(folder.join("/etc/passwd").is_err());
+        assert!(at.join("/etc/passwd").is_err());
     }
 }
