@@ -1,7 +1,7 @@
 //! Which crate may depend on which: the programs never on each other, the shared crates on none of ours but the words,
-//! and the words on nothing that does IO.
+//! and the words on nothing that does IO. The tests of each may use the lab, which uses none of ours.
 
-use super::manifest::Manifest;
+use super::manifest::{Dependency, Manifest};
 
 /// The programs' folders. They meet over HTTP, MQTT, the queue and S3, never in code.
 const PROGRAMS: &[&str] = &["agent", "hub", "hub/cli", "worker"];
@@ -11,6 +11,8 @@ const SHARED: &str = "hub/shared/";
 const WORDS: &str = "hub/shared/api";
 /// All that the words may depend on: parsing and data. Adding a name here is a decision about the architecture.
 const OF_WORDS: &[&str] = &["proptest", "serde", "serde_json", "thiserror", "toml", "url", "uuid"];
+/// The servers and tools that tests share.
+const LAB: &str = "tests/lab";
 /// The crate of `cargo xtask` compiles before anything else can.
 const XTASK: &str = "tests/xtask";
 const OF_XTASK: &[&str] = &["anyhow"];
@@ -23,6 +25,7 @@ enum Place<'a> {
     /// A program, or a part of the program in that folder.
     Program(&'a str),
     Xtask,
+    Lab,
     /// The tests that cross programs may use all.
     Tests,
 }
@@ -32,8 +35,9 @@ pub(super) fn check(all: &[Manifest]) -> Vec<String> {
     let ours = |name: &str| all.iter().find(|manifest| manifest.name == name);
     let mut complaints = Vec::new();
     for from in all {
-        for name in &from.dependencies {
-            if let Some(why) = wrong(from, name, ours(name)) {
+        for dependency in &from.dependencies {
+            let name = &dependency.name;
+            if let Some(why) = wrong(from, dependency, ours(name)) {
                 complaints.push(format!("{}/Cargo.toml: {} depends on {name}, but {why}", from.folder, from.name));
             }
         }
@@ -41,17 +45,19 @@ pub(super) fn check(all: &[Manifest]) -> Vec<String> {
     complaints
 }
 
-/// Why `from` may not depend on `name`, which is `ours` if it is in this repository.
-fn wrong(from: &Manifest, name: &str, ours: Option<&Manifest>) -> Option<&'static str> {
-    let to = ours.map(|manifest| place(&manifest.folder));
+/// Why `from` may not have this dependency, which is `ours` if it is in this repository.
+fn wrong(from: &Manifest, on: &Dependency, ours: Option<&Manifest>) -> Option<&'static str> {
+    let (name, to) = (on.name.as_str(), ours.map(|manifest| place(&manifest.folder)));
     match (place(&from.folder), to) {
         (Place::Words, _) if !OF_WORDS.contains(&name) => Some("the words depend on data and parsing only"),
         (Place::Xtask, _) if !OF_XTASK.contains(&name) => Some("xtask compiles in a second, with anyhow only"),
+        (Place::Lab, Some(_)) => Some("the lab depends on none of ours, so that the tests of all may use it"),
+        (Place::Shared | Place::Program(_), Some(Place::Lab)) if on.for_tests => None,
         (Place::Shared, Some(to)) if to != Place::Words => Some("a shared crate depends on none of ours but the words"),
         (Place::Program(own), Some(Place::Program(other))) if own != other => {
             Some("programs never depend on each other")
         }
-        (Place::Program(_), Some(Place::Tests | Place::Xtask)) => Some("programs never depend on tests"),
+        (Place::Program(_), Some(Place::Tests | Place::Lab | Place::Xtask)) => Some("programs never depend on tests"),
         _ => None,
     }
 }
@@ -63,6 +69,7 @@ fn place(folder: &str) -> Place<'_> {
     match folder {
         WORDS => Place::Words,
         XTASK => Place::Xtask,
+        LAB => Place::Lab,
         _ if folder.starts_with(SHARED) => Place::Shared,
         _ => program.map_or(Place::Tests, |program| Place::Program(program)),
     }
@@ -74,6 +81,15 @@ mod tests {
 
     /// Checks a repository where `folder` depends on `name`, beside packages named for their folders.
     fn check_one(folder: &str, name: &str, want: Option<&str>) {
+        check_either(folder, name, false, want);
+    }
+
+    /// The same, where only the tests of `folder` need it.
+    fn check_tests(folder: &str, name: &str, want: Option<&str>) {
+        check_either(folder, name, true, want);
+    }
+
+    fn check_either(folder: &str, name: &str, for_tests: bool, want: Option<&str>) {
         let folders = [
             "agent",
             "hub",
@@ -82,13 +98,14 @@ mod tests {
             "hub/shared/queue",
             "hub/shared/storage",
             "tests/e2e",
+            LAB,
             XTASK,
             "worker",
             "worker/gst",
         ];
         let mut all: Vec<Manifest> = folders.map(|f| Manifest::parse(f, &format!("[package]\nname = \"{f}\""))).into();
         let from = all.iter_mut().find(|m| m.folder == folder).expect("one of them");
-        from.dependencies.push(name.to_owned());
+        from.dependencies.push(Dependency { name: name.to_owned(), for_tests });
         let complaints = check(&all);
         match want {
             None => assert_eq!(complaints, Vec::<String>::new()),
@@ -108,7 +125,33 @@ mod tests {
         check_one(WORDS, "serde", None);
         check_one("worker", "worker/gst", None);
         check_one("tests/e2e", "hub/shared/queue", None);
+        check_one("tests/e2e", LAB, None);
+        check_one(LAB, "tokio", None);
         check_one(XTASK, "anyhow", None);
+    }
+
+    #[test]
+    fn the_lab_is_for_tests_and_uses_none_of_ours() {
+        check_tests("hub/shared/queue", LAB, None);
+        check_tests("worker", LAB, None);
+        check_one("hub/shared/queue", LAB, Some("a shared crate depends on none of ours but the words"));
+        check_one("worker", LAB, Some("programs never depend on tests"));
+        check_tests(WORDS, LAB, Some("the words depend on data and parsing only"));
+        check_tests(XTASK, LAB, Some("xtask compiles in a second, with anyhow only"));
+        for name in [WORDS, "hub/shared/storage", "worker", "tests/e2e"] {
+            check_tests(LAB, name, Some("the lab depends on none of ours, so that the tests of all may use it"));
+        }
+    }
+
+    #[test]
+    fn tests_widen_no_other_arrow() {
+        check_tests(
+            "hub/shared/queue",
+            "hub/shared/storage",
+            Some("a shared crate depends on none of ours but the words"),
+        );
+        check_tests("hub", "worker", Some("programs never depend on each other"));
+        check_tests("worker", "tests/e2e", Some("programs never depend on tests"));
     }
 
     #[test]

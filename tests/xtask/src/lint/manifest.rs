@@ -1,21 +1,31 @@
 //! What a Cargo.toml says of its package's dependencies. Reads the forms that people write, not all of TOML.
 
-/// A package and what it depends on, in any way: for itself, its tests, its build or one platform.
+/// A package and what it depends on, in any way: for itself, its build, one platform or its tests.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     /// The folder, relative to the repository.
     pub(super) folder: String,
     /// The package's name.
     pub(super) name: String,
-    /// The names of the packages it depends on.
-    pub(super) dependencies: Vec<String>,
+    /// The packages it depends on.
+    pub(super) dependencies: Vec<Dependency>,
+}
+
+/// One package that another depends on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Dependency {
+    pub(super) name: String,
+    /// Whether only the tests of the other need it.
+    pub(super) for_tests: bool,
 }
 
 /// Where in the file a line stands.
 enum Section {
     Package,
     /// A table with a dependency a line.
-    Dependencies,
+    Dependencies {
+        for_tests: bool,
+    },
     /// A table of one dependency.
     Dependency,
     Other,
@@ -38,13 +48,14 @@ impl Manifest {
 
     fn enter(&mut self, header: &str) -> Section {
         let header = header.trim_matches(['[', ' ']);
-        match header.rsplit_once('.').map_or(("", header), |(before, last)| (before, last)) {
-            ("", "package") => Section::Package,
+        let (before, last) = header.rsplit_once('.').unwrap_or(("", header));
+        match (before, last, for_tests(last), for_tests(before.rsplit('.').next().unwrap_or_default())) {
+            ("", "package", ..) => Section::Package,
             // What the root offers to all is not yet a dependency.
-            ("workspace", _) => Section::Other,
-            (_, last) if is_dependencies(last) => Section::Dependencies,
-            (before, name) if is_dependencies(before.rsplit('.').next().unwrap_or_default()) => {
-                self.dependencies.push(unquoted(name).to_owned());
+            ("workspace", ..) => Section::Other,
+            (_, _, Some(for_tests), _) => Section::Dependencies { for_tests },
+            (_, name, _, Some(for_tests)) => {
+                self.dependencies.push(Dependency { name: unquoted(name).to_owned(), for_tests });
                 Section::Dependency
             }
             _ => Section::Other,
@@ -54,22 +65,27 @@ impl Manifest {
     fn take(&mut self, section: &Section, key: &str, value: &str) {
         match section {
             Section::Package if key == "name" => self.name = unquoted(value).to_owned(),
-            Section::Dependencies => {
+            Section::Dependencies { for_tests } => {
                 // `serde.workspace = true` and `serde = "1"` name the same package; `package` names the true one.
                 let name = renamed(value).unwrap_or_else(|| unquoted(key.split('.').next().unwrap_or(key)));
-                self.dependencies.push(name.to_owned());
+                self.dependencies.push(Dependency { name: name.to_owned(), for_tests: *for_tests });
             }
             Section::Dependency if key == "package" => {
-                self.dependencies.pop();
-                self.dependencies.push(unquoted(value).to_owned());
+                let entered = self.dependencies.last_mut().expect("its table's header added it");
+                entered.name = unquoted(value).to_owned();
             }
             _ => {}
         }
     }
 }
 
-fn is_dependencies(table: &str) -> bool {
-    matches!(table, "dependencies" | "dev-dependencies" | "build-dependencies")
+/// Whether a table of dependencies is for tests; `None` if it is another table.
+fn for_tests(table: &str) -> Option<bool> {
+    match table {
+        "dependencies" | "build-dependencies" => Some(false),
+        "dev-dependencies" => Some(true),
+        _ => None,
+    }
 }
 
 /// The package that an inline table names.
@@ -116,6 +132,9 @@ mod tests {
             [dependencies.redis]
             version = "1"
 
+            [dev-dependencies.tokio]
+            version = "1"
+
             [target.x86_64-unknown-linux-gnu.dependencies.other]
             package = "reelmill-agent"
 
@@ -125,7 +144,11 @@ mod tests {
         let manifest = Manifest::parse("worker", text);
         assert_eq!(manifest.folder, "worker");
         assert_eq!(manifest.name, "reelmill-worker");
-        let want = ["serde", "tokio", "reelmill-hub", "tempfile", "cc", "redis", "reelmill-agent"];
-        assert_eq!(manifest.dependencies, want);
+        let names = |for_tests| {
+            let all = manifest.dependencies.iter();
+            all.filter(|d| d.for_tests == for_tests).map(|d| d.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(false), ["serde", "tokio", "reelmill-hub", "cc", "redis", "reelmill-agent"]);
+        assert_eq!(names(true), ["tempfile", "tokio"]);
     }
 }
