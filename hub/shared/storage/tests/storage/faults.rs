@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reelmill_api::Location;
+use reelmill_lab::{
+    fault::{Fault, Op},
+    s3::{BUCKET, Server},
+};
 use reelmill_storage::{Condition, ObjectInfo, Storage, StorageError};
 
-use super::support::{
-    fault::{Fault, Op},
-    impatient, location, pattern, read, s3_only,
-    server::{BUCKET, Server},
-    stall_after, until,
-};
+use super::support::{impatient, location, pattern, reach, read, s3_only, stall_after, until};
 
 const LEN: usize = 7_000_000;
 
@@ -71,13 +70,13 @@ impl Farm {
     }
 
     async fn arrived(&self, len: usize) {
-        let (whole, _) = self.server.storage().get_small(&self.out(), LEN).await.expect("it is there");
+        let (whole, _) = reach(&self.server).get_small(&self.out(), LEN).await.expect("it is there");
         assert!(whole == pattern(LEN).slice(..len), "{} other bytes", whole.len());
     }
 
     /// Whether anything is to be seen of an output.
     async fn published(&self) -> bool {
-        !self.server.storage().list(&location(&format!("s3://{BUCKET}/out"))).await.expect("a list").is_empty()
+        !reach(&self.server).list(&location(&format!("s3://{BUCKET}/out"))).await.expect("a list").is_empty()
     }
 }
 

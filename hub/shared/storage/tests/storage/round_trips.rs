@@ -2,15 +2,13 @@
 
 use bytes::Bytes;
 use reelmill_api::{Location, S3Location};
+use reelmill_lab::{
+    fault::{Fault, Op},
+    s3::{BUCKET, Server},
+};
 use reelmill_storage::{Access, CheckReport, Condition, LEAST_PART, StorageError, Version};
 
-use super::support::{
-    Site,
-    fault::{Fault, Op},
-    location, pattern, read,
-    server::{BUCKET, Server},
-    sites,
-};
+use super::support::{Site, location, pattern, reach, read, sites};
 
 const PLAIN: &str = "text/plain";
 
@@ -191,7 +189,7 @@ async fn lists_more_than_fits_on_a_page() {
         std::fs::create_dir(folder.join(format!("{n:04}"))).expect("a folder");
         std::fs::write(folder.join(format!("{n:04}/x")), "x").expect("a file");
     }
-    let (storage, at) = (server.storage(), location(&format!("s3://{BUCKET}/many/")));
+    let (storage, at) = (reach(&server), location(&format!("s3://{BUCKET}/many/")));
     let found = storage.list(&at).await.expect("a list");
     let want: Vec<_> = (0..2100).map(|n| at.join(&format!("{n:04}/x")).expect("a key")).collect();
     assert!(found.iter().map(|l| &l.location).eq(&want), "{} found", found.len());
@@ -206,6 +204,6 @@ async fn a_listing_that_never_ends_is_an_error() {
     let page = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>\
                 </ListBucketResult>";
     server.plan.add(Op::List, usize::MAX, Fault::Answer(200, Vec::new(), page.to_owned()));
-    let error = server.storage().list(&location(&format!("s3://{BUCKET}"))).await.expect_err("it turns in a circle");
+    let error = reach(&server).list(&location(&format!("s3://{BUCKET}"))).await.expect_err("it turns in a circle");
     assert!(error.to_string().ends_with("broke off: its listing does not go on"), "{error}");
 }

@@ -2,6 +2,10 @@
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
+use reelmill_lab::{
+    fault::{Fault, Op, s3_error},
+    s3::{BUCKET, Pace, SECRET_KEY, Server},
+};
 use reelmill_storage::{Access, Condition, FileRoots, S3Config, Storage, StorageError};
 use rustls::{
     ServerConfig,
@@ -12,13 +16,7 @@ use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tokio_rustls::TlsAcceptor;
 
-use super::support::{
-    config,
-    fault::{Fault, Op, s3_error},
-    lines, location, pattern, s3_only,
-    server::{BUCKET, SECRET_KEY, Server},
-    stall_after,
-};
+use super::support::{config, lines, location, pattern, reach, s3_only, stall_after};
 
 /// The sentences of an error with the server's address as `STORE`.
 #[track_caller]
@@ -89,7 +87,7 @@ async fn a_server_accepts_and_then_says_nothing() {
 #[tokio::test]
 async fn the_bucket_is_missing() {
     let server = Server::start().await;
-    let storage = server.storage();
+    let storage = reach(&server);
     let hint = "hint: check its spelling, or make it with `aws --endpoint-url STORE s3 mb s3://no-such-bucket`";
     let (bucket, at) = (location("s3://no-such-bucket"), location("s3://no-such-bucket/a.mp4"));
     let say = |what: &str| format!("cannot {what}: the store at STORE has no bucket no-such-bucket\n{hint}");
@@ -103,7 +101,7 @@ async fn the_bucket_is_missing() {
 #[tokio::test]
 async fn the_object_is_missing() {
     let server = Server::start().await;
-    let storage = server.storage();
+    let storage = reach(&server);
     let want = "cannot read s3://media-test/in/a.mp4: no such object in bucket media-test\n\
                 hint: list what is there with `aws --endpoint-url STORE s3 ls s3://media-test/in/`";
     let at = location("s3://media-test/in/a.mp4");
@@ -152,7 +150,7 @@ async fn the_secret_key_is_wrong() {
 async fn check_answer(status: u16, headers: &[(&'static str, String)], body: &str, want: &str) {
     let server = Server::start().await;
     server.plan.add(Op::List, usize::MAX, Fault::Answer(status, headers.to_vec(), body.to_owned()));
-    check(&server.endpoint, use_it(&server.storage()).await, &format!("cannot use s3://media-test/: {want}"));
+    check(&server.endpoint, use_it(&reach(&server)).await, &format!("cannot use s3://media-test/: {want}"));
 }
 
 #[tokio::test]
@@ -219,7 +217,7 @@ async fn a_page_that_is_no_object_is_not_taken_for_one() {
     for op in [Op::Head, Op::Get, Op::Put] {
         server.plan.add(op, usize::MAX, page.clone());
     }
-    let (storage, at) = (server.storage(), location("s3://media-test/a.mp4"));
+    let (storage, at) = (reach(&server), location("s3://media-test/a.mp4"));
     let hint = "hint: S3_ENDPOINT_URL must be the store's S3 port, not its web console";
     let say = |verb: &str, what: &str| {
         format!("cannot {verb} s3://media-test/a.mp4: what answers at STORE is not an S3 store: {what}\n{hint}")
@@ -246,7 +244,7 @@ async fn the_clocks_differ() {
         let skewed = Fault::Answer(403, vec![("date", date.clone())], s3_error("RequestTimeTooSkewed"));
         server.plan.add(op, usize::MAX, skewed);
     }
-    let got = server.storage().head(&location("s3://media-test/a.mp4")).await;
+    let got = reach(&server).head(&location("s3://media-test/a.mp4")).await;
     check(&server.endpoint, got, &format!("cannot read s3://media-test/a.mp4: {want}"));
 }
 
@@ -260,7 +258,7 @@ async fn secure(name: &str) -> (Server, TempDir, PathBuf) {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("the key is the certificate's");
-    let server = Server::start_with(Some(TlsAcceptor::from(Arc::new(tls))), Duration::ZERO).await;
+    let server = Server::start_with(Some(TlsAcceptor::from(Arc::new(tls))), Pace::default()).await;
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("ca.pem");
     fs::write(&file, made.cert.pem()).expect("a file");
@@ -323,12 +321,12 @@ async fn a_store_that_ignores_conditions_is_found_out() {
     let done = Fault::Answer(200, vec![("etag", "\"0123456789abcdef\"".to_owned())], String::new());
     server.plan.let_pass(Op::Put, 1);
     server.plan.add(Op::Put, 1, done);
-    let report = server.storage().check(&location("s3://media-test"), Access::Write).await.expect("it can be used");
+    let report = reach(&server).check(&location("s3://media-test"), Access::Write).await.expect("it can be used");
     assert_eq!((report.writable, report.conditional_put), (true, false));
     // Others say that they cannot.
     server.plan.clear();
     server.plan.let_pass(Op::Put, 1);
     server.plan.add(Op::Put, 1, Fault::s3(501, "NotImplemented"));
-    let report = server.storage().check(&location("s3://media-test"), Access::Write).await.expect("it can be used");
+    let report = reach(&server).check(&location("s3://media-test"), Access::Write).await.expect("it can be used");
     assert_eq!((report.writable, report.conditional_put), (true, false));
 }

@@ -1,17 +1,13 @@
-//! What the tests share: an S3 server with faults on demand, and both drivers side by side.
-
-pub(crate) mod fault;
-pub(crate) mod server;
+//! What the tests share: both drivers side by side, and a storage for each server.
 
 use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use reelmill_api::{Failure, Location};
+use reelmill_lab::s3::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use reelmill_storage::{FileRoots, ObjectInfo, Patience, S3Config, Storage, StorageError};
 use tempfile::TempDir;
-
-use server::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 
 /// One driver with a folder of its own to work in.
 pub(crate) struct Site {
@@ -33,7 +29,7 @@ pub(crate) async fn sites() -> [Site; 2] {
     let server = Server::start().await;
     let s3 = Site {
         name: "s3",
-        storage: server.storage(),
+        storage: reach(&server),
         base: location(&format!("s3://{BUCKET}/base")),
         _keep: (Some(server), None),
     };
@@ -72,6 +68,11 @@ pub(crate) fn config(endpoint: &str) -> S3Config {
     let mut config = S3Config::new(Some(url), "us-east-1", ACCESS_KEY, SECRET_KEY);
     config.patience = impatient();
     config
+}
+
+/// A storage that reaches this server.
+pub(crate) fn reach(server: &Server) -> Storage {
+    s3_only(config(&server.endpoint))
 }
 
 /// A storage of one S3 store only.
