@@ -179,7 +179,7 @@ fn deny(checkout: &Checkout, what: &[&str]) -> Result<Outcome> {
     if !program::answers(&mut checkout.cargo(&["deny", "--version"])) {
         return Ok(Outcome::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)".to_owned()));
     }
-    let mut cargo = checkout.cargo(&["deny", "--offline", "--workspace", "check", "--config", ".deny.toml"]);
+    let mut cargo = checkout.cargo(&["deny", "--offline", "--workspace", "--config", ".deny.toml", "check"]);
     passed(program::run(cargo.args(what)))
 }
 
