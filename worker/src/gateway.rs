@@ -2,6 +2,7 @@
 //! takes the output straight into uploads, and its record of what arrived whole is the only proof of success.
 
 mod input;
+mod listener;
 mod output;
 mod record;
 
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use listener::Listener;
 pub use record::{Arrived, Record};
 
 /// The gateway of one worker: one loopback listener for all its runs.
@@ -93,7 +95,7 @@ impl Gateway {
         let runs = Runs::default();
         let router = Router::new().fallback(serve).with_state(runs.clone());
         tokio::spawn(async move {
-            let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+            let serving = axum::serve(Listener(listener), router).with_graceful_shutdown(stop.cancelled_owned());
             if let Err(e) = serving.await {
                 log::error!("the loopback gateway ended: {e}");
             }
@@ -155,6 +157,24 @@ impl Run {
     /// Returns when something went wrong.
     pub async fn failed(&self) {
         self.state.failed.cancelled().await;
+    }
+
+    /// Returns once nothing is under way to the store any more, or after `longest`.
+    pub async fn quiet(&self, longest: Duration) {
+        let quiet = async {
+            loop {
+                let changed = {
+                    let record = lock(&self.state.record);
+                    if record.under_way == 0 {
+                        return;
+                    }
+                    record.changed.clone()
+                };
+                changed.notified().await;
+            }
+        };
+        // What is late is swept by the next attempt.
+        let _ = tokio::time::timeout(longest, quiet).await;
     }
 
     /// What arrived whole, once the media process has ended and all that it sent has been settled.
@@ -225,7 +245,7 @@ struct Target {
 enum TargetFile {
     Init,
     Segment(u64),
-    /// ffmpeg's own playlist: taken as a sign that the rendition is complete, and thrown away.
+    /// ffmpeg's own playlist: its segments are counted, and it is thrown away.
     Playlist,
 }
 

@@ -92,16 +92,17 @@ fn whole<'a>(record: &'a Record, name: &str) -> Result<(&'a InitFacts, Vec<&'a S
     let nothing = || broken(name, "nothing of it arrived");
     let arrived: &Arrived = record.arrived.get(name).ok_or_else(nothing)?;
     let (init, _) = arrived.init.as_ref().ok_or_else(|| broken(name, "its init segment did not arrive"))?;
-    if !arrived.complete {
-        return Err(broken(name, "the engine ended before it was complete"));
-    }
+    let listed = arrived.listed.ok_or_else(|| broken(name, "the engine ended before it was complete"))?;
     for (expected, &index) in (0..).zip(arrived.segments.keys()) {
         if expected != index {
             return Err(broken(name, &format!("segment {expected} did not arrive")));
         }
     }
-    if arrived.segments.is_empty() {
-        return Err(broken(name, "it has no segments"));
+    match arrived.segments.len() as u64 {
+        0 => return Err(broken(name, "it has no segments")),
+        n if n < listed => return Err(broken(name, &format!("segment {n} did not arrive"))),
+        n if n > listed => return Err(broken(name, &format!("the engine lists {listed} segments and made {n}"))),
+        _ => {}
     }
     Ok((init, arrived.segments.values().collect()))
 }

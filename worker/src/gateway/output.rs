@@ -22,7 +22,7 @@ pub(super) async fn take(run: Arc<RunState>, target: Target, body: Body) -> Resp
     }
     let task = tokio::spawn(async move {
         let taken = match target.file {
-            TargetFile::Playlist => drain(body).await.map(|()| complete(&run, &target)),
+            TargetFile::Playlist => count(body).await.map(|listed| complete(&run, &target, listed)),
             _ => store(&run, &target, body).await,
         };
         let ok = taken.is_ok();
@@ -56,16 +56,21 @@ fn settle(run: &RunState) {
     record.changed.notify_one();
 }
 
-fn complete(run: &RunState, target: &Target) {
-    lock(&run.record).arrived.entry(target.rendition.clone()).or_default().complete = true;
+fn complete(run: &RunState, target: &Target, listed: u64) {
+    lock(&run.record).arrived.entry(target.rendition.clone()).or_default().listed = Some(listed);
 }
 
-async fn drain(body: Body) -> Result<(), Failure> {
+/// How many segments a playlist lists: lines that are neither tags nor empty.
+async fn count(body: Body) -> Result<u64, Failure> {
+    let (mut listed, mut at_start) = (0, true);
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        piece.map_err(|_| cut("a playlist"))?;
+        for byte in piece.map_err(|_| cut("a playlist"))? {
+            listed += u64::from(at_start && !matches!(byte, b'#' | b'\r' | b'\n'));
+            at_start = byte == b'\n';
+        }
     }
-    Ok(())
+    Ok(listed)
 }
 
 /// The child went away in the middle of a file. On its own that says nothing about the cause.

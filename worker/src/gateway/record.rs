@@ -38,8 +38,8 @@ pub struct Arrived {
     pub init: Option<(InitFacts, u64)>,
     /// Segments by index.
     pub segments: BTreeMap<u64, SegmentFacts>,
-    /// Whether the media process said that it was through.
-    pub complete: bool,
+    /// How many segments the media process said there are, once it was through.
+    pub listed: Option<u64>,
     /// Files that are being taken or were.
     pub(super) begun: BTreeSet<String>,
     /// Segments that were stored before their init segment, and can be read only with it.
@@ -48,7 +48,8 @@ pub struct Arrived {
 
 impl Arrived {
     fn is_whole(&self) -> bool {
-        self.complete && self.init.is_some() && self.waiting.is_empty()
+        let all = self.listed.is_some_and(|listed| self.segments.len() as u64 >= listed);
+        all && self.init.is_some() && self.waiting.is_empty()
     }
 
     /// Notes a stored init segment, and reads the segments that waited for it.

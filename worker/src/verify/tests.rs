@@ -34,7 +34,7 @@ fn arrived(plan: &Plan) -> Record {
         let rendition = record.arrived.entry(v.name.clone()).or_default();
         rendition.init = Some((init(Some((v.size.width, v.size.height))), 800));
         rendition.segments = [(0, segment(0, 51_200, 100, 1_000_000)), (1, segment(51_200, 16_384, 32, 300))].into();
-        rendition.complete = true;
+        rendition.listed = Some(2);
     }
     for a in &plan.audios {
         let rendition = record.arrived.entry(a.name.clone()).or_default();
@@ -44,7 +44,7 @@ fn arrived(plan: &Plan) -> Record {
             ..segment(at, packets * 1024, packets, bytes)
         };
         rendition.segments = [(0, sound(0, 187, 63_829)), (1, sound(191_488, 60, 20_480))].into();
-        rendition.complete = true;
+        rendition.listed = Some(2);
     }
     record
 }
@@ -82,9 +82,15 @@ fn check(want: &str, spoil: impl FnOnce(&mut Arrived)) {
 fn nothing_half_passes() {
     check("its init segment did not arrive", |r| r.init = None);
     check("segment 0 did not arrive", |r| drop(r.segments.remove(&0)));
-    check("the engine ended before it was complete", |r| r.complete = false);
+    check("the engine ended before it was complete", |r| r.listed = None);
+    check("segment 2 did not arrive", |r| r.listed = Some(3));
+    check("the engine lists 1 segments and made 2", |r| r.listed = Some(1));
     check("it has no segments", |r| r.segments.clear());
-    check("it has 100 frames, 720p has 132", |r| drop(r.segments.remove(&1)));
+    check("segment 1 did not arrive", |r| drop(r.segments.remove(&1)));
+    check("it has 100 frames, 720p has 132", |r| {
+        r.segments.remove(&1);
+        r.listed = Some(1);
+    });
     check("segment 1 starts at tick 51712 instead of 51200", |r| {
         r.segments.get_mut(&1).expect("there").starts_at += 512
     });
