@@ -1,7 +1,10 @@
 //! One attempt at a task, from the source to the published output: probe, plan, run, verify, publish. The conductor:
 //! it knows all parts, and they do not know each other.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reelmill_api::{
     AttemptId, ErrorKind, Failure, Location, MediaFacts, Preset, Progress, Report, Task, layout, preset::Presets,
@@ -15,9 +18,13 @@ use crate::{
     gateway::{Counters, Gateway, Run, RunRequest},
     plan::{self, Plan},
     playlist, probe,
-    publish::{self, Published},
+    publish::{self, Published, Unpublished},
     verify::{self, Verified},
 };
+
+/// How long to wait, after a failure, for writes that are still under way: as long as a store may be silent, and far
+/// within the time that a task may take to be handed back.
+const LONGEST_QUIET: Duration = Duration::from_secs(10);
 
 /// What every attempt works with.
 pub struct Workshop {
@@ -55,7 +62,7 @@ impl Attempt<'_> {
     /// Does the work; the report of what is published in the end, by this attempt or an earlier one.
     ///
     /// # Errors
-    /// Why nothing was published. What this attempt wrote has then been swept.
+    /// Why nothing was published. What this attempt wrote has then been swept, unless it may be published all the same.
     pub async fn run(&self, on_progress: impl Fn(Progress)) -> Result<Report, Failure> {
         let destination = self.destination()?;
         let preset = self.preset()?;
@@ -64,13 +71,15 @@ impl Attempt<'_> {
             return Ok(report);
         }
         let made = self.make(preset, &destination, on_progress).await;
+        let storage = &self.workshop.storage;
         match &made {
-            Ok(report) if report.attempt == self.id => {
-                publish::sweep_others(&self.workshop.storage, &destination, &self.id).await
+            Ok(report) if report.attempt == self.id => publish::sweep_others(storage, &destination, &self.id).await,
+            Err(Unpublished { in_doubt: true, .. }) => {
+                log::warn!("it is not known whether attempt {} was published: its media is kept", self.id);
             }
-            _ => publish::sweep(&self.workshop.storage, &destination, &self.id).await,
+            _ => publish::sweep(storage, &destination, &self.id).await,
         }
-        made
+        made.map_err(|unpublished| unpublished.failure)
     }
 
     async fn make(
@@ -78,16 +87,20 @@ impl Attempt<'_> {
         preset: &Preset,
         destination: &Location,
         on_progress: impl Fn(Progress),
-    ) -> Result<Report, Failure> {
+    ) -> Result<Report, Unpublished> {
         let began = Instant::now();
         let run = self.open(destination).await?;
         let media = probe::probe(&self.workshop.programs, &run, &self.task.input, &self.cancel).await?;
         let plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
         run.expect_renditions(plan.rendition_names());
-        engine::run(&self.workshop.programs, &plan, &run, &self.cancel, on_progress).await?;
-        let verified = verify::verify(&plan, &run.settled_record().await)?;
+        let verified = self.encode(&plan, &run, on_progress).await;
+        if verified.is_err() {
+            // What is still on its way would arrive after the sweep.
+            run.quiet(LONGEST_QUIET).await;
+        }
         drop(run);
+        let verified = verified?;
         let encoded = Instant::now();
         let seconds = verified.renditions.first().map_or(0.0, |m| m.rendition.duration_seconds);
         let encode_seconds = (encoded - probed).as_secs_f64();
@@ -100,6 +113,11 @@ impl Attempt<'_> {
         self.publish(report, &verified).await
     }
 
+    async fn encode(&self, plan: &Plan, run: &Run, on_progress: impl Fn(Progress)) -> Result<Verified, Failure> {
+        engine::run(&self.workshop.programs, plan, run, &self.cancel, on_progress).await?;
+        verify::verify(plan, &run.settled_record().await)
+    }
+
     async fn open(&self, destination: &Location) -> Result<Run, Failure> {
         let source = self.task.input.clone();
         let info = self.workshop.storage.head(&source).await?;
@@ -108,9 +126,9 @@ impl Attempt<'_> {
     }
 
     /// The last look before the commit: a worker that was told to stop, or whose lease went to another, publishes nothing.
-    async fn publish(&self, report: Report, verified: &Verified) -> Result<Report, Failure> {
+    async fn publish(&self, report: Report, verified: &Verified) -> Result<Report, Unpublished> {
         if self.cancel.is_cancelled() {
-            return Err(Failure::new(ErrorKind::Canceled, "the run was called off before it was published"));
+            return Err(Failure::new(ErrorKind::Canceled, "the run was called off before it was published").into());
         }
         let master = playlist::multivariant(&self.id, &verified.renditions);
         match publish::publish(&self.workshop.storage, &report, verified, (playlist::media, master)).await? {

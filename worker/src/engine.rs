@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod confine;
+mod lines;
 mod progress;
 pub mod prove;
 mod software;
@@ -127,18 +128,18 @@ pub async fn run(
             }
         }
     }
-    let ended = child.wait(cancel).await;
-    judge(run, plan, ended)
+    let ended = child.wait(programs.stall, cancel).await;
+    judge(programs, run, plan, ended)
 }
 
-fn judge(run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
+fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
     if let Some(failure) = run.first_failure() {
         return Err(failure);
     }
     match ended {
         Ended::Exited { success: true, .. } => Ok(()),
         Ended::Canceled => Err(Failure::new(ErrorKind::Canceled, "the run was called off")),
-        Ended::TimedOut => Err(stalled(Duration::ZERO)),
+        Ended::TimedOut => Err(stalled(programs.stall)),
         Ended::Exited { status, stderr, .. } => Err(crashed(plan, &status, &stderr)),
     }
 }

@@ -21,6 +21,21 @@ pub enum Published {
     Before(Box<Report>),
 }
 
+/// Why nothing was published, as far as is known.
+#[derive(Debug)]
+pub struct Unpublished {
+    /// What went wrong.
+    pub failure: Failure,
+    /// Whether the store may have done it nevertheless: then the media must stay, for readers may find it.
+    pub in_doubt: bool,
+}
+
+impl From<Failure> for Unpublished {
+    fn from(failure: Failure) -> Self {
+        Self { failure, in_doubt: false }
+    }
+}
+
 /// The output that a job already has at `destination`.
 ///
 /// # Errors
@@ -42,20 +57,20 @@ pub async fn find(storage: &Storage, destination: &Location, job: JobId) -> Resu
 /// Publishes what was verified. Media already lies under the attempt's folder.
 ///
 /// # Errors
-/// If the store fails; nothing is published then.
+/// If the store fails; nothing is published then, or it is not known.
 pub async fn publish(
     storage: &Storage,
     report: &Report,
     verified: &Verified,
     playlist_of: (impl Fn(&crate::verify::Made) -> String, String),
-) -> Result<Published, Failure> {
+) -> Result<Published, Unpublished> {
     let (media_playlist, master) = playlist_of;
     let (destination, attempt) = (&report.output, &report.attempt);
     for made in &verified.renditions {
         let relative = format!("{}/{}", made.rendition.name, layout::MEDIA_PLAYLIST);
         put(storage, destination, &layout::attempt_file(attempt, &relative), media_playlist(made)).await?;
     }
-    let text = serde_json::to_string_pretty(report).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
+    let text = in_json(report)?;
     put(storage, destination, &layout::attempt_file(attempt, layout::REPORT), text.clone()).await?;
     if let Some(before) = claim(storage, report, &text).await? {
         return Ok(Published::Before(Box::new(before)));
@@ -64,8 +79,7 @@ pub async fn publish(
     let content_type = layout::content_type(layout::MASTER_PLAYLIST);
     match storage.put(&entry, Bytes::from(master), content_type, Condition::Absent).await {
         Ok(_) => Ok(Published::Now),
-        Err(StorageError::ConditionFailed { .. }) => lost_the_race(storage, report).await,
-        Err(e) => Err(e.into()),
+        Err(e) => settle_commit(storage, report, e).await,
     }
 }
 
@@ -92,16 +106,34 @@ async fn claim(storage: &Storage, report: &Report, text: &str) -> Result<Option<
     Err(Failure::new(ErrorKind::Infrastructure, message))
 }
 
+/// What became of a commit that the store did not confirm. An answer can be lost when the deed is done, so what readers
+/// find decides.
+async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) -> Result<Published, Unpublished> {
+    // A request that was neither answered nor refused may still be on its way.
+    let mut in_doubt = error.is_transient() && !matches!(error, StorageError::Failed { .. });
+    match find(storage, &report.output, report.job).await {
+        Ok(Some(winner)) if winner.attempt == report.attempt => return Ok(Published::Now),
+        Ok(Some(winner)) => return lost_the_race(storage, report, winner).await,
+        Ok(None) => {}
+        Err(_) => in_doubt = true,
+    }
+    let mut failure = Failure::from(error);
+    if in_doubt {
+        let hint = format!("it may be published all the same, so its media was kept: look for {}", report.entry);
+        failure.hint.get_or_insert(hint);
+    }
+    Err(Unpublished { failure, in_doubt })
+}
+
 /// Another attempt put its playlist between our look and ours. What readers find must be one attempt's, so its report is
 /// put in place of ours.
-async fn lost_the_race(storage: &Storage, report: &Report) -> Result<Published, Failure> {
-    let Some(winner) = find(storage, &report.output, report.job).await? else {
-        let message = format!("the store refused {}, and it is not there", report.entry);
-        return Err(Failure::new(ErrorKind::Infrastructure, message));
-    };
-    let text = serde_json::to_string_pretty(&winner).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
-    put(storage, &report.output, layout::REPORT, text).await?;
+async fn lost_the_race(storage: &Storage, report: &Report, winner: Report) -> Result<Published, Unpublished> {
+    put(storage, &report.output, layout::REPORT, in_json(&winner)?).await?;
     Ok(Published::Before(Box::new(winner)))
+}
+
+fn in_json(report: &Report) -> Result<String, Failure> {
+    serde_json::to_string_pretty(report).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))
 }
 
 /// Removes what attempt `attempt` wrote. For attempts that were not published.

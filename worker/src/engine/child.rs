@@ -3,15 +3,15 @@
 use std::{collections::VecDeque, ffi::OsString, path::Path, process::Stdio, time::Duration};
 
 use reelmill_api::{ErrorKind, Failure};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
     task::JoinHandle,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Programs, confine};
+use super::{Programs, confine, lines::Lines};
 
 /// What a media process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,10 @@ pub struct Limits {
 
 /// Lines of its error output that are kept: enough to say why, whatever it prints.
 const STDERR_LINES: usize = 40;
-/// The longest line that is kept whole.
+/// How much of each is kept, in letters.
 const STDERR_LINE: usize = 400;
+/// How long its last words may take to come once it is gone. They are there, unless a child of its own holds the line.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The most that a probe may print.
 const LARGEST_OUTPUT: u64 = 8 << 20;
 
@@ -54,7 +56,7 @@ pub enum Ended {
 /// A running media process. Dropping it kills it.
 pub struct MediaChild {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines<ChildStdout>,
     stderr: JoinHandle<Vec<String>>,
 }
 
@@ -78,52 +80,52 @@ pub fn spawn(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // What it may start ends with it.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|e| Failure::new(ErrorKind::Infrastructure, format!("cannot start {}: {e}", program.display())))?;
     let stdout = child.stdout.take().expect("stdout was asked for");
     let stderr = child.stderr.take().expect("stderr was asked for");
-    Ok(MediaChild { child, lines: BufReader::new(stdout).lines(), stderr: tokio::spawn(keep_tail(stderr)) })
+    Ok(MediaChild { child, lines: Lines::new(stdout), stderr: tokio::spawn(keep_tail(stderr)) })
 }
 
 /// Reads to the end, whatever comes, and keeps the last lines.
 async fn keep_tail(stderr: ChildStderr) -> Vec<String> {
     let mut tail = VecDeque::new();
-    let mut reader = BufReader::new(stderr);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut reader).take(LARGEST_OUTPUT).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return tail.into(),
-            Ok(_) => {
-                let text = String::from_utf8_lossy(&line);
-                let text: String = text.trim_end().chars().filter(|c| !c.is_control()).take(STDERR_LINE).collect();
-                if tail.len() == STDERR_LINES {
-                    tail.pop_front();
-                }
-                tail.push_back(text);
-            }
+    let mut lines = Lines::new(stderr);
+    while let Some(line) = lines.next().await {
+        if tail.len() == STDERR_LINES {
+            tail.pop_front();
         }
+        tail.push_back(line.trim_end().chars().filter(|c| !c.is_control()).take(STDERR_LINE).collect());
     }
+    tail.into()
 }
 
 impl MediaChild {
     /// The next line it prints; `None` at the end.
     pub async fn next_line(&mut self) -> Option<String> {
-        self.lines.next_line().await.ok().flatten()
+        self.lines.next().await
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills it, with all that it started, and waits until it is gone.
     pub async fn kill(&mut self) {
+        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid {
+            // It is not reaped yet, so the group is still its own; one without members is no mishap.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         if let Err(e) = self.child.kill().await {
             log::warn!("cannot kill a media process: {e}");
         }
     }
 
-    /// Waits for its end after its output was read line by line.
-    pub async fn wait(mut self, cancel: &CancellationToken) -> Ended {
+    /// Waits for its end, for at most `longest`, after its output was read line by line.
+    pub async fn wait(mut self, longest: Duration, cancel: &CancellationToken) -> Ended {
         let status = tokio::select! {
             status = self.child.wait() => status,
+            () = tokio::time::sleep(longest) => { self.kill().await; return Ended::TimedOut }
             () = cancel.cancelled() => { self.kill().await; return Ended::Canceled }
         };
         self.ended(status, Vec::new()).await
@@ -133,11 +135,11 @@ impl MediaChild {
     pub async fn finish(&mut self, longest: Duration, cancel: &CancellationToken) -> Ended {
         let mut stdout = Vec::new();
         let reading = async {
-            let read = self.lines.get_mut().take(LARGEST_OUTPUT).read_to_end(&mut stdout).await;
-            (read, self.child.wait().await)
+            stdout = self.lines.rest(LARGEST_OUTPUT).await;
+            self.child.wait().await
         };
         let status = tokio::select! {
-            (_, status) = reading => status,
+            status = reading => status,
             () = tokio::time::sleep(longest) => { self.kill().await; return Ended::TimedOut }
             () = cancel.cancelled() => { self.kill().await; return Ended::Canceled }
         };
@@ -145,7 +147,8 @@ impl MediaChild {
     }
 
     async fn ended(&mut self, status: std::io::Result<std::process::ExitStatus>, stdout: Vec<u8>) -> Ended {
-        let stderr = (&mut self.stderr).await.unwrap_or_default();
+        let stderr = tokio::time::timeout(LAST_WORDS, &mut self.stderr).await;
+        let stderr = stderr.map(Result::unwrap_or_default).unwrap_or_default();
         match status {
             Ok(status) => Ended::Exited { success: status.success(), status: status.to_string(), stdout, stderr },
             Err(e) => Ended::Exited { success: false, status: e.to_string(), stdout, stderr },
