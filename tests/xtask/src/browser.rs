@@ -86,7 +86,7 @@ impl Demo {
             bail!("a farm is a hub and a worker, but below `reelmill demo` there are only {} processes", below.len());
         }
         let status = self.end()?;
-        let left: Vec<_> = below.iter().filter(|process| process.lives()).collect();
+        let left: Vec<_> = below.iter().filter_map(processes::Process::now).collect();
         left.iter().for_each(|process| drop(process.signal("KILL")));
         if !left.is_empty() {
             let names: Vec<_> = left.iter().map(|process| process.shown()).collect();

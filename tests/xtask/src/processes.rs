@@ -19,8 +19,13 @@ pub(crate) struct Process {
 impl Process {
     /// Whether it still runs.
     pub(crate) fn lives(&self) -> bool {
+        self.now().is_some()
+    }
+
+    /// What it is now, if it still runs: a shell's child has the shell's name until it becomes what it was started for.
+    pub(crate) fn now(&self) -> Option<Self> {
         let now = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok().and_then(|text| parse(&text));
-        now.is_some_and(|now| now.started == self.started && !now.zombie)
+        now.filter(|now| now.started == self.started && !now.zombie)
     }
 
     /// Its name and number.
