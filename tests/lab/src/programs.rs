@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -25,6 +26,11 @@ pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
+}
+
+/// A port of loopback that was free just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 /// The settings that reach a store.
@@ -58,6 +64,12 @@ impl Running {
         kill_process(pid, signal).expect("the process is there");
     }
 
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.wait();
+    }
+
     /// Waits for its end; its exit code, `None` if a signal ended it.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("the process can be waited for").code()
@@ -78,7 +90,7 @@ impl Drop for Running {
 }
 
 /// Runs a command to its end with `input` on its standard input.
-pub fn output(mut command: Command, input: &str) -> Output {
+pub fn output(mut command: Command, input: impl AsRef<[u8]>) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -87,7 +99,7 @@ pub fn output(mut command: Command, input: &str) -> Output {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("it was asked for");
     // A program that refuses its settings ends before it reads.
-    let _ = stdin.write_all(input.as_bytes());
+    let _ = stdin.write_all(input.as_ref());
     drop(stdin);
     child.wait_with_output().expect("the program ends")
 }

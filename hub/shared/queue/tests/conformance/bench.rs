@@ -1,13 +1,9 @@
-//! What the tests stand on: a queue of each kind in a folder of its own, a real Redis server, and waiting for conditions.
+//! What the tests stand on: a queue of each kind, alone with its file or server, and waiting for conditions.
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use reelmill_api::{Lane, Priority, QueueName};
+use reelmill_lab::redis::Redis;
 use reelmill_queue::{Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
 use tempfile::TempDir;
 
@@ -22,8 +18,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Bench {
     pub(crate) queue: SharedQueue,
     pub(crate) url: String,
-    pub(crate) server: Option<RedisServer>,
-    pub(crate) _folder: TempDir,
+    /// Kept for as long as the queue is used.
+    pub(crate) keep: Keep,
+}
+
+/// Where a queue's messages lie.
+pub(crate) enum Keep {
+    Folder { _folder: TempDir },
+    Server(Redis),
 }
 
 impl Bench {
@@ -31,15 +33,14 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = sqlite_url(&folder.path().join("queue.sqlite"));
         let queue = connect(&url, &QueueName::default()).await.expect("a new file can be opened");
-        Self { queue, url, server: None, _folder: folder }
+        Self { queue, url, keep: Keep::Folder { _folder: folder } }
     }
 
     pub(crate) async fn redis() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = RedisServer::start(folder.path(), &[]).await;
-        let url = server.url();
+        let server = Redis::start();
+        let url = format!("{}/0", server.url());
         let queue = connect(&url, &QueueName::default()).await.expect("the server answers");
-        Self { queue, url, server: Some(server), _folder: folder }
+        Self { queue, url, keep: Keep::Server(server) }
     }
 
     /// Another connection to the same queue.
@@ -47,8 +48,11 @@ impl Bench {
         connect(&self.url, &QueueName::default()).await.expect("the queue can be opened twice")
     }
 
-    pub(crate) fn server(&self) -> &RedisServer {
-        self.server.as_ref().expect("this bench has a Redis server")
+    pub(crate) fn server(&self) -> &Redis {
+        match &self.keep {
+            Keep::Server(server) => server,
+            Keep::Folder { .. } => panic!("this bench has no Redis server"),
+        }
     }
 
     pub(crate) async fn publish(&self, lane: &Lane, body: &str) {
@@ -98,105 +102,4 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut cond
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what} did not come to pass"))
-}
-
-/// A Redis server on a free port of loopback; it dies with this value.
-pub(crate) struct RedisServer {
-    child: Child,
-    pub(crate) port: u16,
-    folder: PathBuf,
-    args: Vec<String>,
-}
-
-impl RedisServer {
-    /// Starts a server that keeps its files in `folder`. Without `args` it keeps nothing on disk.
-    pub(crate) async fn start(folder: &Path, args: &[&str]) -> Self {
-        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-        for _ in 0..5 {
-            let port = free_port();
-            let mut server =
-                Self { child: spawn(folder, port, &args), port, folder: folder.to_owned(), args: args.clone() };
-            // Somebody else may have taken the port meanwhile; then the server ends at once.
-            if server.comes_up().await {
-                return server;
-            }
-        }
-        panic!("redis-server did not start on any of five ports");
-    }
-
-    async fn comes_up(&mut self) -> bool {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while tokio::time::Instant::now() < deadline {
-            if self.child.try_wait().expect("a child can be asked").is_some() {
-                return false;
-            }
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        false
-    }
-
-    /// Kills the server as a power cut would.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("the server can be killed");
-        self.child.wait().expect("the server has ended");
-    }
-
-    /// Starts it again on the same port and files.
-    pub(crate) async fn start_again(&mut self) {
-        self.child = spawn(&self.folder, self.port, &self.args);
-        assert!(self.comes_up().await, "redis-server did not start again on port {}", self.port);
-    }
-
-    /// Sends the server's process a signal by name.
-    pub(crate) fn signal(&self, name: &str) {
-        let done = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(done.expect("`kill` runs").success());
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
-    }
-
-    /// Runs `redis-cli` with `input` on its standard input and gives what it prints.
-    pub(crate) fn cli(&self, args: &[&str], input: Option<&[u8]>) -> String {
-        let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string()]).args(args);
-        let output = run(command, input);
-        assert!(output.status.success(), "redis-cli {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("redis-cli prints text")
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(folder: &Path, port: u16, args: &[String]) -> Child {
-    let port = port.to_string();
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--dir"]).arg(folder).args(["--save", "", "--port"]).arg(port).args(args);
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    child.unwrap_or_else(|e| panic!("cannot start redis-server: {e}\nhint: apt-get install redis-server"))
-}
-
-fn run(mut command: Command, input: Option<&[u8]>) -> Output {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.unwrap_or_else(|e| panic!("cannot start redis-cli: {e}\nhint: apt-get install redis-tools"));
-    if let Some(input) = input {
-        let mut stdin = child.stdin.take().expect("it is piped");
-        std::io::Write::write_all(&mut stdin, input).expect("redis-cli reads");
-    }
-    child.wait_with_output().expect("redis-cli ends")
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
 }

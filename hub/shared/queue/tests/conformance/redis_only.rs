@@ -6,9 +6,10 @@ use std::{
 };
 
 use reelmill_api::{Priority, QueueName};
+use reelmill_lab::{programs::free_port, redis::Redis};
 use reelmill_queue::{Depth, NewMessage, Published, QueueError, connect};
 
-use crate::bench::{Bench, LONG, PATIENCE, RedisServer, SHORT, free_port, is_lost, lane, message, text, until};
+use crate::bench::{Bench, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 
 /// No call against a dead server may take longer; the drivers' own bound is 3 s.
@@ -19,8 +20,8 @@ async fn takes_in_what_strangers_push_on_the_plain_list() {
     let (bench, lane) = (Bench::redis().await, lane("reelmill"));
     let job = r#"{"input":"s3://media-ingest/a.mp4","preset":"hls-ladder"}"#;
     let binary = b"\xff\x00\xfe not text\r\n";
-    bench.server().cli(&["RPUSH", "reelmill", job, "second"], None);
-    bench.server().cli(&["-x", "RPUSH", "reelmill"], Some(binary));
+    bench.server().cli(&["RPUSH", "reelmill", job, "second"]);
+    bench.server().cli_with(&["-x", "RPUSH", "reelmill"], binary);
     let depth = bench.queue.depth(&lane).await.expect("a depth");
     assert_eq!(depth, Depth { ready: 3, ..Depth::default() });
 
@@ -46,7 +47,7 @@ async fn a_waiting_lease_finds_what_is_pushed_meanwhile() {
     let (bench, lane) = (Bench::redis().await, lane("reelmill"));
     let (leased, ()) = tokio::join!(bench.lease(&lane, LONG), async {
         tokio::time::sleep(SHORT).await;
-        bench.server().cli(&["RPUSH", "reelmill", "job"], None);
+        bench.server().cli(&["RPUSH", "reelmill", "job"]);
     });
     assert_eq!(text(&leased), "job");
 }
@@ -57,7 +58,7 @@ async fn loses_and_doubles_nothing_of_a_long_list() {
     let bodies: Vec<String> = (0..300).map(|i| i.to_string()).collect();
     let mut push = vec!["RPUSH", "reelmill"];
     push.extend(bodies.iter().map(String::as_str));
-    bench.server().cli(&push, None);
+    bench.server().cli(&push);
     let mut consumers = tokio::task::JoinSet::new();
     for _ in 0..16 {
         let (queue, lane) = (bench.queue.clone(), lane.clone());
@@ -79,18 +80,18 @@ async fn loses_and_doubles_nothing_of_a_long_list() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_another_type_with_the_lanes_name_does_no_harm() {
     let (bench, lane) = (Bench::redis().await, lane("reelmill"));
-    bench.server().cli(&["SET", "reelmill", "somebody's"], None);
+    bench.server().cli(&["SET", "reelmill", "somebody's"]);
     bench.publish(&lane, "task").await;
     assert_eq!(bench.queue.depth(&lane).await.expect("a depth").ready, 1);
     bench.queue.ack(&bench.lease(&lane, LONG).await.receipt).await.expect("ours");
     assert!(bench.lease_now(&lane).await.is_none());
-    assert_eq!(bench.server().cli(&["GET", "reelmill"], None).trim(), "somebody's");
+    assert_eq!(bench.server().cli(&["GET", "reelmill"]), "somebody's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_no_trace_of_what_was_acknowledged() {
     let (bench, lane) = (Bench::redis().await, lane("q"));
-    bench.server().cli(&["RPUSH", "q", "plain"], None);
+    bench.server().cli(&["RPUSH", "q", "plain"]);
     bench.publish(&lane, "task").await;
     bench.queue.publish(&lane, &NewMessage { delay: SHORT, ..message("later") }).await.expect("stored");
     for _ in 0..3 {
@@ -99,13 +100,13 @@ async fn leaves_no_trace_of_what_was_acknowledged() {
         bench.queue.ack(&bench.lease(&lane, LONG).await.receipt).await.expect("ours");
     }
     until("only the empty lane being left", async || {
-        let mut keys: Vec<String> = bench.server().cli(&["--scan"], None).lines().map(str::to_owned).collect();
+        let mut keys: Vec<String> = bench.server().cli(&["--scan"]).lines().map(str::to_owned).collect();
         keys.sort();
         (keys == ["{q}:bell", "{q}:ready:normal"]).then_some(())
     })
     .await;
-    assert_eq!(bench.server().cli(&["XLEN", "{q}:ready:normal"], None).trim(), "0");
-    assert_eq!(bench.server().cli(&["XPENDING", "{q}:ready:normal", "farm"], None).lines().next(), Some("0"));
+    assert_eq!(bench.server().cli(&["XLEN", "{q}:ready:normal"]), "0");
+    assert_eq!(bench.server().cli(&["XPENDING", "{q}:ready:normal", "farm"]).lines().next(), Some("0"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,9 +114,9 @@ async fn forgets_a_dedupe_key_some_time() {
     let (bench, lane) = (Bench::redis().await, lane("q"));
     let keyed = NewMessage { dedupe_key: Some("k".to_owned()), ..message("task") };
     bench.queue.publish(&lane, &keyed).await.expect("stored");
-    let remembered: u64 = bench.server().cli(&["TTL", "{q}:seen:k"], None).trim().parse().expect("seconds");
+    let remembered: u64 = bench.server().cli(&["TTL", "{q}:seen:k"]).parse().expect("seconds");
     assert!((240..=300).contains(&remembered), "{remembered}");
-    bench.server().cli(&["PEXPIRE", "{q}:seen:k", "1"], None);
+    bench.server().cli(&["PEXPIRE", "{q}:seen:k", "1"]);
     until("the key's end", async || {
         let again = bench.queue.publish(&lane, &keyed).await.ok()?;
         (again == Published::Stored).then_some(())
@@ -130,7 +131,7 @@ async fn survives_an_operator_who_destroys_the_group() {
         bench.publish(&lane, body).await;
     }
     let a = bench.lease(&lane, LONG).await;
-    bench.server().cli(&["XGROUP", "DESTROY", "{q}:ready:normal", "farm"], None);
+    bench.server().cli(&["XGROUP", "DESTROY", "{q}:ready:normal", "farm"]);
     let (b, c) = (bench.lease(&lane, LONG).await, bench.lease(&lane, LONG).await);
     assert_eq!((text(&b), text(&c)), ("b", "c"));
     assert!(bench.lease_now(&lane).await.is_none(), "what is leased is not given twice");
@@ -142,8 +143,7 @@ async fn survives_an_operator_who_destroys_the_group() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn goes_on_after_the_server_was_killed_and_started_again() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut server = RedisServer::start(folder.path(), &["--appendonly", "yes", "--appendfsync", "always"]).await;
+    let mut server = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let (queue, lane) = (connect(&server.url(), &QueueName::default()).await.expect("it answers"), lane("q"));
     for body in ["leased", "waiting"] {
         queue.publish(&lane, &message(body)).await.expect("stored");
@@ -158,7 +158,7 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
     server.kill();
     let error = queue.publish(&lane, &message("lost")).await.expect_err("nobody answers");
     assert!(matches!(error, QueueError::Failed { .. }), "{error}");
-    server.start_again().await;
+    server.start_again();
 
     queue.ack(&leased.receipt).await.expect("the next call works, and the lease survived");
     let waiting = queue.lease(&lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
@@ -170,7 +170,7 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
     }
     // An idle connection that died unnoticed is no reason to fail.
     server.kill();
-    server.start_again().await;
+    server.start_again();
     queue.ack(&waiting.receipt).await.expect("the next call works");
     assert!(is_lost(queue.ack(&waiting.receipt).await));
 }
@@ -233,11 +233,11 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
 async fn does_not_hang_with_a_server_that_hangs() {
     let (bench, lane) = (Bench::redis().await, lane("q"));
     bench.publish(&lane, "task").await;
-    bench.server().signal("STOP");
+    bench.server().pause();
     let begun = Instant::now();
     let error = bench.queue.lease(std::slice::from_ref(&lane), LONG, LONG).await.expect_err("nobody answers");
     let (took, told) = (begun.elapsed(), error.to_string());
-    bench.server().signal("CONT");
+    bench.server().resume();
     assert!(took < BOUND, "{took:?}");
     assert!(
         told.starts_with(&format!("cannot lease from lane q at redis://127.0.0.1:{}/0: ", bench.server().port)),
@@ -259,8 +259,7 @@ async fn says_where_nobody_answers_without_the_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn says_what_is_wrong_with_a_login_without_the_password() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = RedisServer::start(folder.path(), &["--requirepass", "right/horse"]).await;
+    let server = Redis::start_with(&["--requirepass", "right/horse"]);
     let at = |login: &str| format!("redis://{login}127.0.0.1:{}", server.port);
     for (login, part) in [
         (":hunter2@", "refused the user or the password"),
@@ -299,7 +298,7 @@ async fn speaks_tls_with_an_authority_of_ones_own() {
     let (ours, other) = (certificate(folder.path(), "ours"), certificate(folder.path(), "other"));
     let (key, tls_port) = (ours.replace(".pem", ".key"), free_port().to_string());
     let args = ["--tls-port", &tls_port, "--tls-cert-file", &ours, "--tls-key-file", &key, "--tls-auth-clients", "no"];
-    let _server = RedisServer::start(folder.path(), &args).await;
+    let _server = Redis::start_with(&args);
     let at = |query: &str| format!("rediss://127.0.0.1:{tls_port}{query}");
 
     let queue = connect(&at(&format!("?ca={ours}")), &QueueName::default()).await.expect("a trusted server");

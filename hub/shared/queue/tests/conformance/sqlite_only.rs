@@ -103,7 +103,7 @@ async fn a_closed_file_keeps_everything() {
     let bench = Bench::sqlite().await;
     bench.publish(&lane("q"), "task").await;
     bench.queue.emit(b"event").await.expect("emitted");
-    let Bench { queue, url, _folder: _keep, .. } = bench;
+    let Bench { queue, url, keep: _keep } = bench;
     drop(queue);
     let queue = connect(&url, &QueueName::default()).await.expect("it opens again");
     assert_eq!(queue.depth(&lane("q")).await.expect("a depth").ready, 1);
