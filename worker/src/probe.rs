@@ -55,12 +55,8 @@ pub async fn probe(
 
 fn refused(input: &Location, stderr: &[String]) -> Failure {
     let said = stderr.join("\n");
-    if said.contains("whitelist") {
-        return bad_source(
-            input,
-            "it is a playlist or a script that points to other files",
-            "submit the media file itself",
-        );
+    if let Some(format) = stderr.iter().find_map(|line| unwelcome(line)) {
+        return unaccepted(input, format);
     }
     if said.contains("moov atom not found") {
         return bad_source(input, "its index (moov) is missing, so it was cut off", "upload it again, whole");
@@ -72,10 +68,80 @@ fn refused(input: &Location, stderr: &[String]) -> Failure {
     bad_source(input, last, "is it a whole video file?")
 }
 
+/// The demuxer that the allow-list shut out, of a line such as `[hls @ 0x55] Format not on whitelist 'mov,...'`.
+fn unwelcome(line: &str) -> Option<&str> {
+    let (context, said) = line.strip_prefix('[')?.split_once("] ")?;
+    said.contains("Format not on whitelist").then(|| context.split([',', ' ']).next().unwrap_or(context))
+}
+
+/// Names of demuxers for files that only point to others.
+const POINTERS: &[&str] = &["hls", "dash", "concat", "sdp", "imf", "rtsp", "webm_dash_manifest"];
+/// Names of demuxers for subtitles.
+const SUBTITLES: &[&str] =
+    &["ass", "srt", "webvtt", "microdvd", "mpl2", "sami", "stl", "subviewer", "subviewer1", "vobsub", "scc", "mcc"];
+/// Names of demuxers for pictures that do not say so in their name.
+const PICTURES: &[&str] = &["image2", "gif", "apng", "ico", "tty", "svg"];
+
+fn unaccepted(input: &Location, format: &str) -> Failure {
+    if POINTERS.contains(&format) {
+        let why = format!("it is a playlist or a script ({format}) that points to other files");
+        return bad_source(input, &why, "submit the media file itself");
+    }
+    if SUBTITLES.contains(&format) {
+        return bad_source(input, &format!("it holds subtitles ({format}) and no video"), "submit the video file");
+    }
+    if PICTURES.contains(&format) || format.ends_with("_pipe") {
+        let name = format.trim_end_matches("_pipe");
+        return bad_source(input, &format!("it is a picture ({name}) and no video"), "submit the video file");
+    }
+    let why = format!("files in the format {format} are not accepted");
+    bad_source(input, &why, "convert it to MP4, MOV, MKV, MXF or MPEG-TS first")
+}
+
 fn bad_source(input: &Location, why: &str, hint: &str) -> Failure {
     Failure::new(ErrorKind::BadSource, format!("cannot use {input} as a source: {why}")).hint(hint)
 }
 
 fn strings(args: &[&str]) -> Vec<String> {
     args.iter().map(|&a| a.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stderr: &[&str], want: &str) {
+        let input = "s3://media/a.mp4".parse().expect("a location");
+        let stderr: Vec<String> = stderr.iter().map(|&line| line.to_owned()).collect();
+        let failure = refused(&input, &stderr);
+        assert_eq!(failure.kind, ErrorKind::BadSource);
+        let lines = failure.lines();
+        assert_eq!(lines.strip_prefix("cannot use s3://media/a.mp4 as a source: "), Some(want), "{stderr:?}");
+    }
+
+    /// What ffprobe 5.1 said of each.
+    #[test]
+    fn says_in_words_why_ffprobe_refused() {
+        let shut_out = |format: &str| format!("[{format} @ 0x558a3402d280] Format not on whitelist 'mov,matroska'");
+        check(
+            &[&shut_out("hls"), "the source: Invalid argument"],
+            "it is a playlist or a script (hls) that points to other files\nhint: submit the media file itself",
+        );
+        check(&[&shut_out("srt")], "it holds subtitles (srt) and no video\nhint: submit the video file");
+        check(&[&shut_out("png_pipe")], "it is a picture (png) and no video\nhint: submit the video file");
+        check(
+            &[&shut_out("smjpeg")],
+            "files in the format smjpeg are not accepted\n\
+             hint: convert it to MP4, MOV, MKV, MXF or MPEG-TS first",
+        );
+        check(
+            &["[mov,mp4,m4a,3gp,3g2,mj2] moov atom not found", "the source: Invalid data found"],
+            "its index (moov) is missing, so it was cut off\nhint: upload it again, whole",
+        );
+        check(
+            &["the source: Invalid data found when processing input"],
+            "it is not in a media format that can be read\nhint: is it a video file?",
+        );
+        check(&[], "ffprobe failed without a word\nhint: is it a whole video file?");
+    }
 }
