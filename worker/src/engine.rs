@@ -8,6 +8,7 @@ pub mod prove;
 mod software;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Programs, confine, lines::Lines};
+use super::{Programs, confine, lines::Lines, words};
 
 /// What a media process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,6 @@ pub struct Limits {
 
 /// Lines of its error output that are kept: enough to say why, whatever it prints.
 const STDERR_LINES: usize = 40;
-/// How much of each is kept, in letters.
-const STDERR_LINE: usize = 400;
 /// How long its last words may take to come once it is gone. They are there, unless a child of its own holds the line.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The most that a probe may print.
@@ -98,7 +96,7 @@ async fn keep_tail(stderr: ChildStderr) -> Vec<String> {
         if tail.len() == STDERR_LINES {
             tail.pop_front();
         }
-        tail.push_back(line.trim_end().chars().filter(|c| !c.is_control()).take(STDERR_LINE).collect());
+        tail.push_back(words::tidy(&line));
     }
     tail.into()
 }

@@ -87,7 +87,7 @@ pub fn arguments(limits: &super::Limits, port: u16, readable: &[PathBuf], progra
 pub fn exec(confine: &Confine) -> anyhow::Error {
     match prepare(confine) {
         Ok(()) => {
-            let error = Command::new(&confine.program).args(&confine.args).exec();
+            let error = Command::new(&confine.program).args(&confine.args).env_clear().exec();
             anyhow::anyhow!("cannot start {}: {}", confine.program.display(), why_not(&confine.program, &error))
         }
         Err(e) => e.context(format!("cannot confine {}", confine.program.display())),
@@ -182,7 +182,9 @@ fn ruleset(port: u16, readable: &[PathBuf]) -> Result<RulesetStatus, RulesetErro
         .create()?
         .add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     let system = READABLE.iter().map(Path::new);
-    for (path, fd) in system.chain(readable.iter().map(PathBuf::as_path)).filter_map(|p| Some((p, PathFd::new(p).ok()?))) {
+    for (path, fd) in
+        system.chain(readable.iter().map(PathBuf::as_path)).filter_map(|p| Some((p, PathFd::new(p).ok()?)))
+    {
         let allowed = if path.is_dir() { read } else { read & AccessFs::from_file(abi) };
         rules = rules.add_rule(PathBeneath::new(fd, allowed))?;
     }
