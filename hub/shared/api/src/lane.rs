@@ -1,6 +1,6 @@
 //! Names of queues: the farm's queue, and its lanes, each for one kind of task. The only file that spells a lane.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,20 @@ impl Default for QueueName {
     }
 }
 
+impl FromStr for QueueName {
+    type Err = BadQueueName;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let ok = (1..=64).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if ok { Ok(Self(s.to_owned())) } else { Err(BadQueueName(s.to_owned())) }
+    }
+}
+
 impl TryFrom<String> for QueueName {
     type Error = BadQueueName;
 
     fn try_from(s: String) -> Result<Self, Self::Error> {
-        let ok = (1..=64).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if ok { Ok(Self(s)) } else { Err(BadQueueName(s)) }
+        s.parse()
     }
 }
 

@@ -1,5 +1,5 @@
-//! How every program of Reelmill starts and stops: configuration, secrets, log, service manager, signals, metrics,
-//! listeners and the way an error is told to a person. It knows no word of the farm.
+//! How every program of Reelmill starts and stops: configuration, secrets, the S3 store's settings, log, service manager,
+//! signals, metrics, listeners and the way an error is told to a person. It knows no word of the farm.
 
 pub mod config;
 pub mod http;
@@ -10,6 +10,7 @@ pub mod process;
 pub mod report;
 pub mod secret;
 pub mod shutdown;
+pub mod store;
 
 #[cfg(test)]
 mod child;
@@ -19,3 +20,4 @@ pub use metrics::Metrics;
 pub use report::{Hinted, WithHint, report};
 pub use secret::{Secret, SecretRef};
 pub use shutdown::Shutdown;
+pub use store::StoreSection;
