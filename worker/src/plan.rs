@@ -16,6 +16,8 @@ pub use grid::{Expected, Grid};
 /// What an engine makes of one source, in one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// How much of the source is left out because it comes before the first picture, microseconds.
+    pub lead_micros: u32,
     /// The source's video track and what is done to it before the rungs part.
     pub picture: Picture,
     /// The frame grid that all video renditions share.
@@ -89,7 +91,11 @@ impl Plan {
 pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     let video = media.video.as_ref().ok_or_else(|| no_video(preset, media))?;
     let mut changes = picture_changes(video);
-    let grid = grid::grid(video, media.duration_seconds, preset, &mut changes);
+    let lead_micros = lead_micros(video);
+    if lead_micros > 0 && !media.audio.is_empty() {
+        changes.push(format!("sound before the first picture cut: {} ms", lead_micros.div_ceil(1000)));
+    }
+    let grid = grid::grid(video, lead_micros, media.duration_seconds, preset, &mut changes);
     let upright = geometry::upright(video);
     let videos = geometry::fit_ladder(preset.ladder.rungs(), upright, &mut changes);
     let audios = plan_audio(preset, &media.audio, &mut changes);
@@ -101,7 +107,18 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         colour: if tone_map.is_some() { bt709() } else { tagged(video) },
         tone_map,
     };
-    Ok(Plan { picture, grid, videos, audios, changes, x264_preset: preset.video.x264_preset })
+    Ok(Plan { lead_micros, picture, grid, videos, audios, changes, x264_preset: preset.video.x264_preset })
+}
+
+/// The longest sound before the first picture that is cut. An AAC encoder's priming is up to 46 ms (1024 samples at
+/// 22 050 Hz), which Matroska and MPEG-TS show as sound that comes early. The pictures would lie beside the frame grid
+/// otherwise, moved by up to half a frame, and with the first one doubled.
+const LONGEST_LEAD_MICROS: u32 = 50_000;
+
+fn lead_micros(video: &VideoFacts) -> u32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+    let micros = (video.starts_at_seconds * 1e6).round() as u32;
+    if micros <= LONGEST_LEAD_MICROS { micros } else { 0 }
 }
 
 fn no_video(preset: &Preset, media: &MediaFacts) -> Failure {

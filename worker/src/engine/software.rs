@@ -32,7 +32,7 @@ pub(super) fn arguments(plan: &Plan, source: &str, output: OutputUrl<'_>) -> Vec
         args.extend(packaging(&video.name, segment_seconds(plan.grid, 0.5), output));
     }
     for audio in &plan.audios {
-        args.extend(audio_output(audio));
+        args.extend(audio_output(plan, audio));
         args.extend(packaging(&audio.name, segment_seconds(plan.grid, 0.0), output));
     }
     args
@@ -40,7 +40,8 @@ pub(super) fn arguments(plan: &Plan, source: &str, output: OutputUrl<'_>) -> Vec
 
 /// One decode, repaired once, parted into the rungs.
 fn filter_graph(plan: &Plan) -> String {
-    let mut chain = repairs(&plan.picture);
+    let mut chain = Vec::from_iter(without_lead("setpts", plan));
+    chain.extend(repairs(&plan.picture));
     chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
     let pads: String = plan.videos.iter().map(|v| format!("[s-{}]", v.name)).collect();
     let mut graph = format!("[0:{}]{},split={}{pads}", plan.picture.stream, chain.join(","), plan.videos.len());
@@ -51,6 +52,12 @@ fn filter_graph(plan: &Plan) -> String {
         );
     }
     graph
+}
+
+/// Moves pictures and sound alike, so that the first picture is at 0.
+fn without_lead(filter: &str, plan: &Plan) -> Option<String> {
+    let lead = f64::from(plan.lead_micros) / 1e6;
+    (plan.lead_micros > 0).then(|| format!("{filter}=PTS-{lead:.6}/TB"))
 }
 
 fn repairs(picture: &Picture) -> Vec<String> {
@@ -111,16 +118,17 @@ fn video_output(plan: &Plan, video: &VideoPlan) -> Vec<String> {
     args
 }
 
-fn audio_output(audio: &AudioPlan) -> Vec<String> {
+fn audio_output(plan: &Plan, audio: &AudioPlan) -> Vec<String> {
     let rate = audio.sample_rate.to_string();
     let bits = audio.bitrate_bps.to_string();
-    // Silence where the track starts late or has holes, so that sound stays with the picture.
-    let filter = format!("aresample={rate}:async=1:first_pts=0");
+    // Silence where the track starts late or has holes, so that sound stays with the picture; what is before 0 is cut.
+    let mut filters = Vec::from_iter(without_lead("asetpts", plan));
+    filters.push(format!("aresample={rate}:async=1:first_pts=0"));
     strings(&[
         "-map",
         &format!("0:{}", audio.stream),
         "-af",
-        &filter,
+        &filters.join(","),
         "-c:a",
         "aac",
         "-b:a",

@@ -56,6 +56,13 @@ fn an_hdr_source_is_tone_mapped_once_before_the_rungs_part() {
 }
 
 #[test]
+fn sound_just_before_the_first_picture_is_cut() {
+    let mut media = source(640, 360, "25/1");
+    video(&mut media).starts_at_seconds = 0.023;
+    check(&media, "lead.txt");
+}
+
+#[test]
 fn cuda_on_a_jetson_means_its_own_engine() {
     let table = [
         (HwAccel::Cuda, true, true, Some(EngineKind::Jetson)),

@@ -38,11 +38,18 @@ impl Expected {
 const STANDARD_RATES: [(u32, u32); 9] =
     [(24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1)];
 
-pub(super) fn grid(video: &VideoFacts, duration: Option<f64>, preset: &Preset, changes: &mut Vec<String>) -> Grid {
+pub(super) fn grid(
+    video: &VideoFacts,
+    lead_micros: u32,
+    duration: Option<f64>,
+    preset: &Preset,
+    changes: &mut Vec<String>,
+) -> Grid {
     let frame_rate = choose_rate(video, f64::from(preset.max_frame_rate.get()), changes);
     let gop = frame_rate.times_rounded(u64::from(preset.segment_seconds.get()) * 1000);
     let gop = u32::try_from(gop).expect("at most 10 s of a rate that a preset allows").max(1);
-    Grid { frame_rate, gop, frames: expected(video, duration, frame_rate) }
+    let starts_at = video.starts_at_seconds - f64::from(lead_micros) / 1e6;
+    Grid { frame_rate, gop, frames: expected(video, starts_at, duration, frame_rate) }
 }
 
 fn choose_rate(video: &VideoFacts, highest: f64, changes: &mut Vec<String>) -> Rational {
@@ -67,15 +74,16 @@ fn nearest_standard(rate: Rational) -> Rational {
     rates.min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("the list is not empty")
 }
 
-fn expected(video: &VideoFacts, duration: Option<f64>, rate: Rational) -> Expected {
-    let from_zero = video.starts_at_seconds.abs() < 0.5 / rate.as_f64();
+/// `starts_at`: seconds from the grid's zero to the first frame.
+fn expected(video: &VideoFacts, starts_at: f64, duration: Option<f64>, rate: Rational) -> Expected {
+    let from_zero = starts_at.abs() < 0.5 / rate.as_f64();
     if let (Some(frames), true, true) = (video.frames, video.constant_rate && from_zero, rate == video.frame_rate) {
         return Expected::Exactly(frames);
     }
     match video.duration_seconds.or(duration) {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
         Some(seconds) if seconds > 0.0 => {
-            Expected::About(((seconds + video.starts_at_seconds.max(0.0)) * rate.as_f64()).round() as u64)
+            Expected::About(((seconds + starts_at.max(0.0)) * rate.as_f64()).round() as u64)
         }
         _ => Expected::Unknown,
     }

@@ -6,7 +6,7 @@ use reelmill_api::{
     preset::BUILT_IN,
 };
 
-use super::{Plan, plan};
+use super::{Expected, Plan, plan};
 
 pub(crate) fn hls_ladder() -> Preset {
     let (file, text) = BUILT_IN[0];
@@ -147,6 +147,20 @@ fn every_audio_track_is_kept_and_surround_is_mixed_down() {
     assert_eq!(names, [("audio", 1, 2), ("audio-2", 2, 2)]);
     assert!(plan.changes.contains(&"audio-2: 6 channels mixed down to 2".to_owned()));
     assert!(plan.changes.contains(&"audio-2: started 0.50 s late: kept, with silence before it".to_owned()));
+}
+
+#[test]
+fn the_first_picture_is_on_the_grid_though_an_encoders_priming_comes_before_it() {
+    let lead = |seconds: f64| {
+        let mut media = source(640, 360, "25/1");
+        video(&mut media).starts_at_seconds = seconds;
+        video(&mut media).frames = Some(250);
+        let plan = plan(&hls_ladder(), &media).expect("a plan");
+        (plan.lead_micros, plan.grid.frames)
+    };
+    assert_eq!(lead(0.023), (23_000, Expected::Exactly(250)));
+    assert_eq!(lead(0.4), (0, Expected::About(260)), "a picture that comes much later is held from 0 on");
+    assert_eq!(lead(-0.4), (0, Expected::About(250)));
 }
 
 #[test]

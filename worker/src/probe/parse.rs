@@ -82,12 +82,19 @@ pub(super) fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String>
         return Err("it holds neither video nor audio".to_owned());
     }
     Ok(MediaFacts {
+        duration_seconds: duration(&output.format, begins),
         container: output.format.format_name,
-        duration_seconds: seconds(output.format.duration.as_deref()).filter(|d| *d > 0.0),
         bytes,
         video,
         audio,
     })
+}
+
+/// Matroska's own length is, as ffmpeg and others write it, the time of the end: what comes before the start is no part
+/// of it.
+fn duration(format: &Format, begins: f64) -> Option<f64> {
+    let before = if format.format_name.starts_with("matroska") { begins.max(0.0) } else { 0.0 };
+    seconds(format.duration.as_deref()).map(|d| d - before).filter(|d| *d > 0.0)
 }
 
 fn video_facts(stream: &Stream, begins: f64) -> Result<VideoFacts, String> {
@@ -201,6 +208,14 @@ mod tests {
     fn a_turn_is_told_clockwise() {
         let facts = media_facts(TURNED.as_bytes(), 1).expect("facts");
         assert_eq!(facts.video.expect("video").rotation, Rotation::Cw90);
+    }
+
+    #[test]
+    fn matroska_that_starts_late_is_as_long_as_it_lasts() {
+        let json = r#"{"format":{"format_name":"matroska,webm","duration":"12.520","start_time":"10.0"},
+            "streams":[{"index":0,"codec_type":"audio","codec_name":"flac","channels":1,"sample_rate":"8000"}]}"#;
+        let long = media_facts(json.as_bytes(), 1).expect("facts").duration_seconds.expect("a length");
+        assert!((long - 2.52).abs() < 1e-9, "{long}");
     }
 
     #[test]
