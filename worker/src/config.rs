@@ -8,9 +8,8 @@ use std::{
 };
 
 use reelmill_api::{PresetName, QueueName};
-use reelmill_daemon::{ConfigError, Env, SecretRef, load_toml};
+use reelmill_daemon::{ConfigError, Env, SecretRef, StoreSection, load_toml};
 use serde::Deserialize;
-use url::Url;
 
 /// Everything that can be set. Unknown keys are refused with file, line and column.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,7 +29,7 @@ pub struct Config {
     pub nvenc_preset: NvencPreset,
     /// Where tasks come from.
     pub queue: QueueSection,
-    /// Where media lies.
+    /// Where media lies: AWS, where keys and no address are given.
     pub store: StoreSection,
     /// Which folders `file://` may name.
     pub files: FilesSection,
@@ -53,33 +52,6 @@ pub struct QueueSection {
     pub name: QueueName,
     /// Seconds that a lease holds without being extended. Default: 30.
     pub lease_seconds: NonZeroU32,
-}
-
-/// `[store]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreSection {
-    /// The S3 store's address (`S3_ENDPOINT_URL`). Default: AWS.
-    pub endpoint: Option<Url>,
-    /// The region (`AWS_REGION`). Default: `us-east-1`.
-    pub region: String,
-    /// `http://host/bucket` instead of `http://bucket.host` (`S3_PATH_STYLE`). Default: where an address is given.
-    pub path_style: Option<bool>,
-    /// The access key (`AWS_ACCESS_KEY_ID`), or a reference such as `file:/run/credentials/x`.
-    pub access_key: Option<SecretRef>,
-    /// The secret key (`AWS_SECRET_ACCESS_KEY`), or a reference.
-    pub secret_key: Option<SecretRef>,
-    /// The session token (`AWS_SESSION_TOKEN`), or a reference.
-    pub session_token: Option<SecretRef>,
-    /// A PEM file with the authorities to trust (`S3_CA_FILE`).
-    pub ca_file: Option<PathBuf>,
-    /// The bucket that sources usually lie in (`INPUT_BUCKET`); `check-config --connect` tries it.
-    pub input_bucket: Option<String>,
-    /// The bucket for the output of jobs that name none (`OUTPUT_BUCKET`).
-    pub output_bucket: Option<String>,
-    /// A store that sends or takes no byte for so many seconds has stalled (`S3_STALL_SECONDS`): the request is given up
-    /// and tried again. Default: 10.
-    pub stall_seconds: Option<NonZeroU32>,
 }
 
 /// `[files]`
@@ -198,23 +170,6 @@ impl Default for QueueSection {
     }
 }
 
-impl Default for StoreSection {
-    fn default() -> Self {
-        Self {
-            endpoint: None,
-            region: "us-east-1".to_owned(),
-            path_style: None,
-            access_key: None,
-            secret_key: None,
-            session_token: None,
-            ca_file: None,
-            input_bucket: None,
-            output_bucket: None,
-            stall_seconds: None,
-        }
-    }
-}
-
 impl Default for MediaSection {
     fn default() -> Self {
         let number = |n| NonZeroU32::new(n).expect("not zero");
@@ -262,23 +217,9 @@ impl Config {
         env.read("HWACCEL", &mut self.hwaccel);
         env.read("NVENC_PRESET", &mut self.nvenc_preset);
         env.secret("QUEUE_URL", &mut self.queue.url);
-        if let Some(name) = env.text("QUEUE_NAME") {
-            match QueueName::try_from(name) {
-                Ok(name) => self.queue.name = name,
-                Err(e) => env.mistake(format!("QUEUE_NAME: {e}")),
-            }
-        }
+        env.read("QUEUE_NAME", &mut self.queue.name);
         env.read("LEASE_SECONDS", &mut self.queue.lease_seconds);
-        env.read_some("S3_ENDPOINT_URL", &mut self.store.endpoint);
-        env.read("AWS_REGION", &mut self.store.region);
-        env.read_some("S3_PATH_STYLE", &mut self.store.path_style);
-        env.secret("AWS_ACCESS_KEY_ID", &mut self.store.access_key);
-        env.secret("AWS_SECRET_ACCESS_KEY", &mut self.store.secret_key);
-        env.secret("AWS_SESSION_TOKEN", &mut self.store.session_token);
-        env.read_some("S3_CA_FILE", &mut self.store.ca_file);
-        env.read_some("INPUT_BUCKET", &mut self.store.input_bucket);
-        env.read_some("OUTPUT_BUCKET", &mut self.store.output_bucket);
-        env.read_some("S3_STALL_SECONDS", &mut self.store.stall_seconds);
+        self.store.read_environment(env);
         env.read_paths("REELMILL_FILE_ROOTS", &mut self.files.read);
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.write);
         env.read("REELMILL_FFMPEG", &mut self.media.ffmpeg);

@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::Context as _;
 use reelmill_api::{Failure, Location, S3Location, preset::Presets};
-use reelmill_daemon::{Hinted, SecretRef, config::toml_files};
+use reelmill_daemon::{Hinted, StoreSection, config::toml_files};
 use reelmill_queue::SharedQueue;
 use reelmill_storage::{FileRoots, S3Config, Storage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     attempt::Workshop,
-    config::{Config, Confinement, MediaSection, StoreSection},
+    config::{Config, Confinement, MediaSection},
     engine::{
         self, EngineKind, Programs,
         child::Limits,
@@ -78,15 +78,10 @@ pub fn storage(config: &Config) -> anyhow::Result<Storage> {
 }
 
 fn s3(store: &StoreSection) -> anyhow::Result<Option<S3Config>> {
-    let (access, secret) = match (&store.access_key, &store.secret_key) {
-        (Some(access), Some(secret)) => (access, secret),
-        (None, None) => return Ok(None),
-        (Some(_), None) => anyhow::bail!("an S3 access key is set, but no secret key (AWS_SECRET_ACCESS_KEY)"),
-        (None, Some(_)) => anyhow::bail!("an S3 secret key is set, but no access key (AWS_ACCESS_KEY_ID)"),
-    };
-    let text = |secret: &SecretRef| anyhow::Ok(secret.resolve()?.expose().to_owned());
-    let mut s3 = S3Config::new(store.endpoint.clone(), &store.region, text(access)?, text(secret)?);
-    s3.session_token = store.session_token.as_ref().map(text).transpose()?;
+    let Some(keys) = store.keys()? else { return Ok(None) };
+    let endpoint = store.endpoint.as_ref().map(|endpoint| endpoint.url().clone());
+    let mut s3 = S3Config::new(endpoint, &store.region, keys.access.expose(), keys.secret.expose());
+    s3.session_token = keys.session_token.map(|token| token.expose().to_owned());
     s3.ca_file.clone_from(&store.ca_file);
     s3.path_style = store.path_style.unwrap_or(s3.path_style);
     if let Some(seconds) = store.stall_seconds {
