@@ -7,15 +7,14 @@ use std::{
 
 use anyhow::Context;
 use reelmill_api::{QueueName, S3Location, preset::Presets};
-use reelmill_daemon::{Env, Hinted, SecretRef, config::toml_files, http::require_loopback, load_toml};
+use reelmill_daemon::{Env, Hinted, SecretRef, StoreSection, config::toml_files, http::require_loopback, load_toml};
 use serde::Deserialize;
-use url::Url;
 
 /// Where the hub listens unless told otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
-/// Most stores take any region; this is the one that they expect to be signed for.
-const DEFAULT_REGION: &str = "us-east-1";
+/// Where uploads go unless told otherwise.
 const DEFAULT_INPUT_BUCKET: &str = "media-ingest";
+/// Where output goes unless a job or the configuration says otherwise.
 const DEFAULT_OUTPUT_BUCKET: &str = "media-output";
 
 /// What may stand in the file; a key that is not here is refused. The sections are written as in the worker's file.
@@ -31,7 +30,8 @@ pub struct Config {
     pub preset_folder: Option<PathBuf>,
     /// The queue server; without an address, an embedded queue.
     pub queue: QueueSection,
-    /// The S3 store; without an address, an embedded store.
+    /// The S3 store; without an address, an embedded store. Its buckets are by default `media-ingest`, where uploads go,
+    /// and `media-output`.
     pub store: StoreSection,
     /// Folders of `file://` outputs.
     pub files: FilesSection,
@@ -45,30 +45,6 @@ pub struct QueueSection {
     pub url: Option<SecretRef>,
     /// The queue's name (`QUEUE_NAME`). Default: `reelmill`.
     pub name: QueueName,
-}
-
-/// `[store]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreSection {
-    /// The S3 store's address (`S3_ENDPOINT_URL`).
-    pub endpoint: Option<Url>,
-    /// The region (`AWS_REGION`). Default: `us-east-1`.
-    pub region: String,
-    /// `http://host/bucket` instead of `http://bucket.host` (`S3_PATH_STYLE`). Default: yes.
-    pub path_style: Option<bool>,
-    /// The access key (`AWS_ACCESS_KEY_ID`), or a reference such as `file:/run/credentials/x`.
-    pub access_key: Option<SecretRef>,
-    /// The secret key (`AWS_SECRET_ACCESS_KEY`), or a reference.
-    pub secret_key: Option<SecretRef>,
-    /// The session token (`AWS_SESSION_TOKEN`), or a reference.
-    pub session_token: Option<SecretRef>,
-    /// A PEM file with the authorities to trust (`S3_CA_FILE`).
-    pub ca_file: Option<PathBuf>,
-    /// Where uploads go (`INPUT_BUCKET`). Default: `media-ingest`.
-    pub input_bucket: String,
-    /// Where output goes unless a job says otherwise (`OUTPUT_BUCKET`). Default: `media-output`.
-    pub output_bucket: String,
 }
 
 /// `[files]`
@@ -89,22 +65,6 @@ impl Default for Config {
             queue: QueueSection::default(),
             store: StoreSection::default(),
             files: FilesSection::default(),
-        }
-    }
-}
-
-impl Default for StoreSection {
-    fn default() -> Self {
-        Self {
-            endpoint: None,
-            region: DEFAULT_REGION.to_owned(),
-            path_style: None,
-            access_key: None,
-            secret_key: None,
-            session_token: None,
-            ca_file: None,
-            input_bucket: DEFAULT_INPUT_BUCKET.to_owned(),
-            output_bucket: DEFAULT_OUTPUT_BUCKET.to_owned(),
         }
     }
 }
@@ -158,25 +118,21 @@ impl Config {
         Ok(self.data.as_deref().ok_or_else(none)?)
     }
 
+    /// Where uploads go.
+    pub fn input_bucket(&self) -> &str {
+        self.store.input_bucket.as_deref().unwrap_or(DEFAULT_INPUT_BUCKET)
+    }
+
+    /// Where output goes unless a job says otherwise.
+    pub fn output_bucket(&self) -> &str {
+        self.store.output_bucket.as_deref().unwrap_or(DEFAULT_OUTPUT_BUCKET)
+    }
+
     fn read_environment(&mut self, env: &mut Env) {
         env.read_some("PRESET_FOLDER", &mut self.preset_folder);
-        let (queue, store) = (&mut self.queue, &mut self.store);
-        env.secret("QUEUE_URL", &mut queue.url);
-        if let Some(name) = env.text("QUEUE_NAME") {
-            match QueueName::try_from(name) {
-                Ok(name) => queue.name = name,
-                Err(e) => env.mistake(format!("QUEUE_NAME: {e}")),
-            }
-        }
-        env.read_hidden("S3_ENDPOINT_URL", &mut store.endpoint, "a URL such as http://127.0.0.1:9000");
-        env.read("AWS_REGION", &mut store.region);
-        env.read_some("S3_PATH_STYLE", &mut store.path_style);
-        env.secret("AWS_ACCESS_KEY_ID", &mut store.access_key);
-        env.secret("AWS_SECRET_ACCESS_KEY", &mut store.secret_key);
-        env.secret("AWS_SESSION_TOKEN", &mut store.session_token);
-        env.read_some("S3_CA_FILE", &mut store.ca_file);
-        env.read("INPUT_BUCKET", &mut store.input_bucket);
-        env.read("OUTPUT_BUCKET", &mut store.output_bucket);
+        env.secret("QUEUE_URL", &mut self.queue.url);
+        env.read("QUEUE_NAME", &mut self.queue.name);
+        self.store.read_environment(env);
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.read);
     }
 
@@ -184,7 +140,7 @@ impl Config {
     /// programs, and they must not turn an embedded store off.
     fn check(&self, env: &mut Env) {
         let store = &self.store;
-        for (name, bucket) in [("INPUT_BUCKET", &store.input_bucket), ("OUTPUT_BUCKET", &store.output_bucket)] {
+        for (name, bucket) in [("INPUT_BUCKET", self.input_bucket()), ("OUTPUT_BUCKET", self.output_bucket())] {
             if let Err(e) = S3Location::new(bucket, "") {
                 env.mistake(format!("{name}: {e}"));
             }
@@ -196,10 +152,7 @@ impl Config {
             (Some(_), None) => env.mistake("a store is set and no queue: set QUEUE_URL too, or neither"),
             _ => {}
         }
-        if let Some(url) = &store.endpoint {
-            if !matches!(url.scheme(), "http" | "https") {
-                env.mistake("S3_ENDPOINT_URL must start with http:// or https://");
-            }
+        if store.endpoint.is_some() {
             let keys = [("AWS_ACCESS_KEY_ID", &store.access_key), ("AWS_SECRET_ACCESS_KEY", &store.secret_key)];
             for (name, _) in keys.into_iter().filter(|(_, key)| key.is_none()) {
                 env.mistake(format!("S3_ENDPOINT_URL is set and {name} is not: the store needs both keys"));
@@ -236,10 +189,7 @@ mod tests {
     fn nothing_configured_means_everything_embedded_on_loopback() {
         let config = load("", &[]).expect("defaults");
         assert!(config.queue.url.is_none() && config.store.endpoint.is_none() && config.listen.ip().is_loopback());
-        assert_eq!(
-            (config.store.input_bucket.as_str(), config.store.output_bucket.as_str()),
-            ("media-ingest", "media-output")
-        );
+        assert_eq!((config.input_bucket(), config.output_bucket()), ("media-ingest", "media-output"));
     }
 
     #[test]
@@ -254,7 +204,7 @@ mod tests {
         ];
         let config =
             load("[queue]\nname = \"other\"\n[store]\ninput_bucket = \"ingest\"", &env).expect("a configuration");
-        let got = (config.queue.name.as_str(), config.store.input_bucket.as_str(), config.store.output_bucket.as_str());
+        let got = (config.queue.name.as_str(), config.input_bucket(), config.output_bucket());
         assert_eq!(got, ("films", "ingest", "ladders"));
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter"), "{shown}");

@@ -1,9 +1,9 @@
 //! The queue and the stores that the hub works with: those of the configuration, or embedded ones.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::Context;
-use reelmill_daemon::{Hinted, SecretRef};
+use reelmill_daemon::Hinted;
 use reelmill_queue::{QueueError, SharedQueue};
 use reelmill_storage::{FileRoots, S3Config, Storage, StorageError};
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ impl Farm {
     /// Connects to what the configuration names, or builds what it leaves out.
     pub(crate) async fn open(config: &Config, folder: &Folder, api: String) -> anyhow::Result<Self> {
         match &config.store.endpoint {
-            Some(endpoint) => Self::given(config, endpoint, api).await,
+            Some(endpoint) => Self::given(config, endpoint.url(), api).await,
             None => Self::embedded(config, folder, api).await,
         }
     }
@@ -36,16 +36,22 @@ impl Farm {
     async fn given(config: &Config, endpoint: &Url, api: String) -> anyhow::Result<Self> {
         let s3 = given_store(config, endpoint)?;
         let store = s3.store();
-        let url = resolve(config.queue.url.as_ref(), "QUEUE_URL")?;
+        let url = config.queue.url.as_ref().context("QUEUE_URL is not set")?;
+        let url = url.resolve().context("cannot use QUEUE_URL")?;
         let addresses = Addresses { queue: None, keys: None, ..addresses(config, api, store) };
-        Ok(Self { queue: connect(&url, config).await?, storage: storage(config, s3)?, embedded: None, addresses })
+        Ok(Self {
+            queue: connect(url.expose(), config).await?,
+            storage: storage(config, s3)?,
+            embedded: None,
+            addresses,
+        })
     }
 
     async fn embedded(config: &Config, folder: &Folder, api: String) -> anyhow::Result<Self> {
         let keys = folder.keys()?;
         let listener = store_listener(folder).await?;
         let store = format!("http://{}", listener.local_addr().context("cannot tell where the store listens")?);
-        let buckets = [config.store.input_bucket.as_str(), config.store.output_bucket.as_str()];
+        let buckets = [config.input_bucket(), config.output_bucket()];
         let pair = (keys.access.expose(), keys.secret.expose());
         let embedded = EmbeddedStore::new(&folder.store()?, &buckets, pair, listener)?;
         let url = folder.queue_url();
@@ -63,8 +69,8 @@ fn addresses(config: &Config, api: String, store: String) -> Addresses {
         store,
         queue: None,
         queue_name: config.queue.name.to_string(),
-        input_bucket: config.store.input_bucket.clone(),
-        output_bucket: config.store.output_bucket.clone(),
+        input_bucket: config.input_bucket().to_owned(),
+        output_bucket: config.output_bucket().to_owned(),
         keys: None,
     }
 }
@@ -78,14 +84,15 @@ async fn connect(url: &str, config: &Config) -> anyhow::Result<SharedQueue> {
 }
 
 fn given_store(config: &Config, endpoint: &Url) -> anyhow::Result<S3Config> {
-    let access = resolve(config.store.access_key.as_ref(), "AWS_ACCESS_KEY_ID")?;
-    let secret = resolve(config.store.secret_key.as_ref(), "AWS_SECRET_ACCESS_KEY")?;
-    let mut s3 = S3Config::new(Some(endpoint.clone()), &config.store.region, access, secret);
-    if let Some(token) = &config.store.session_token {
-        s3.session_token = Some(token.resolve()?.expose().to_owned());
+    let store = &config.store;
+    let keys = store.keys()?.context("the store's keys are not set")?;
+    let mut s3 = S3Config::new(Some(endpoint.clone()), &store.region, keys.access.expose(), keys.secret.expose());
+    s3.session_token = keys.session_token.map(|token| token.expose().to_owned());
+    s3.ca_file.clone_from(&store.ca_file);
+    s3.path_style = store.path_style.unwrap_or(s3.path_style);
+    if let Some(seconds) = store.stall_seconds {
+        s3.patience.stall = Duration::from_secs(seconds.get().into());
     }
-    s3.path_style = config.store.path_style.unwrap_or(s3.path_style);
-    s3.ca_file = config.store.ca_file.clone();
     Ok(s3)
 }
 
@@ -100,11 +107,6 @@ fn storage(config: &Config, s3: S3Config) -> anyhow::Result<Storage> {
         Some(hint) => Hinted::new(e, hint).into(),
         None => e.into(),
     })
-}
-
-fn resolve(secret: Option<&SecretRef>, name: &str) -> anyhow::Result<String> {
-    let secret = secret.with_context(|| format!("{name} is not set"))?;
-    Ok(secret.resolve().with_context(|| format!("cannot use {name}"))?.expose().to_owned())
 }
 
 /// The port of last time if it is free, else another one.

@@ -67,7 +67,8 @@ impl Hub {
         let db = Db::open(&folder.database()).await.context("cannot open the hub's database")?;
 
         let (feed, added, stop_store) = (Feed::new(), Arc::new(Notify::new()), CancellationToken::new());
-        let terms = Terms { presets: config.presets()?, output_bucket: config.store.output_bucket };
+        let input_bucket = config.input_bucket().to_owned();
+        let terms = Terms { presets: config.presets()?, output_bucket: config.output_bucket().to_owned() };
         let outbox = Outbox { db: db.clone(), queue: queue.clone(), name: config.queue.name.clone() };
         let follower = Follower { queue: queue.clone(), db: db.clone(), feed: feed.clone() };
         let app = App {
@@ -78,7 +79,7 @@ impl Hub {
             queue_name: config.queue.name,
             storage,
             terms,
-            input_bucket: config.store.input_bucket,
+            input_bucket,
             gauges: Gauges::new(),
             stop: stop.clone(),
         };
