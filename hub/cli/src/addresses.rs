@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use reelmill_daemon::store;
 use serde::Deserialize;
 use tokio::process::Command;
 use url::Url;
@@ -14,22 +15,10 @@ use url::Url;
 /// The file's name in the data folder.
 const FILE: &str = "hub.json";
 
-/// Variables that speak of another store or queue than the farm's own; a program of the farm must not see them.
-const FOREIGN: [&str; 13] = [
-    "QUEUE_URL",
-    "QUEUE_NAME",
-    "INPUT_BUCKET",
-    "OUTPUT_BUCKET",
-    "S3_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_PROFILE",
-    "AWS_REGION",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CA_BUNDLE",
-];
+/// Variables that speak of another store or queue than the farm's own; a program of the farm must not see them, nor those
+/// of the store's settings.
+const FOREIGN: [&str; 6] =
+    ["QUEUE_URL", "QUEUE_NAME", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_CA_BUNDLE"];
 
 /// Where a hub and its store and queue are. The keys are references, not secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -110,7 +99,7 @@ impl Addresses {
 
 /// Takes from a child what its environment says of stores and queues that are not the farm's.
 pub(crate) fn forget_others(command: &mut Command) {
-    for name in FOREIGN {
+    for name in FOREIGN.iter().chain(&store::VARIABLES) {
         command.env_remove(name);
     }
 }
@@ -180,7 +169,10 @@ mod tests {
                 "QUEUE_NAME=reelmill",
                 "QUEUE_URL=sqlite:///d/queue.sqlite",
                 "REELMILL_EXIT_ON_STDIN_EOF=1",
+                "S3_CA_FILE=(removed)",
                 "S3_ENDPOINT_URL=http://127.0.0.1:9",
+                "S3_PATH_STYLE=(removed)",
+                "S3_STALL_SECONDS=(removed)",
                 "STATUS_LISTEN=127.0.0.1:0",
             ]
         );
