@@ -258,7 +258,7 @@ impl StorageError {
             Self::WrongRegion { theirs, .. } => format!("set AWS_REGION={theirs}"),
             Self::ClockSkew { .. } => "set the clock: `timedatectl set-ntp true`".to_owned(),
             Self::Tls { .. } => {
-                "if the store has a certificate authority of its own, give its PEM file as AWS_CA_BUNDLE".to_owned()
+                "if the store has a certificate authority of its own, give its PEM file as S3_CA_FILE".to_owned()
             }
             Self::ForbiddenRoot { access: Access::Read, .. } => {
                 "add its folder to the roots that may be read".to_owned()

@@ -277,7 +277,7 @@ async fn the_certificate_is_not_trusted() {
     let say = |why: &str| {
         format!(
             "cannot use s3://media-test/: no secure connection to the store at STORE: {why}\n\
-             hint: if the store has a certificate authority of its own, give its PEM file as AWS_CA_BUNDLE"
+             hint: if the store has a certificate authority of its own, give its PEM file as S3_CA_FILE"
         )
     };
     let got = use_it(&trusting(&server.endpoint, other_file.clone())).await;
