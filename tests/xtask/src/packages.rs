@@ -44,13 +44,17 @@ const BROWSER: Group = Group {
     why: "plays a finished ladder in the browser check",
 };
 
+const CURL: Group =
+    Group { programs: &["curl"], variable: None, packages: &["curl"], why: "the client of the script we compare with" };
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
         Command::Help => &[],
         Command::Ui => &[NODE, NPM],
         Command::Lint => &[LINKER, NODE, NPM],
-        Command::Demo { .. } | Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM],
+        Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
+        Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER],
     }
 }

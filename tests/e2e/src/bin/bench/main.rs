@@ -1,0 +1,33 @@
+//! `cargo xtask bench [NAME]`: what Reelmill costs beside what a user would do without it. Every figure is a ratio of two
+//! things measured in this run, in turn; there is no verdict, only the target beside it.
+
+mod bare;
+mod client;
+mod job;
+mod ladder;
+mod memory;
+mod ratio;
+mod script;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".to_owned());
+    let is = |name: &str| wanted == "all" || wanted == name;
+    if !["all", "ladder", "script", "memory"].contains(&wanted.as_str()) {
+        eprintln!("error: there is no benchmark `{wanted}`\nhint: ladder, script, memory, or all");
+        return ExitCode::from(2);
+    }
+    println!("{} processors, load {}", std::thread::available_parallelism().map_or(0, usize::from), ratio::load());
+    if is("ladder") {
+        ladder::run().await;
+    }
+    if is("script") {
+        script::run().await;
+    }
+    if is("memory") {
+        memory::run().await;
+    }
+    ExitCode::SUCCESS
+}
