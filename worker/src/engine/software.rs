@@ -140,10 +140,12 @@ fn audio_output(plan: &Plan, audio: &AudioPlan) -> Vec<String> {
     ])
 }
 
-/// With these flags a video's first decode time is 0, its first picture is shown at 0 although frames are reordered, and
-/// decode times run on over segments to the tick. Audio must go without: its encoder's priming starts before 0, which
-/// `frag_discont` writes as an unsigned decode time, and an edit list tells correctly.
-const VIDEO_MUXING: &str = "movflags=+frag_discont+negative_cts_offsets";
+/// With this flag a video's first decode time is 0 and decode times run on over segments to the tick; an edit list says how
+/// long before its showing a picture is decoded, and the first is shown at 0. The other form, `negative_cts_offsets`,
+/// needs no edit list, but ffmpeg's own demuxer (mpv, Kodi) then shows all pictures later than the sound by
+/// the deepest reordering that it has seen so far. Audio must go without the flag: its encoder's priming starts before 0,
+/// which `frag_discont` writes as an unsigned decode time, and an edit list tells correctly.
+const VIDEO_MUXING: &str = "movflags=+frag_discont";
 
 /// CMAF segments and init segment, put to the gateway one by one. Timestamps are not moved to hide negative ones: the
 /// boxes say where presentation starts.
