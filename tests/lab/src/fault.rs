@@ -66,7 +66,8 @@ pub enum Fault {
     CutTaking(usize),
     /// No more is taken of the request's body after this many bytes, and nothing is answered.
     StallTaking(usize),
-    /// The store gets only this many bytes of the request's body, and is told that this is its length.
+    /// The store gets only this many bytes of the request's body, and no sign that there were more but its announced
+    /// length.
     ShortenTaken(usize),
     /// The connection closes after this many bytes of the answer's body.
     CutAfter(usize),
@@ -104,7 +105,6 @@ pub struct Plan(Mutex<Inner>);
 struct Inner {
     waiting: Vec<Waiting>,
     seen: Vec<Op>,
-    met: usize,
 }
 
 /// A fault that waits for requests of its kind.
@@ -114,6 +114,7 @@ struct Waiting {
     path: String,
     from: Range<u64>,
     left: usize,
+    met: bool,
     fault: Fault,
 }
 
@@ -145,7 +146,7 @@ impl Plan {
 
     /// The same, where the range that is asked for begins within `from`.
     pub fn add_at(&self, op: Op, path: &str, from: Range<u64>, times: usize, fault: Fault) {
-        self.lock().waiting.push(Waiting { op, path: path.to_owned(), from, left: times, fault });
+        self.lock().waiting.push(Waiting { op, path: path.to_owned(), from, left: times, met: false, fault });
     }
 
     /// The next `times` requests of this kind go well.
@@ -163,9 +164,11 @@ impl Plan {
         self.lock().seen.iter().filter(|&&o| o == op).count()
     }
 
-    /// How many requests met a fault.
-    pub fn met(&self) -> usize {
-        self.lock().met
+    /// The faults that no request has met.
+    pub fn unmet(&self) -> Vec<String> {
+        let inner = self.lock();
+        let unmet = inner.waiting.iter().filter(|waiting| !waiting.met);
+        unmet.map(|w| format!("{:?} of {} from {:?}: {:?}", w.op, w.path, w.from, w.fault)).collect()
     }
 
     /// Counts a request and takes the fault that waits for it.
@@ -175,9 +178,8 @@ impl Plan {
         inner.seen.push(op);
         let waiting = inner.waiting.iter_mut().find(|waiting| waiting.wants(op, request))?;
         waiting.left -= 1;
-        let fault = waiting.fault.clone();
-        inner.met += usize::from(!matches!(fault, Fault::None));
-        Some(fault)
+        waiting.met = true;
+        Some(waiting.fault.clone())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
