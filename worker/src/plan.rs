@@ -75,6 +75,8 @@ pub struct AudioPlan {
     pub channels: u32,
     /// Language, where the source says.
     pub language: Option<String>,
+    /// Milliseconds from the first picture to the end of its sound, where the source says.
+    pub ends_at_ms: Option<u64>,
 }
 
 impl Plan {
@@ -98,7 +100,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     let grid = grid::grid(video, lead_micros, media.duration_seconds, preset, &mut changes);
     let upright = geometry::upright(video);
     let videos = geometry::fit_ladder(preset.ladder.rungs(), upright, &mut changes);
-    let audios = plan_audio(preset, &media.audio, &mut changes);
+    let audios = plan_audio(preset, &media.audio, lead_micros, &mut changes);
     let tone_map = video.colour.is_hdr().then(|| video.colour.clone());
     let picture = Picture {
         stream: video.index,
@@ -147,7 +149,13 @@ fn picture_changes(video: &VideoFacts) -> Vec<String> {
     changes
 }
 
-fn plan_audio(preset: &Preset, tracks: &[AudioFacts], changes: &mut Vec<String>) -> Vec<AudioPlan> {
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+fn ends_at_ms(track: &AudioFacts, lead_micros: u32) -> Option<u64> {
+    let lasts = track.duration_seconds.filter(|d| *d > 0.0)?;
+    Some(((track.starts_at_seconds + lasts) * 1e3 - f64::from(lead_micros) / 1e3) as u64)
+}
+
+fn plan_audio(preset: &Preset, tracks: &[AudioFacts], lead_micros: u32, changes: &mut Vec<String>) -> Vec<AudioPlan> {
     let recipe = &preset.audio;
     let mut plans = Vec::new();
     for (n, track) in tracks.iter().enumerate() {
@@ -167,6 +175,7 @@ fn plan_audio(preset: &Preset, tracks: &[AudioFacts], changes: &mut Vec<String>)
             sample_rate: recipe.sample_rate.get(),
             channels,
             language: track.language.clone(),
+            ends_at_ms: ends_at_ms(track, lead_micros),
         });
     }
     plans

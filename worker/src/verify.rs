@@ -169,6 +169,7 @@ fn audio_rendition(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts
             &format!("its sound is {:?} instead of {} Hz, {} channels", init.sound, plan.sample_rate, plan.channels),
         ));
     }
+    sound_length(plan, init, segments)?;
     let language = plan.language.clone();
     Ok(made(
         &plan.name,
@@ -176,6 +177,27 @@ fn audio_rendition(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts
         init,
         segments,
     ))
+}
+
+/// Whether the sound lasts as long as the source promised.
+#[allow(clippy::cast_precision_loss, reason = "seconds for people")]
+fn sound_length(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts]) -> Result<(), Failure> {
+    let Some(expected) = plan.ends_at_ms else { return Ok(()) };
+    let ticks: u64 = segments.iter().map(|s| s.ticks).sum();
+    let made = u64::try_from(u128::from(ticks) * 1000 / u128::from(init.timescale)).unwrap_or(u64::MAX);
+    let tolerated = 500.max(expected / 100);
+    if made + tolerated >= expected {
+        return Ok(());
+    }
+    let seconds = |ms: u64| ms as f64 / 1000.0;
+    Err(cut_source(&format!("sound in track {}", plan.stream), seconds(expected), seconds(made)))
+}
+
+fn cut_source(of: &str, declared: f64, decoded: f64) -> Failure {
+    let message = format!(
+        "the source is cut or damaged: it declares {declared:.1} s of {of}, and only {decoded:.1} s could be decoded"
+    );
+    Failure::new(ErrorKind::BadSource, message).hint("upload it again, whole")
 }
 
 #[allow(clippy::cast_precision_loss, reason = "seconds for people; the exact ticks are kept beside them")]
@@ -235,17 +257,15 @@ fn frame_count(grid: Grid, made: u64) -> Result<Vec<String>, Failure> {
     let Some(expected) = grid.frames.count() else { return Ok(Vec::new()) };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "half a second of frames")]
     let half_second = (grid.frame_rate.as_f64() / 2.0).ceil() as u64;
-    let tolerated = half_second.max(expected / 100);
+    let tolerated = match grid.frames {
+        Expected::Exactly(_) => half_second,
+        Expected::About(_) | Expected::Unknown => half_second.max(expected / 100),
+    };
     if made + tolerated < expected {
         let (n, d) = (grid.frame_rate.num(), grid.frame_rate.den());
         #[allow(clippy::cast_precision_loss, reason = "seconds for people")]
         let seconds = |frames: u64| frames as f64 * f64::from(d) / f64::from(n);
-        let message = format!(
-            "the source is cut or damaged: it declares {:.1} s of video, and only {:.1} s could be decoded",
-            seconds(expected),
-            seconds(made)
-        );
-        return Err(Failure::new(ErrorKind::BadSource, message).hint("upload it again, whole"));
+        return Err(cut_source("video", seconds(expected), seconds(made)));
     }
     match grid.frames {
         Expected::Exactly(n) if n != made => Ok(vec![format!("the source declares {n} frames and gave {made}")]),

@@ -123,7 +123,9 @@ fn prepare(confine: &Confine) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lowers a limit; one that is lower already, by order of a container or the service manager, stays.
 fn limit(resource: Resource, value: u64) -> anyhow::Result<()> {
+    let value = rustix::process::getrlimit(resource).maximum.map_or(value, |highest| highest.min(value));
     rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?;
     Ok(())
 }

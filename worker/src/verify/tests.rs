@@ -14,6 +14,7 @@ fn planned() -> Plan {
     video(&mut media).frames = Some(132);
     let mut plan = plan::plan(&hls_ladder(), &media).expect("a plan");
     plan.videos.retain(|v| v.name != "480p");
+    plan.audios[0].ends_at_ms = Some(5312);
     plan
 }
 
@@ -128,9 +129,18 @@ fn a_source_that_ends_early_is_called_cut() {
         failure.message,
         "the source is cut or damaged: it declares 16.0 s of video, and only 5.3 s could be decoded"
     );
+    plan.grid.frames = Expected::Exactly(146);
+    assert!(verify(&plan, &record).is_err(), "half a second of counted frames is too much to lose");
     plan.grid.frames = Expected::Exactly(133);
     let verified = verify(&plan, &record).expect("one frame less is remarked");
     assert_eq!(verified.remarks, ["the source declares 133 frames and gave 132"]);
     plan.grid.frames = Expected::Unknown;
+    assert!(verify(&plan, &record).is_ok());
+    plan.audios[0].ends_at_ms = Some(7000);
+    assert_eq!(
+        verify(&plan, &record).expect_err("too short").message,
+        "the source is cut or damaged: it declares 7.0 s of sound in track 1, and only 5.3 s could be decoded"
+    );
+    plan.audios[0].ends_at_ms = None;
     assert!(verify(&plan, &record).is_ok());
 }
