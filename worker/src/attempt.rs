@@ -131,7 +131,9 @@ impl Attempt<'_> {
             return Err(Failure::new(ErrorKind::Canceled, "the run was called off before it was published").into());
         }
         let master = playlist::multivariant(&self.id, &verified.renditions);
-        match publish::publish(&self.workshop.storage, &report, verified, (playlist::media, master)).await? {
+        let target = playlist::target_duration(&verified.renditions);
+        let media = |made: &verify::Made| playlist::media(made, target);
+        match publish::publish(&self.workshop.storage, &report, verified, (media, master)).await? {
             Published::Now => Ok(report),
             Published::Before(earlier) => Ok(*earlier),
         }

@@ -9,13 +9,19 @@ use crate::verify::Made;
 /// The name of the group that all audio renditions are in.
 const AUDIO_GROUP: &str = "audio";
 
+/// The target duration of all media playlists, which must have one and the same (RFC 8216bis, 6.2.4): the longest
+/// segment, rounded to the nearest second.
+pub fn target_duration(made: &[Made]) -> u64 {
+    let rounded = |made: &Made, ticks: u64| {
+        let scale = u64::from(made.timescale);
+        (ticks * 2 + scale) / (scale * 2)
+    };
+    made.iter().flat_map(|m| m.segment_ticks.iter().map(|t| rounded(m, *t))).max().unwrap_or(0).max(1)
+}
+
 /// A rendition's media playlist, for its own folder.
-pub fn media(made: &Made) -> String {
+pub fn media(made: &Made, target: u64) -> String {
     let seconds = |ticks: u64| exact_seconds(ticks, made.timescale);
-    let longest = made.segment_ticks.iter().copied().max().unwrap_or(0);
-    // The target duration is the longest segment, rounded to the nearest second.
-    let scale = u64::from(made.timescale);
-    let target = ((longest * 2 + scale) / (scale * 2)).max(1);
     let mut text = format!(
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n\
          #EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"{}\"\n",
@@ -112,6 +118,13 @@ a1-00000007/360p/index.m3u8
     }
 
     #[test]
+    fn all_media_playlists_have_the_longest_segments_target_duration() {
+        let mut renditions = two_rungs_and_sound().renditions;
+        renditions[1].segment_ticks = vec![u64::from(renditions[1].timescale) * 11 / 2];
+        assert_eq!(target_duration(&renditions), 6);
+    }
+
+    #[test]
     fn a_media_playlist_lists_exact_lengths() {
         let verified = two_rungs_and_sound();
         let want = "\
@@ -128,7 +141,7 @@ seg_00000.m4s
 seg_00001.m4s
 #EXT-X-ENDLIST
 ";
-        assert_eq!(media(&verified.renditions[0]), want);
+        assert_eq!(media(&verified.renditions[0], target_duration(&verified.renditions)), want);
         assert_eq!(exact_seconds(1001 * 120, 30000), "4.004000");
         assert_eq!(exact_seconds(1, 3), "0.333333");
         assert_eq!(exact_seconds(2, 3), "0.666667");
