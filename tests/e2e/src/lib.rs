@@ -1,5 +1,12 @@
 //! A small farm for tests that cross programs: a real store, a real queue, and workers as processes.
 
+pub mod boxes;
+pub mod judge;
+pub mod output;
+pub mod playlist;
+pub mod processes;
+mod truth;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -15,6 +22,9 @@ use reelmill_lab::{
 };
 use reelmill_queue::{Cursor, NewMessage, SharedQueue, connect};
 use tempfile::TempDir;
+
+/// Where a farm keeps presets of its own.
+const PRESETS: &str = "presets";
 
 /// Which queue a farm has.
 pub enum QueueKind {
@@ -55,6 +65,7 @@ impl Farm {
 
     async fn start_with(store: Server, kind: QueueKind) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join(PRESETS)).expect("a folder for presets");
         let url = match &kind {
             QueueKind::Sqlite => format!("sqlite://{}", folder.path().join("queue.sqlite").display()),
             QueueKind::Redis(redis) => redis.url(),
@@ -88,6 +99,23 @@ impl Farm {
         QueueName::default().tasks(&preset.parse().expect("a preset's name"))
     }
 
+    /// A preset that is quick to make, for workers that start after this: segments of a second, rungs as
+    /// (name, long side, short side).
+    pub fn add_preset(&self, name: &str, rungs: &[(&str, u32, u32)]) {
+        let mut text = format!(
+            "name = \"{name}\"\ndescription = \"for tests\"\nsegment_seconds = 1\nmax_frame_rate = 60\n\
+             [video]\ncodec = \"h264\"\nx264_preset = \"superfast\"\n\
+             [audio]\ncodec = \"aac\"\nbitrate_bps = 64000\nsample_rate = 48000\nchannels = 2\n"
+        );
+        for (rung, long, short) in rungs {
+            text += &format!(
+                "[[ladder]]\nname = \"{rung}\"\nlong_side = {long}\nshort_side = {short}\ncrf = 24\nmax_bps = 800000\n"
+            );
+        }
+        let file = self.folder.path().join(PRESETS).join(format!("{name}.toml"));
+        std::fs::write(file, text).expect("a preset is written");
+    }
+
     /// A worker's command: short leases and waits, output to the store's bucket, status on a free port.
     pub fn worker(&self) -> Command {
         let mut worker = command("reelmill-worker");
@@ -97,6 +125,7 @@ impl Farm {
             .env("OUTPUT_BUCKET", BUCKET)
             .env("LEASE_SECONDS", "3")
             .env("STALL_SECONDS", "20")
+            .env("PRESET_FOLDER", self.folder.path().join(PRESETS))
             .env("STATUS_LISTEN", "127.0.0.1:0");
         worker
     }

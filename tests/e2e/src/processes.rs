@@ -1,0 +1,72 @@
+//! Processes as the kernel shows them.
+
+use std::{fs, path::PathBuf};
+
+/// One process, told apart from a later one with the same number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    started: String,
+}
+
+/// A process's state and family from its `stat` file, whose second field may hold anything within its brackets.
+struct Stat {
+    name: String,
+    state: String,
+    parent: u32,
+    started: String,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = text.rsplit_once(") ")?;
+    let fields: Vec<_> = tail.split_whitespace().collect();
+    Some(Stat {
+        name: head.split_once('(')?.1.to_owned(),
+        state: (*fields.first()?).to_owned(),
+        parent: fields.get(1)?.parse().ok()?,
+        started: (*fields.get(19)?).to_owned(),
+    })
+}
+
+/// All running children of a process.
+pub fn children(parent: u32) -> Vec<Process> {
+    let pids = fs::read_dir("/proc").expect("proc").filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
+    let child = |pid: u32| {
+        let stat = stat(pid)?;
+        let wanted = stat.parent == parent && stat.state != "Z";
+        wanted.then_some(Process { pid, name: stat.name, started: stat.started })
+    };
+    pids.filter_map(child).collect()
+}
+
+impl Process {
+    /// Whether it still runs.
+    pub fn is_alive(&self) -> bool {
+        stat(self.pid).is_some_and(|s| s.started == self.started && !matches!(s.state.as_str(), "Z" | "X"))
+    }
+
+    /// What its open files are, as the kernel names them; those that close meanwhile are left out.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid));
+        entries.into_iter().flatten().filter_map(|e| fs::read_link(e.ok()?.path()).ok()).collect()
+    }
+
+    /// The soft and hard value of a limit, by its name in the `limits` file.
+    pub fn limit(&self, name: &str) -> Option<(String, String)> {
+        let text = fs::read_to_string(format!("/proc/{}/limits", self.pid)).ok()?;
+        let line = text.lines().find_map(|l| l.strip_prefix(name))?;
+        let mut values = line.split_whitespace().map(str::to_owned);
+        Some((values.next()?, values.next()?))
+    }
+}
+
+/// The most memory that a process has had resident so far, in bytes.
+pub fn peak_memory(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("a process has a peak");
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kilobytes") * 1024
+}
