@@ -2,6 +2,8 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
+use reelmill_lab::{programs::output, s3::BUCKET};
+
 use crate::stage::{End, Stage, Want, judge};
 
 /// What every false ffmpeg begins with: it proves itself as the true one does, and has the words of a job one by one.
@@ -168,13 +170,14 @@ fn limited(worker: &Command) -> Command {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_outside_the_readable_folders_is_told_from_a_broken_one() {
     let stage = Stage::new().await;
-    let mut worker = worker_with(&stage, "exit 0", &[]);
-    std::fs::write(stage.folder.path().join("worker.toml"), "").expect("a configuration");
-    let said = worker.output().expect("the worker starts").stderr;
-    let said = String::from_utf8_lossy(&said);
-    assert!(said.contains("`readable` under [media]") || said.contains("no Landlock"), "{said}");
-    std::fs::write(stage.folder.path().join("worker.toml"), "[media]\nreadable = [\"opt/ffmpeg\"]").expect("written");
-    let said = worker.output().expect("the worker starts").stderr;
-    let said = String::from_utf8_lossy(&said);
-    assert!(said.contains("[media] readable: opt/ffmpeg is no folder"), "{said}");
+    let said = |config: &str| {
+        let worker = worker_with(&stage, "exit 0", &[]);
+        std::fs::write(stage.folder.path().join("worker.toml"), config).expect("a configuration");
+        let job = format!(r#"{{"input":"s3://{BUCKET}/in/source.mp4","preset":"tiny"}}"#);
+        String::from_utf8_lossy(&output(worker, job).stderr).into_owned()
+    };
+    let unset = said("");
+    assert!(unset.contains("`readable` under [media]") || unset.contains("no Landlock"), "{unset}");
+    let wrong = said("[media]\nreadable = [\"opt/ffmpeg\"]");
+    assert!(wrong.contains("[media] readable: opt/ffmpeg is no folder"), "{wrong}");
 }
