@@ -12,7 +12,7 @@ mod words;
 
 use std::{path::PathBuf, time::Duration};
 
-use reelmill_api::{ErrorKind, Failure, Progress};
+use reelmill_api::{ErrorKind, Failure, Location, Progress};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -113,6 +113,10 @@ pub async fn run(
         tokio::select! {
             line = child.next_line() => match line {
                 Some(line) => if let Some(progress) = meter.line(&line) {
+                    if plan.grid.is_overrun(progress.frame) {
+                        child.kill().await;
+                        return Err(overrun(run.source(), plan, progress.frame));
+                    }
                     watch.at(progress.frame);
                     on_progress(progress);
                 },
@@ -141,7 +145,7 @@ fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<()
         Ended::Exited { success: true, .. } => Ok(()),
         Ended::Canceled => Err(Failure::new(ErrorKind::Canceled, "the run was called off")),
         Ended::TimedOut => Err(stalled(programs.stall)),
-        Ended::Exited { status, stderr, .. } => Err(crashed(plan, &status, &stderr)),
+        Ended::Exited { status, stderr, .. } => Err(crashed(run.source(), plan, &status, &stderr)),
     }
 }
 
@@ -153,6 +157,17 @@ fn stalled(after: Duration) -> Failure {
     .hint("if it happens again with this source, the source may hang the decoder")
 }
 
+/// A few frames whose times lie days apart are a cheap way to keep a node busy for days.
+fn overrun(source: &Location, plan: &Plan, frames: u64) -> Failure {
+    let seconds = |frames| plan.grid.seconds(frames);
+    let message = format!(
+        "cannot use {source} as a source: it declares {:.1} s of video, and gave {:.0} s without an end",
+        seconds(plan.grid.frames.count().unwrap_or(0)),
+        seconds(frames)
+    );
+    Failure::new(ErrorKind::BadSource, message).hint("its timestamps may have a hole: export it anew and upload that")
+}
+
 /// What ffmpeg says when it is the source that cannot be decoded, whatever machine tries.
 const SOURCE_FAULTS: &[&str] = &[
     "Invalid data found",
@@ -162,14 +177,17 @@ const SOURCE_FAULTS: &[&str] = &[
 ];
 
 /// A media process that dies of a signal may have been hit by the machine; one that gives up says why.
-fn crashed(plan: &Plan, status: &str, stderr: &[String]) -> Failure {
+fn crashed(source: &Location, plan: &Plan, status: &str, stderr: &[String]) -> Failure {
     let tail = stderr.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join("; ");
+    if SOURCE_FAULTS.iter().any(|fault| tail.contains(fault)) {
+        let message = format!("cannot use {source} as a source: ffmpeg gave up on it ({status}): {tail}");
+        return Failure::new(ErrorKind::BadSource, message)
+            .hint("if it plays elsewhere, export it anew and upload that");
+    }
     let expected = match plan.grid.frames {
         Expected::Unknown => String::new(),
         e => format!(" ({} frames planned)", e.count().unwrap_or(0)),
     };
-    let kind =
-        if SOURCE_FAULTS.iter().any(|f| tail.contains(f)) { ErrorKind::BadSource } else { ErrorKind::Infrastructure };
-    Failure::new(kind, format!("ffmpeg ended with {status}{expected}: {tail}"))
+    Failure::new(ErrorKind::Infrastructure, format!("ffmpeg ended with {status}{expected}: {tail}"))
         .hint("the worker's log at debug level shows the whole command")
 }

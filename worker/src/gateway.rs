@@ -129,6 +129,11 @@ impl Run {
         self.port
     }
 
+    /// The source.
+    pub fn source(&self) -> &Location {
+        &self.state.source
+    }
+
     /// The source's size in bytes.
     pub fn source_bytes(&self) -> u64 {
         self.state.info.bytes

@@ -34,6 +34,25 @@ impl Expected {
     }
 }
 
+/// Declared lengths may be guessed from a bit rate; one that is wrong by more than this, and by more than ten minutes
+/// besides, is no guess.
+const WRONG_BY: u64 = 10;
+const WRONG_BY_SECONDS: u64 = 600;
+
+impl Grid {
+    /// How long so many frames last, in seconds.
+    #[allow(clippy::cast_precision_loss, reason = "seconds for people; frame counts are far below 2^53")]
+    pub fn seconds(&self, frames: u64) -> f64 {
+        frames as f64 / self.frame_rate.as_f64()
+    }
+
+    /// Whether `frames` are so many that the source cannot have meant what it declares.
+    pub fn is_overrun(&self, frames: u64) -> bool {
+        let more = self.frame_rate.times_rounded(WRONG_BY_SECONDS * 1000);
+        self.frames.count().is_some_and(|n| frames > n.saturating_mul(WRONG_BY).saturating_add(more))
+    }
+}
+
 /// Rates that variable-rate sources are brought to.
 const STANDARD_RATES: [(u32, u32); 9] =
     [(24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1)];
@@ -86,5 +105,24 @@ fn expected(video: &VideoFacts, starts_at: f64, duration: Option<f64>, rate: Rat
             Expected::About(((seconds + starts_at.max(0.0)) * rate.as_f64()).round() as u64)
         }
         _ => Expected::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(frames: Expected, made: u64, want: bool) {
+        let grid = Grid { frame_rate: Rational::whole(25).expect("not zero"), gop: 100, frames };
+        assert_eq!(grid.is_overrun(made), want, "{frames:?} {made}");
+    }
+
+    #[test]
+    fn a_hole_in_the_timestamps_is_told_from_a_bad_guess() {
+        check(Expected::Exactly(250), 250, false);
+        check(Expected::About(250), 2_500 + 15_000, false);
+        check(Expected::About(250), 2_500 + 15_001, true);
+        check(Expected::About(u64::MAX), u64::MAX, false);
+        check(Expected::Unknown, u64::MAX, false);
     }
 }
