@@ -21,6 +21,7 @@ mod sse;
 mod submit;
 mod transcode;
 mod up;
+mod vacancy;
 mod worker;
 
 fn main() -> std::process::ExitCode {

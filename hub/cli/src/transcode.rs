@@ -12,6 +12,7 @@ use crate::{
     programs::Program,
     render,
     screen::{self, Screen},
+    vacancy::Vacancy,
     worker,
 };
 
@@ -82,7 +83,12 @@ async fn transcode(args: &Args, screen: &Screen) -> Result<Report, Failure> {
     let (from, to) = (render::place(&task.input), render::place(&target.location));
     let meter = screen.meter(&format!("transcoding {from} to {to} by {}", task.preset));
     let command = worker::command(&program, args.config.as_deref(), &source, &target);
-    worker::run(program.name(), command, &task, screen, meter, &shutdown).await
+    let vacancy = target.root.as_deref().map(Vacancy::of);
+    let result = worker::run(program.name(), command, &task, screen, meter, &shutdown).await;
+    if let (Err(_), Some(vacancy)) = (&result, vacancy) {
+        vacancy.restore();
+    }
+    result
 }
 
 fn json(result: &Result<Report, Failure>) -> serde_json::Value {
