@@ -89,7 +89,9 @@ impl Addresses {
             .env("AWS_ACCESS_KEY_ID", &self.keys.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &self.keys.secret_key)
             .env("PRESET", "all")
-            .env("CONCURRENCY", "1");
+            .env("CONCURRENCY", "1")
+            // Who stops a farm waits for that: its worker hands back what it does at once.
+            .env("DRAIN_DEADLINE_SECONDS", "0");
         if std::env::var_os("STATUS_LISTEN").is_none() {
             // Its usual port may be another farm's on this machine.
             command.env("STATUS_LISTEN", "127.0.0.1:0");
@@ -163,6 +165,7 @@ mod tests {
                 "AWS_SECRET_ACCESS_KEY=file:/d/keys/secret_key",
                 "AWS_SESSION_TOKEN=(removed)",
                 "CONCURRENCY=1",
+                "DRAIN_DEADLINE_SECONDS=0",
                 "INPUT_BUCKET=media-ingest",
                 "OUTPUT_BUCKET=media-output",
                 "PRESET=all",
