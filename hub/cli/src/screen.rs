@@ -50,7 +50,7 @@ impl Screen {
             bar.set_draw_target(ProgressDrawTarget::stderr());
             bar.enable_steady_tick(std::time::Duration::from_millis(200));
         }
-        Meter { screen: self.clone(), pace: Pace::default(), start: Instant::now() }
+        Meter { screen: self.clone(), pace: Pace::default(), start: Instant::now(), widest: 0 }
     }
 }
 
@@ -66,6 +66,7 @@ pub(crate) struct Meter {
     screen: Screen,
     pace: Pace,
     start: Instant,
+    widest: usize,
 }
 
 impl Meter {
@@ -73,7 +74,11 @@ impl Meter {
     pub(crate) fn show(&mut self, progress: &Progress) {
         let line = render::progress(progress);
         match &self.screen.bar {
-            Some(bar) => draw(bar, progress, line),
+            Some(bar) => {
+                // The bar takes what the text leaves, and would jump with it.
+                self.widest = self.widest.max(line.chars().count());
+                draw(bar, progress, format!("{line:<0$}", self.widest));
+            }
             None if self.pace.due(self.start.elapsed(), progress.fraction()) => self.screen.note(&line),
             None => {}
         }
