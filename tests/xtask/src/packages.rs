@@ -45,7 +45,7 @@ const BROWSER: Group = Group {
 };
 
 const CURL: Group =
-    Group { programs: &["curl"], variable: None, packages: &["curl"], why: "the client of the script we compare with" };
+    Group { programs: &["curl"], variable: None, packages: &["curl"], why: "a client of the hub's API and of the script we compare with" };
 
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
@@ -55,7 +55,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Lint => &[LINKER, NODE, NPM],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
-        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER],
+        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL],
     }
 }
 
