@@ -191,5 +191,5 @@ async fn a_command_line_that_is_killed_takes_its_worker_along() {
     let all = kin::wait_for(&running, &["reelmill-worker", "ffmpeg"]);
     running.kill();
     kin::all_end(&all);
-    assert_eq!(everything(&out).into_keys().collect::<Vec<_>>(), [Path::new(""); 0]);
+    assert_eq!(everything(&out).into_keys().next(), None);
 }
