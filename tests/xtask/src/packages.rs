@@ -44,8 +44,12 @@ const BROWSER: Group = Group {
     why: "plays a finished ladder in the browser check",
 };
 
-const CURL: Group =
-    Group { programs: &["curl"], variable: None, packages: &["curl"], why: "a client of the hub's API and of the script we compare with" };
+const CURL: Group = Group {
+    programs: &["curl"],
+    variable: None,
+    packages: &["curl"],
+    why: "a client of the hub's API and of the script we compare with",
+};
 
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
