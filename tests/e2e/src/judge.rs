@@ -11,8 +11,6 @@ pub struct Packet {
     pub pts: i64,
     /// When it is decoded, in ticks.
     pub dts: i64,
-    /// How long it lasts, in ticks.
-    pub ticks: i64,
     /// Whether decoding can start here.
     pub key: bool,
 }
@@ -38,7 +36,7 @@ impl Track {
         let timescale = base.strip_prefix("1/").unwrap_or_else(|| panic!("a time base of {base}"));
         Self {
             stream: streams[0].clone(),
-            packets: packets(found["packets"].as_array().expect("packets")),
+            packets: found["packets"].as_array().expect("packets").iter().map(packet).collect(),
             timescale: timescale.parse().expect("a number"),
         }
     }
@@ -62,20 +60,9 @@ impl Track {
     }
 }
 
-/// ffprobe leaves out how long a packet lasts that is cut off at the front: then it lasts until the next.
-fn packets(found: &[Value]) -> Vec<Packet> {
-    let number = |packet: &Value, name: &str| packet[name].as_i64().unwrap_or_else(|| panic!("no {name} in {packet}"));
-    let lasts = |n: usize| match (found[n]["duration"].as_i64(), found.get(n + 1)) {
-        (None, Some(next)) => number(next, "dts") - number(&found[n], "dts"),
-        _ => number(&found[n], "duration"),
-    };
-    let packet = |(n, packet): (usize, &Value)| Packet {
-        pts: number(packet, "pts"),
-        dts: number(packet, "dts"),
-        ticks: lasts(n),
-        key: text(packet, "flags").starts_with('K'),
-    };
-    found.iter().enumerate().map(packet).collect()
+fn packet(found: &Value) -> Packet {
+    let number = |name: &str| found[name].as_i64().unwrap_or_else(|| panic!("no {name} in {found}"));
+    Packet { pts: number("pts"), dts: number("dts"), key: text(found, "flags").starts_with('K') }
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use reelmill_api::{Event, JobId, Lane, Priority, QueueName, Task};
+use reelmill_api::{AttemptId, Event, JobId, Lane, Priority, QueueName, Task};
 use reelmill_lab::{
     programs::{Running, command, store_settings},
     redis::Redis,
@@ -63,7 +63,8 @@ impl Farm {
         Self::start_with(Server::start().await, QueueKind::Redis(Redis::start())).await
     }
 
-    async fn start_with(store: Server, kind: QueueKind) -> Self {
+    /// A farm of these parts.
+    pub async fn start_with(store: Server, kind: QueueKind) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::create_dir(folder.path().join(PRESETS)).expect("a folder for presets");
         let url = match &kind {
@@ -85,13 +86,18 @@ impl Farm {
     /// Puts a job on its lane; its id.
     pub async fn submit(&self, input: &str, preset: &str) -> JobId {
         let job = JobId::new(uuid::Uuid::new_v4());
+        self.submit_as(job, input, preset).await;
+        job
+    }
+
+    /// Puts a job with this id on its lane.
+    pub async fn submit_as(&self, job: JobId, input: &str, preset: &str) {
         let preset = preset.parse().expect("a preset's name");
         let task =
             Task { job, input: input.parse().expect("a location"), output: None, preset, priority: Priority::Normal };
         let message =
             NewMessage { body: task.to_message(), priority: task.priority, delay: Duration::ZERO, dedupe_key: None };
         self.queue.publish(&self.lane(task.preset.as_str()), &message).await.expect("the queue takes it");
-        job
     }
 
     /// The lane of a preset.
@@ -151,14 +157,10 @@ impl Farm {
 
     /// Waits until an event of this job passes the test.
     pub async fn wait_for(&self, job: JobId, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
-        let until = tokio::time::Instant::now() + Duration::from_secs(120);
-        loop {
-            if let Some(event) = self.events().await.into_iter().find(|e| e.job == job && wanted(e)) {
-                return event;
-            }
-            assert!(tokio::time::Instant::now() < until, "waited in vain for {what} of job {job}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until(&format!("{what} of job {job}"), async || {
+            self.events().await.into_iter().find(|e| e.job == job && wanted(e))
+        })
+        .await
     }
 
     /// The folder in which the store keeps a job's output.
@@ -166,9 +168,29 @@ impl Farm {
         self.store.folder.join(job.to_string())
     }
 
+    /// The attempts of which anything lies in a job's output.
+    pub fn attempts(&self, job: JobId) -> Vec<AttemptId> {
+        let files = self.output_files(job);
+        let mut found: Vec<AttemptId> = files.iter().filter_map(|f| f.split_once('/')?.0.parse().ok()).collect();
+        found.dedup();
+        found
+    }
+
     /// All files of a job's output, relative to its folder.
     pub fn output_files(&self, job: JobId) -> BTreeSet<String> {
         files_under(&self.output_folder(job))
+    }
+}
+
+/// Asks again and again until the answer is there, while other tasks go on; a test that waits longer than this has failed.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

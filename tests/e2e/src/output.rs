@@ -55,6 +55,13 @@ impl Output {
         Self::fetch(*report, &farm.output_folder(job))
     }
 
+    /// Waits until a job is published, whatever failed before, and fetches its output.
+    pub async fn in_the_end(farm: &Farm, job: JobId) -> Self {
+        let event = farm.wait_for(job, "the output", |e| matches!(e.body, EventBody::Done { .. })).await;
+        let EventBody::Done { report } = event.body else { unreachable!("just matched") };
+        Self::fetch(*report, &farm.output_folder(job))
+    }
+
     /// Fetches what lies in a folder.
     pub fn fetch(report: Report, folder: &Path) -> Self {
         let fetched = TempDir::new().expect("a temporary folder");

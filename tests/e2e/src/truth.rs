@@ -116,7 +116,7 @@ fn one_picture_as_announced(video: &Rendition) {
     }
     assert_eq!(says("color_range"), "tv");
     let rate = number(u64::try_from(track.timescale).expect("positive"))
-        / number(u64::try_from(track.packets[0].ticks).expect("positive"));
+        / number(u64::try_from(video.samples[0][0].ticks).expect("positive"));
     assert_eq!(video.attributes.text("FRAME-RATE"), format!("{rate:.3}"));
 }
 
@@ -124,7 +124,7 @@ fn one_sound_as_announced(sound: &Rendition) {
     let says = |name: &str| sound.track.says(name);
     assert_eq!((says("codec_name"), says("profile")), ("aac".to_owned(), "LC".to_owned()));
     assert_eq!(sound.attributes.text("CHANNELS"), says("channels"));
-    assert_eq!(sound.track.packets[0].ticks, 1024, "an AAC packet holds 1024 samples");
+    assert_eq!(sound.samples[0][0].ticks, 1024, "an AAC packet holds 1024 samples");
 }
 
 /// The codec by RFC 6381 from the avcC box, which must say what the pictures' own headers say to a judge.

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, BodyStream, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -37,8 +37,11 @@ impl Line {
     /// The body of a request as it comes over the line.
     pub fn slow_request(&self, body: Incoming) -> s3s::Body {
         match self.0.clone() {
-            None => s3s::Body::from(body),
-            Some(rate) => s3s::Body::http_body_unsync(slow(body.map_err(io::Error::other).boxed_unsync(), rate)),
+            // A body without bytes stays as it is: as a stream it would have no length, which the server asks for.
+            Some(rate) if !body.is_end_stream() => {
+                s3s::Body::http_body_unsync(slow(body.map_err(io::Error::other).boxed_unsync(), rate))
+            }
+            _ => s3s::Body::from(body),
         }
     }
 

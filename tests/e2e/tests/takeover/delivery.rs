@@ -1,0 +1,78 @@
+//! Messages that come twice, or from somebody else's program.
+
+use reelmill_api::{EventBody, JobId, QueueName};
+use reelmill_e2e::{Farm, QueueKind, output::Output, until};
+use reelmill_lab::{programs::Running, redis::Redis};
+
+use crate::{QUICK, bytes, lane_is_empty, on_both_queues, slow_farm, unpublished, whole_and_alone, worker};
+
+async fn told(farm: &Farm, job: JobId, wanted: fn(&EventBody) -> bool) -> usize {
+    farm.events().await.iter().filter(|e| e.job == job && wanted(&e.body)).count()
+}
+
+async fn until_told(farm: &Farm, job: JobId, times: usize, wanted: fn(&EventBody) -> bool) {
+    until("an event", async || (told(farm, job, wanted).await >= times).then_some(())).await;
+}
+
+async fn twice_delivered_is_once_published(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    let job = farm.submit(&input, QUICK).await;
+    farm.submit_as(job, &input, QUICK).await;
+    let _workers = [Running::start(worker(&farm, "first")), Running::start(worker(&farm, "second"))];
+    until_told(&farm, job, 2, |body| matches!(body, EventBody::Started)).await;
+    unpublished(&farm, job);
+    lane_is_empty(&farm).await;
+    assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Failed { .. })).await, 0, "neither failed");
+    whole_and_alone(&farm, job).await;
+    let before = bytes(&farm, job);
+    farm.submit_as(job, &input, QUICK).await;
+    until_told(&farm, job, 3, |body| matches!(body, EventBody::Done { .. })).await;
+    lane_is_empty(&farm).await;
+    assert!(bytes(&farm, job) == before, "a late third delivery finds it done, and touches nothing");
+    whole_and_alone(&farm, job).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_delivered_twice_is_published_once() {
+    on_both_queues(twice_delivered_is_once_published).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_json_pushed_on_the_list_becomes_a_ladder() {
+    let (farm, input) = slow_farm(QueueKind::Redis(Redis::start())).await;
+    let QueueKind::Redis(redis) = &farm.kind else { unreachable!("just chosen") };
+    let _worker = Running::start(worker(&farm, "first"));
+    redis.cli(&["RPUSH", "reelmill", &format!(r#"{{"input":"{input}","preset":"hls-ladder"}}"#)]);
+    let job = until("an event", async || Some(farm.events().await.first()?.job)).await;
+    let output = Output::of(&farm, job).await;
+    output.is_true();
+    assert_eq!((output.report.input.to_string(), output.report.preset.as_str()), (input, "hls-ladder"));
+    assert_eq!(redis.cli(&["LLEN", "reelmill"]), "0", "nothing is left on the list");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_job_becomes_a_dead_letter_with_its_bytes_and_a_reason() {
+    let farm = Farm::start_on_redis().await;
+    let QueueKind::Redis(redis) = &farm.kind else { unreachable!("just chosen") };
+    let _worker = Running::start(farm.worker());
+    let wrong: [(&[u8], &str); 3] = [
+        (b"{\"input\": \"s3://media-test/a.mp4\", ", "EOF"),
+        (b"\xff\x00 not even text", "expected"),
+        (br#"{"input":"s3://media-test/a.mp4","preset":"hls-ladder","prio":"high"}"#, "prio"),
+    ];
+    for (bytes, _) in wrong {
+        redis.cli_with(&["-x", "RPUSH", "reelmill"], bytes);
+    }
+    let intake = QueueName::default().intake();
+    let letters = until("dead letters", async || {
+        let letters = farm.queue.dead_letters(&intake, 10).await.expect("the queue answers");
+        (letters.len() == wrong.len()).then_some(letters)
+    })
+    .await;
+    for (bytes, part) in wrong {
+        let letter = letters.iter().find(|l| l.body == bytes).unwrap_or_else(|| panic!("no {}", bytes.escape_ascii()));
+        assert!(letter.reason.contains("is not a job") && letter.reason.contains(part), "{}", letter.reason);
+        assert!(letter.reason.contains("hint: the smallest job is"), "{}", letter.reason);
+    }
+    assert_eq!(redis.cli(&["LLEN", "reelmill"]), "0", "nothing is left on the list");
+}
