@@ -67,8 +67,17 @@ impl S3Upload {
         Ok(())
     }
 
-    /// Makes the object appear.
+    /// Makes the object appear, or removes what was sent.
     pub(crate) async fn finish(mut self) -> Result<Stored, StorageError> {
+        let done = self.complete().await;
+        if done.is_err() {
+            // Not left to the drop: the program may end before that has come to it.
+            self.cancel().await;
+        }
+        done
+    }
+
+    async fn complete(&mut self) -> Result<Stored, StorageError> {
         if self.parts.is_none() {
             let body = self.take_filled().freeze();
             let bytes = body.len() as u64;
@@ -87,6 +96,10 @@ impl S3Upload {
 
     /// Removes what was sent.
     pub(crate) async fn abort(mut self) {
+        self.cancel().await;
+    }
+
+    async fn cancel(&mut self) {
         if let Some(mut parts) = self.parts.take() {
             parts.stop().await;
             self.s3.abort_upload(&self.deed.at, &parts.upload_id).await;
