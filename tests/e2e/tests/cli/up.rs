@@ -125,7 +125,7 @@ fn kill(process: &Process) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn takes_a_job_by_the_printed_lines_and_tells_no_secret() {
-    let desk = Desk::with_long_video(12).await;
+    let desk = Desk::with_long_video(8).await;
     let port = free_port();
     let up = Up::start(&desk, port);
     let id = up.submit(LONG);
@@ -163,7 +163,7 @@ async fn takes_a_job_by_the_printed_lines_and_tells_no_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn starts_again_what_is_killed_and_the_job_is_done_once() {
-    let desk = Desk::with_long_video(12).await;
+    let desk = Desk::with_long_video(8).await;
     let up = Up::start(&desk, free_port());
     let id = up.submit(LONG);
     up.wait_until_running(&id, 1);
@@ -182,7 +182,7 @@ async fn starts_again_what_is_killed_and_the_job_is_done_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_outlive_a_stop_and_a_start() {
-    let desk = Desk::with_long_video(12).await;
+    let desk = Desk::with_long_video(8).await;
     let port = free_port();
     let up = Up::start(&desk, port);
     let (short, long) = (up.submit(CLIP), up.submit(LONG));
