@@ -126,9 +126,12 @@ async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) 
 }
 
 /// Another attempt put its playlist between our look and ours. What readers find must be one attempt's, so its report is
-/// put in place of ours.
+/// put in place of ours: byte for byte, since figures that were read need not be written as they were.
 async fn lost_the_race(storage: &Storage, report: &Report, winner: Report) -> Result<Published, Unpublished> {
-    put(storage, &report.output, layout::REPORT, in_json(&winner)?).await?;
+    let original = layout::attempt_file(&winner.attempt, layout::REPORT);
+    if let Some(text) = get(storage, &place(&report.output, &original)?).await? {
+        put(storage, &report.output, layout::REPORT, text).await?;
+    }
     Ok(Published::Before(Box::new(winner)))
 }
 
@@ -169,9 +172,9 @@ async fn get(storage: &Storage, at: &Location) -> Result<Option<Bytes>, Failure>
     }
 }
 
-async fn put(storage: &Storage, destination: &Location, relative: &str, text: String) -> Result<(), Failure> {
+async fn put(storage: &Storage, destination: &Location, relative: &str, text: impl Into<Bytes>) -> Result<(), Failure> {
     let at = place(destination, relative)?;
-    storage.put(&at, Bytes::from(text), layout::content_type(relative), Condition::Always).await?;
+    storage.put(&at, text.into(), layout::content_type(relative), Condition::Always).await?;
     Ok(())
 }
 
