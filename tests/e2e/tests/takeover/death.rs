@@ -6,11 +6,15 @@ use reelmill_e2e::{
     processes::{Process, children},
     until,
 };
-use reelmill_lab::programs::Running;
+use reelmill_lab::{
+    fault::{Fault, Op},
+    programs::Running,
+};
 use rustix::process::Signal;
 
 use crate::{
-    QUICK, bytes, end, in_the_middle, lane_is_empty, on_both_queues, slow_farm, unpublished, whole_and_alone, worker,
+    QUICK, bytes, end, in_the_middle, lane_is_empty, on_both_queues, slow_farm, unpublished, untouched,
+    whole_and_alone, worker,
 };
 
 async fn a_killed_worker_is_replaced(kind: QueueKind) {
@@ -48,7 +52,7 @@ async fn a_frozen_worker_is_replaced_and_does_no_harm(kind: QueueKind) {
     first.signal(Signal::CONT);
     first.signal(Signal::TERM);
     assert_eq!(end(&mut first).await, Some(0), "it ends as one that has nothing more to do");
-    assert!(bytes(&farm, job) == before, "what was published is untouched, and nothing lies beside it");
+    untouched(&farm, job, &before);
     assert_eq!(farm.store.unfinished_uploads(), 0);
     let told = farm.events().await.into_iter().filter(|e| e.node == "first");
     let told: Vec<_> = told.map(|e| e.body).filter(|b| !matches!(b, EventBody::Progress { .. })).collect();
@@ -59,4 +63,30 @@ async fn a_frozen_worker_is_replaced_and_does_no_harm(kind: QueueKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_wakes_up_after_its_lease_publishes_nothing() {
     on_both_queues(a_frozen_worker_is_replaced_and_does_no_harm).await;
+}
+
+/// The worst moment: everything is stored, and the order to put the multivariant playlist is on its way.
+async fn a_worker_that_freezes_at_its_commit_is_too_late(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    farm.store.plan.add_for(Op::Put, "/master.m3u8", 1, Fault::Stall);
+    let job = farm.submit(&input, QUICK).await;
+    let mut hasty = worker(&farm, "first");
+    hasty.env("S3_STALL_SECONDS", "1");
+    let mut first = Running::start(hasty);
+    until("the commit", async || farm.store.plan.unmet().is_empty().then_some(())).await;
+    first.signal(Signal::STOP);
+    let _second = Running::start(worker(&farm, "second"));
+    assert_eq!(whole_and_alone(&farm, job).await.1, "second");
+    let before = bytes(&farm, job);
+    first.signal(Signal::CONT);
+    first.signal(Signal::TERM);
+    assert_eq!(end(&mut first).await, Some(0));
+    untouched(&farm, job, &before);
+    assert_eq!(whole_and_alone(&farm, job).await.1, "second");
+    lane_is_empty(&farm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_comes_after_anothers_changes_nothing() {
+    on_both_queues(a_worker_that_freezes_at_its_commit_is_too_late).await;
 }

@@ -90,6 +90,17 @@ fn bytes(farm: &Farm, job: JobId) -> BTreeMap<String, Vec<u8>> {
     farm.output_files(job).into_iter().map(read).collect()
 }
 
+/// Every byte of an output is as it was.
+fn untouched(farm: &Farm, job: JobId, before: &BTreeMap<String, Vec<u8>>) {
+    let now = bytes(farm, job);
+    assert_eq!(now.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "nothing was added or removed");
+    for (name, bytes) in before {
+        let (was, is) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&now[name]));
+        let differ = was.lines().zip(is.lines()).find(|(was, is)| was != is);
+        assert!(now[name] == *bytes, "{name} was changed: {differ:?}");
+    }
+}
+
 /// Nothing waits and nothing is leased any more.
 async fn lane_is_empty(farm: &Farm) {
     until("an empty lane", async || {
