@@ -3,7 +3,8 @@
 use reelmill_lab::fault::{Fault, Op};
 
 use crate::{
-    stage::{FRAMES, Stage, Want, check, planned},
+    scene::FRAMES,
+    stage::{Stage, Want, check, planned},
     whole,
 };
 

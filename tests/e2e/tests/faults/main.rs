@@ -4,7 +4,9 @@
 mod answers;
 mod engine;
 mod leases;
+mod parts;
 mod reads;
+mod scene;
 mod stage;
 mod whole;
 mod writes;

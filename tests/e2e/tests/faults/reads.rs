@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use reelmill_lab::fault::{Fault, Op};
 
-use crate::stage::{Case, Planned, Want, check, places, planned, together};
+use crate::{
+    scene::places,
+    stage::{Case, Planned, Want, check, planned, together},
+};
 
 const SOURCE: &str = "/in/source.mp4";
 
@@ -37,14 +40,18 @@ async fn a_read_that_fails_once_is_repeated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_lies_about_what_it_sends_is_not_believed() {
-    let [.., Range { end: bytes, .. }] = places();
+    let [first, middle, end] = places();
+    let bytes = end.end;
     let lie = |name, value: String| Fault::Header(name, value);
     let another = lie("content-range", format!("bytes 7-1006/{bytes}"));
-    let mut cases = each_place(usize::MAX, &another, Want::Failed("another range"));
-    cases.push(together(every_place(&another), Want::Whole));
-    for changed in [lie("content-range", "bytes 0-0/1".to_owned()), lie("etag", "\"another\"".to_owned())] {
-        cases.extend(each_place(usize::MAX, &changed, Want::Failed("it was replaced while it was read")));
-    }
+    let replaced = Want::Failed("it was replaced while it was read");
+    let mut cases = vec![
+        together(every_place(&another), Want::Whole),
+        read(&middle, usize::MAX, &another).alone(Want::Failed("another range")),
+        read(&middle, usize::MAX, &lie("content-range", "bytes 0-0/1".to_owned())).alone(replaced),
+        read(&first, 1, &lie("etag", "\"another\"".to_owned())).alone(replaced),
+        read(&end, usize::MAX, &lie("etag", "\"another\"".to_owned())).alone(replaced),
+    ];
     for wrong in [bytes + 1000, bytes - 1000] {
         let lie = lie("content-length", wrong.to_string());
         cases.push(head(1, &lie).alone(Want::Failed("source.mp4")));
@@ -55,9 +62,9 @@ async fn a_store_that_lies_about_what_it_sends_is_not_believed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_that_never_works_fails_the_job() {
     let mut cases = each_place(usize::MAX, &Fault::s3(503, "SlowDown"), Want::Failed("503"));
-    cases.extend(each_place(usize::MAX, &Fault::CutAfter(0), Want::Failed("source.mp4: the store at")));
-    let [_, middle, end] = places();
+    let [first, middle, end] = places();
     for planned in [
+        read(&first, usize::MAX, &Fault::CutAfter(0)),
         read(&middle, usize::MAX, &Fault::Cut),
         read(&end, usize::MAX, &Fault::Stall),
         read(&middle, usize::MAX, &Fault::Shorten(1000)),

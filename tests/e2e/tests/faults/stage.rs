@@ -1,17 +1,11 @@
 //! One job on a store of its own, done by the real worker, and the only two ways in which it may end.
 
-use std::{
-    ops::Range,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::{ops::Range, path::PathBuf, process::Command};
 
 use reelmill_api::{Event, EventBody, Failure, Report};
 use reelmill_e2e::files_under;
 use reelmill_lab::{
     fault::{Fault, Op},
-    media,
     programs::{command, output, store_settings},
     s3::{BUCKET, Server},
 };
@@ -19,38 +13,10 @@ use tempfile::TempDir;
 use tokio::{sync::Semaphore, task::JoinSet};
 use uuid::Uuid;
 
-use crate::whole;
-
-/// Frames of the source; with segments of one second they make two whole ones and a short one.
-pub(crate) const FRAMES: u64 = 62;
-
-/// Two small rungs, quickly made.
-const PRESET: &str = r#"
-name = "tiny"
-description = "for tests"
-segment_seconds = 1
-max_frame_rate = 60
-[video]
-codec = "h264"
-x264_preset = "ultrafast"
-[audio]
-codec = "aac"
-bitrate_bps = 64_000
-sample_rate = 48_000
-channels = 2
-[[ladder]]
-name = "144p"
-long_side = 256
-short_side = 144
-crf = 30
-max_bps = 400_000
-[[ladder]]
-name = "72p"
-long_side = 128
-short_side = 72
-crf = 30
-max_bps = 200_000
-"#;
+use crate::{
+    scene::{FRAMES, Scene},
+    whole,
+};
 
 /// How many jobs run at once; most of their time is spent in waiting for a store that does not answer.
 static TURNS: Semaphore = Semaphore::const_new(6);
@@ -73,16 +39,21 @@ pub(crate) enum End {
 }
 
 impl Stage {
-    /// A store with a source of several megabytes whose index lies at its end.
+    /// A store with a small source.
     pub(crate) async fn new() -> Self {
+        Self::with(Scene::Small).await
+    }
+
+    /// A store with a source.
+    pub(crate) async fn with(scene: Scene) -> Self {
         let store = Server::start().await;
         std::fs::create_dir(store.folder.join("in")).expect("a folder in the store");
-        std::fs::copy(source(), store.folder.join("in/source.mp4")).expect("the source goes into the store");
+        std::fs::copy(scene.source(), store.folder.join("in/source.mp4")).expect("the source goes into the store");
         let folder = tempfile::Builder::new();
         // Media programs run as nobody where the tests run as root.
         let folder = folder_for_all(folder);
         std::fs::create_dir(folder.path().join("presets")).expect("a folder");
-        std::fs::write(folder.path().join("presets/tiny.toml"), PRESET).expect("a preset");
+        std::fs::write(folder.path().join("presets/tiny.toml"), scene.preset()).expect("a preset");
         Self { store, folder }
     }
 
@@ -169,25 +140,6 @@ fn folder_for_all(mut builder: tempfile::Builder<'_, '_>) -> TempDir {
     builder.permissions(std::fs::Permissions::from_mode(0o755)).tempdir().expect("a temporary folder")
 }
 
-/// The clip, small in picture and large in bytes.
-fn source() -> &'static Path {
-    static MADE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = MADE.get_or_init(|| {
-        let folder = TempDir::new().expect("a temporary folder");
-        let words = "-t 2.48 -i CLIP -vf scale=256:144 -c:v libx264 -preset ultrafast -qp 1 -g 1 -pix_fmt yuv420p -c:a aac -ac 2 source.mp4";
-        let path = media::make(folder.path(), words);
-        (folder, path)
-    });
-    path
-}
-
-/// Where in the source a read may begin: at its first byte, somewhere in between, and in its index at the end.
-pub(crate) fn places() -> [Range<u64>; 3] {
-    let bytes = source().metadata().expect("it was made").len();
-    assert!(bytes > 3 << 19, "{bytes} bytes are too few to be read in several blocks");
-    [0..1, 256 << 10..bytes - (256 << 10), bytes - (64 << 10)..bytes]
-}
-
 /// What a fault may come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -202,6 +154,14 @@ pub(crate) enum Want {
 pub(crate) struct Case {
     faults: Vec<Planned>,
     want: Want,
+    scene: Scene,
+}
+
+impl Case {
+    /// The same with another source.
+    pub(crate) fn with(self, scene: Scene) -> Self {
+        Self { scene, ..self }
+    }
 }
 
 /// A fault and the requests that it happens to.
@@ -233,7 +193,7 @@ impl Planned {
 
 /// One job with all of these faults.
 pub(crate) fn together(faults: impl IntoIterator<Item = Planned>, want: Want) -> Case {
-    Case { faults: faults.into_iter().collect(), want }
+    Case { faults: faults.into_iter().collect(), want, scene: Scene::Small }
 }
 
 /// Plays all cases, each on a stage of its own, and tells all that went wrong.
@@ -244,7 +204,7 @@ pub(crate) async fn check(cases: impl IntoIterator<Item = Case>) {
 }
 
 async fn one(case: Case) -> Option<String> {
-    let stage = Stage::new().await;
+    let stage = Stage::with(case.scene).await;
     for Planned { op, path, from, times, fault } in case.faults {
         stage.store.plan.add_at(op, path, from, times, fault);
     }
