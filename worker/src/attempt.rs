@@ -79,7 +79,16 @@ impl Attempt<'_> {
             }
             _ => publish::sweep(storage, &destination, &self.id).await,
         }
-        made.map_err(|unpublished| unpublished.failure)
+        made.map_err(|unpublished| self.named(unpublished.failure))
+    }
+
+    /// The failure with the source's name: those who find fault with a source say only what is wrong with it.
+    fn named(&self, failure: Failure) -> Failure {
+        if failure.kind != ErrorKind::BadSource {
+            return failure;
+        }
+        let message = format!("cannot use {} as a source: {}", self.task.input, failure.message);
+        Failure { message, ..failure }
     }
 
     async fn make(
@@ -90,7 +99,7 @@ impl Attempt<'_> {
     ) -> Result<Report, Unpublished> {
         let began = Instant::now();
         let run = self.open(destination).await?;
-        let media = probe::probe(&self.workshop.programs, &run, &self.task.input, &self.cancel).await?;
+        let media = probe::probe(&self.workshop.programs, &run, &self.cancel).await?;
         let plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
         run.expect_renditions(plan.rendition_names());

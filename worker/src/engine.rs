@@ -12,7 +12,7 @@ mod words;
 
 use std::{path::PathBuf, time::Duration};
 
-use reelmill_api::{ErrorKind, Failure, Location, Progress};
+use reelmill_api::{ErrorKind, Failure, Progress};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -115,7 +115,7 @@ pub async fn run(
                 Some(line) => if let Some(progress) = meter.line(&line) {
                     if plan.grid.is_overrun(progress.frame) {
                         child.kill().await;
-                        return Err(overrun(run.source(), plan, progress.frame));
+                        return Err(overrun(plan, progress.frame));
                     }
                     watch.at(progress.frame);
                     on_progress(progress);
@@ -145,7 +145,7 @@ fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<()
         Ended::Exited { success: true, .. } => Ok(()),
         Ended::Canceled => Err(Failure::new(ErrorKind::Canceled, "the run was called off")),
         Ended::TimedOut => Err(stalled(programs.stall)),
-        Ended::Exited { status, stderr, .. } => Err(crashed(run.source(), plan, &status, &stderr)),
+        Ended::Exited { status, stderr, .. } => Err(crashed(plan, &status, &stderr)),
     }
 }
 
@@ -158,10 +158,10 @@ fn stalled(after: Duration) -> Failure {
 }
 
 /// A few frames whose times lie days apart are a cheap way to keep a node busy for days.
-fn overrun(source: &Location, plan: &Plan, frames: u64) -> Failure {
+fn overrun(plan: &Plan, frames: u64) -> Failure {
     let seconds = |frames| plan.grid.seconds(frames);
     let message = format!(
-        "cannot use {source} as a source: it declares {:.1} s of video, and gave {:.0} s without an end",
+        "it declares {:.1} s of video, and gave {:.0} s without an end",
         seconds(plan.grid.frames.count().unwrap_or(0)),
         seconds(frames)
     );
@@ -177,10 +177,10 @@ const SOURCE_FAULTS: &[&str] = &[
 ];
 
 /// A media process that dies of a signal may have been hit by the machine; one that gives up says why.
-fn crashed(source: &Location, plan: &Plan, status: &str, stderr: &[String]) -> Failure {
+fn crashed(plan: &Plan, status: &str, stderr: &[String]) -> Failure {
     let tail = stderr.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join("; ");
     if SOURCE_FAULTS.iter().any(|fault| tail.contains(fault)) {
-        let message = format!("cannot use {source} as a source: ffmpeg gave up on it ({status}): {tail}");
+        let message = format!("ffmpeg gave up on it ({status}): {tail}");
         return Failure::new(ErrorKind::BadSource, message)
             .hint("if it plays elsewhere, export it anew and upload that");
     }

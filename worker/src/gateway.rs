@@ -129,11 +129,6 @@ impl Run {
         self.port
     }
 
-    /// The source.
-    pub fn source(&self) -> &Location {
-        &self.state.source
-    }
-
     /// The source's size in bytes.
     pub fn source_bytes(&self) -> u64 {
         self.state.info.bytes

@@ -125,7 +125,7 @@ fn lead_micros(video: &VideoFacts) -> u32 {
 
 fn no_video(preset: &Preset, media: &MediaFacts) -> Failure {
     let has = if media.audio.is_empty() { "no audio either" } else { "only audio" };
-    let message = format!("the source has no video track ({has}), and preset {} makes video", preset.name);
+    let message = format!("it has no video track ({has}), and preset {} makes video", preset.name);
     Failure::new(ErrorKind::BadSource, message).hint("choose a source with moving pictures")
 }
 

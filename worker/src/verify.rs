@@ -194,9 +194,8 @@ fn sound_length(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts]) 
 }
 
 fn cut_source(of: &str, declared: f64, decoded: f64) -> Failure {
-    let message = format!(
-        "the source is cut or damaged: it declares {declared:.1} s of {of}, and only {decoded:.1} s could be decoded"
-    );
+    let message =
+        format!("it is cut or damaged: it declares {declared:.1} s of {of}, and only {decoded:.1} s could be decoded");
     Failure::new(ErrorKind::BadSource, message).hint("upload it again, whole")
 }
 

@@ -79,11 +79,9 @@ fn cut(what: &str) -> Failure {
 }
 
 /// A file was put whole and is empty: ffmpeg does that where a track of the source gives it nothing to write.
-fn nothing(run: &RunState, target: &Target) -> Failure {
-    let message = format!(
-        "cannot use {} as a source: nothing could be decoded for rendition {}, although it declares such a track",
-        run.source, target.rendition
-    );
+fn nothing(target: &Target) -> Failure {
+    let message =
+        format!("nothing could be decoded for rendition {}, although it declares such a track", target.rendition);
     Failure::new(ErrorKind::BadSource, message).hint("if it plays elsewhere, export it anew and upload that")
 }
 
@@ -94,7 +92,7 @@ async fn store(run: &RunState, target: &Target, body: Body) -> Result<(), Failur
     let mut upload = run.storage.create(&at, layout::content_type(&name)).await?;
     let mut scanner = BoxScanner::default();
     let passed = pass(&mut upload, &mut scanner, body.into_data_stream(), &relative).await;
-    let passed = passed.and_then(|()| if scanner.bytes() > 0 { Ok(()) } else { Err(nothing(run, target)) });
+    let passed = passed.and_then(|()| if scanner.bytes() > 0 { Ok(()) } else { Err(nothing(target)) });
     if let Err(failure) = passed {
         upload.abort().await;
         return Err(failure);

@@ -168,5 +168,5 @@ fn audio_only_is_refused_in_words() {
     let mut media = source(640, 360, "25/1");
     media.video = None;
     let failure = plan(&hls_ladder(), &media).expect_err("no video");
-    assert_eq!(failure.message, "the source has no video track (only audio), and preset hls-ladder makes video");
+    assert_eq!(failure.message, "it has no video track (only audio), and preset hls-ladder makes video");
 }

@@ -125,10 +125,7 @@ fn a_source_that_ends_early_is_called_cut() {
     plan.grid.frames = Expected::About(400);
     let failure = verify(&plan, &record).expect_err("too short");
     assert_eq!(failure.kind, ErrorKind::BadSource);
-    assert_eq!(
-        failure.message,
-        "the source is cut or damaged: it declares 16.0 s of video, and only 5.3 s could be decoded"
-    );
+    assert_eq!(failure.message, "it is cut or damaged: it declares 16.0 s of video, and only 5.3 s could be decoded");
     plan.grid.frames = Expected::Exactly(146);
     assert!(verify(&plan, &record).is_err(), "half a second of counted frames is too much to lose");
     plan.grid.frames = Expected::Exactly(133);
@@ -139,7 +136,7 @@ fn a_source_that_ends_early_is_called_cut() {
     plan.audios[0].ends_at_ms = Some(7000);
     assert_eq!(
         verify(&plan, &record).expect_err("too short").message,
-        "the source is cut or damaged: it declares 7.0 s of sound in track 1, and only 5.3 s could be decoded"
+        "it is cut or damaged: it declares 7.0 s of sound in track 1, and only 5.3 s could be decoded"
     );
     plan.audios[0].ends_at_ms = None;
     assert!(verify(&plan, &record).is_ok());
