@@ -49,7 +49,13 @@ impl Place {
             Self::S3(at) => return Ok(Placed { location: Location::S3(at.clone()), root: None }),
             Self::Path(path) => path,
         };
-        let cannot = |e: io::Error| bad(format!("cannot use the source {}: {}", path.display(), why(&e)));
+        let cannot = |e: io::Error| {
+            let hint = match e.kind() {
+                io::ErrorKind::PermissionDenied => "give yourself the right to read it and to enter its folder",
+                _ => "check the path; it begins at the current folder unless it begins with /",
+            };
+            bad(format!("cannot use the source {}: {}", path.display(), why(&e))).hint(hint)
+        };
         let real = fs::canonicalize(path).map_err(cannot)?;
         let meta = fs::metadata(&real).map_err(cannot)?;
         if !meta.is_file() {
