@@ -49,6 +49,12 @@ impl Process {
         stat(self.pid).is_some_and(|s| s.started == self.started && !matches!(s.state.as_str(), "Z" | "X"))
     }
 
+    /// Its command line, word by word.
+    pub fn words(&self) -> Vec<String> {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    }
+
     /// What its open files are, as the kernel names them; those that close meanwhile are left out.
     pub fn open_files(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(format!("/proc/{}/fd", self.pid));
