@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use reelmill_api::{AttemptId, ErrorKind, Failure, JobId, Location, Report, layout};
-use reelmill_storage::{Condition, Storage, StorageError};
+use reelmill_storage::{Access, Condition, Storage, StorageError};
 
 use crate::verify::Verified;
 
@@ -168,6 +168,11 @@ async fn get(storage: &Storage, at: &Location) -> Result<Option<Bytes>, Failure>
     match storage.get_small(at, LARGEST_TEXT).await {
         Ok((text, _)) => Ok(Some(text)),
         Err(StorageError::NotFound { .. }) => Ok(None),
+        // It is only looked at here, but what the job wants of this place is to write.
+        Err(StorageError::ForbiddenRoot { path, .. }) => {
+            let what = format!("write {at}");
+            Err(StorageError::ForbiddenRoot { what, path, access: Access::Write }.into())
+        }
         Err(e) => Err(e.into()),
     }
 }

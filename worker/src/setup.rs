@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 use reelmill_api::{Failure, Location, S3Location, preset::Presets};
-use reelmill_daemon::{Hinted, StoreSection, config::toml_files};
-use reelmill_queue::SharedQueue;
+use reelmill_daemon::{ConfigError, Hinted, StoreSection, config::toml_files};
+use reelmill_queue::{QueueError, SharedQueue};
 use reelmill_storage::{FileRoots, S3Config, Storage};
 use tokio_util::sync::CancellationToken;
 
@@ -102,7 +102,25 @@ pub async fn queue(config: &Config) -> anyhow::Result<SharedQueue> {
         )
     })?;
     let url = url.resolve()?;
-    Ok(reelmill_queue::connect(url.expose(), &config.queue.name).await?)
+    reelmill_queue::connect(url.expose(), &config.queue.name).await.map_err(queue_error)
+}
+
+/// A queue's error with its hint, for the terminal.
+pub fn queue_error(error: QueueError) -> anyhow::Error {
+    match error.hint().map(str::to_owned) {
+        Some(hint) => Hinted::new(error, hint).into(),
+        None => error.into(),
+    }
+}
+
+/// A configuration's error, for the terminal; one with a place in the file says there what is expected.
+pub fn config_error(error: ConfigError) -> anyhow::Error {
+    match error {
+        ConfigError::Read { .. } => {
+            Hinted::new(error, "check the path after --config, and that this user may read the file").into()
+        }
+        _ => error.into(),
+    }
 }
 
 /// Media programs by their full paths.

@@ -26,7 +26,7 @@ const THREADS: usize = 2;
 /// What keeps the program from working, for the terminal.
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     process::hide().context("cannot hide this process from its children")?;
-    let config = Config::load(cli.config.as_deref(), Env::from_process())?;
+    let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(setup::config_error)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
@@ -89,7 +89,8 @@ async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {
     let names: Vec<_> = lanes.served().iter().map(ToString::to_string).collect();
     println!("presets: {}", names.join(", "));
     if connect {
-        setup::queue(config).await?.depth(&config.queue.name.intake()).await?;
+        let queue = setup::queue(config).await?;
+        queue.depth(&config.queue.name.intake()).await.map_err(setup::queue_error)?;
         println!("queue: answers");
         for (bucket, access) in
             [(&config.store.input_bucket, Access::Read), (&config.store.output_bucket, Access::Write)]
