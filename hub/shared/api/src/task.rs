@@ -1,6 +1,7 @@
 //! What a worker leases: one job's work, as the message that lies on a lane.
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use crate::{Failure, JobId, JobRequest, Location, PresetName, Priority, error::ErrorKind};
 
@@ -35,7 +36,11 @@ impl Task {
     /// A `bad_request` failure that says what is wrong with the JSON.
     pub fn from_message(body: &[u8], queue: &str, message_id: &str) -> Result<Self, Failure> {
         let bad = |e: serde_json::Error| {
-            Failure::new(ErrorKind::BadRequest, format!("the message on {queue} is not a job: {e}"))
+            let why = match e.classify() {
+                Category::Data => e.to_string(),
+                _ => format!("it is no whole JSON, see line {} column {}", e.line(), e.column()),
+            };
+            Failure::new(ErrorKind::BadRequest, format!("the message on {queue} is not a job: {why}"))
                 .hint(r#"the smallest job is {"input":"s3://bucket/key","preset":"hls-ladder"}"#)
         };
         let value: serde_json::Value = serde_json::from_slice(body).map_err(bad)?;
@@ -73,7 +78,7 @@ mod tests {
     fn says_what_is_wrong_with_a_message() {
         for (body, part) in [
             (&b"{\"input\":\"s3://media/a\"}"[..], "preset"),
-            (b"not json", "expected"),
+            (b"not json", "is not a job: it is no whole JSON, see line 1 column 2"),
             (b"{\"input\":\"/etc/passwd\",\"preset\":\"p\"}", "s3:// or file://"),
             (b"[]", "a job is a JSON object"),
             (b"[\"s3://media-ingest/a.mp4\",\"hls-ladder\",null,\"high\",null]", "a job is a JSON object"),
