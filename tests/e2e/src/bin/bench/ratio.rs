@@ -46,6 +46,13 @@ pub(crate) fn load() -> String {
     text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
+/// Notes a pair on standard error as soon as it was measured: the whole takes minutes.
+pub(crate) fn noted(pair: (Took, Took)) -> (Took, Took) {
+    let seconds = |took: &Took| format!("wall {:.1} s, cpu {:.1} s", took.wall.as_secs_f64(), took.cpu.as_secs_f64());
+    eprintln!("  {} against {}; load {}", seconds(&pair.0), seconds(&pair.1), load());
+    pair
+}
+
 /// Prints the ratios of pairs that were measured in turn: the median, and the range.
 pub(crate) fn tell(what: &str, target: &str, pairs: &[(Took, Took)]) {
     let line = |name: &str, of: fn(&Took) -> Duration| {

@@ -14,7 +14,7 @@ use crate::{
     bare,
     client::{curl, upload},
     job::{Site, looped},
-    ratio::{cpu_of, cpu_of_children, measure, tell},
+    ratio::{cpu_of, cpu_of_children, measure, noted, tell},
 };
 
 const PACE: Pace =
@@ -37,19 +37,17 @@ pub(crate) async fn run() {
 async fn one(site: &Site, folder: &Path, name: &str, source: &Path) {
     let key = source.file_name().and_then(|n| n.to_str()).expect("a name");
     let input = upload(&site.farm.store, source, key).await;
-    site.job(&input, "hls-ladder").await;
-    let line = bare::command_line(&site.log());
     let mut pairs = Vec::new();
     for n in 0..PAIRS {
         let (job, _) = measure(|| cpu_of(site.worker.pid()), site.job(&input, "hls-ladder")).await;
         let store = format!("{}/{BUCKET}", site.farm.store.endpoint);
-        let (key, line) = (key.to_owned(), line.clone());
+        let (key, line) = (key.to_owned(), bare::command_line(&site.log()));
         let here = folder.join(format!("script-{key}-{n}"));
         // The store is served by this process, so the script must not block it.
         let script = tokio::task::spawn_blocking(move || script(&store, &key, &line, &here));
         let (script, ended) = measure(cpu_of_children, script).await;
         ended.expect("the script ran");
-        pairs.push((job, script));
+        pairs.push(noted((job, script)));
     }
     let megabytes = source.metadata().map_or(0, |m| m.len()) / 1_000_000;
     tell(
