@@ -57,6 +57,14 @@ impl Checkout {
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.root).args(args);
+        // cargo told us of our own package when it ran us. Passed on, that makes build scripts that listen to these
+        // variables (ring's does) run again, and all that depends on them be compiled again, at each change between
+        // commands.
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_")) {
+                cargo.env_remove(name);
+            }
+        }
         cargo
     }
 
