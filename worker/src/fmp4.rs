@@ -122,6 +122,11 @@ impl BoxScanner {
         Ok(())
     }
 
+    /// Whether it is a whole file without media: what a muxer closes that was given nothing.
+    pub fn is_without_media(&self) -> bool {
+        self.whole().is_ok() && self.media_boxes == 0
+    }
+
     fn whole(&self) -> Result<(), NotFmp4> {
         if self.skip > 0 || !self.pending.is_empty() {
             return Err(NotFmp4(format!("it ends inside a box after {} bytes", self.bytes)));

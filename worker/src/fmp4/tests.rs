@@ -51,6 +51,16 @@ fn mono_sound_has_one_channel_whatever_its_sample_entry_says() {
 }
 
 #[test]
+fn a_file_closed_without_media_is_told_from_a_broken_one() {
+    let styp = b"\0\0\0\x10stypmsdh\0\0\0\0";
+    for (bytes, want) in
+        [(&b""[..], true), (styp, true), (&styp[..9], false), (SEGMENT, false), (&SEGMENT[..99], false)]
+    {
+        assert_eq!(scan(bytes, 100).expect("boxes").is_without_media(), want, "{} bytes", bytes.len());
+    }
+}
+
+#[test]
 fn says_what_is_wrong_with_a_broken_file() {
     let init = scan(INIT, 100).and_then(BoxScanner::init).expect("an init segment");
     let segment_error = |bytes: &[u8]| scan(bytes, 100).and_then(|s| s.segment(&init)).expect_err("broken").to_string();

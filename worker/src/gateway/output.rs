@@ -78,7 +78,14 @@ fn cut(what: &str) -> Failure {
     Failure::new(ErrorKind::Infrastructure, format!("the media process broke off in the middle of {what}"))
 }
 
-/// A file was put whole and is empty: ffmpeg does that where a track of the source gives it nothing to write.
+/// Whether a file was put whole with nothing in it: ffmpeg does that where a track of the source gives it nothing.
+fn is_for_nothing(target: &Target, scanner: &BoxScanner) -> bool {
+    match target.file {
+        TargetFile::Segment(_) => scanner.is_without_media(),
+        TargetFile::Init | TargetFile::Playlist => scanner.bytes() == 0,
+    }
+}
+
 fn nothing(target: &Target) -> Failure {
     let message =
         format!("nothing could be decoded for rendition {}, although it declares such a track", target.rendition);
@@ -92,7 +99,7 @@ async fn store(run: &RunState, target: &Target, body: Body) -> Result<(), Failur
     let mut upload = run.storage.create(&at, layout::content_type(&name)).await?;
     let mut scanner = BoxScanner::default();
     let passed = pass(&mut upload, &mut scanner, body.into_data_stream(), &relative).await;
-    let passed = passed.and_then(|()| if scanner.bytes() > 0 { Ok(()) } else { Err(nothing(target)) });
+    let passed = passed.and_then(|()| if is_for_nothing(target, &scanner) { Err(nothing(target)) } else { Ok(()) });
     if let Err(failure) = passed {
         upload.abort().await;
         return Err(failure);
