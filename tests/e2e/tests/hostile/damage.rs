@@ -1,5 +1,7 @@
 //! Damaged clips, two hundred of them: each ends in whole output or in one clear sentence, soon, and touches nothing else.
 
+use std::collections::HashMap;
+
 use crate::{
     containers::clear,
     stage::{Stage, tiny},
@@ -48,14 +50,13 @@ async fn damaged_clips_end_whole_or_clearly() {
     let _ = stage.canary.touched();
     let clip = tiny(stage.farm.folder.path(), "clip.mp4");
     let index = clip.windows(4).position(|w| w == b"moov").expect("it has an index");
-    let mut jobs = Vec::new();
+    let mut jobs = HashMap::new();
     for variant in 0..VARIANTS {
         let key = format!("damaged-{variant}.mp4");
-        jobs.push((stage.submit(&key, &damaged(&clip, index, variant)).await, key));
+        jobs.insert(stage.submit(&key, &damaged(&clip, index, variant)).await, key);
     }
     let (mut whole, mut refused) = (0, 0);
-    for (job, key) in jobs {
-        let end = stage.end(job).await;
+    for (key, end) in stage.ends(jobs).await {
         clear(&key, &end);
         *if end.is_ok() { &mut whole } else { &mut refused } += 1;
     }

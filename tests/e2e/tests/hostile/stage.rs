@@ -1,6 +1,6 @@
 //! A farm on which hostile sources are played: one worker, a preset that costs little, secrets in the worker's environment.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use reelmill_api::{EventBody, Failure, JobId, Report};
 use reelmill_e2e::Farm;
@@ -46,8 +46,26 @@ impl Stage {
 
     /// The end of a job's first attempt; a failed one must have left nothing.
     pub(crate) async fn end(&self, job: JobId) -> End {
-        let last = |body: &EventBody| matches!(body, EventBody::Done { .. } | EventBody::Failed { .. });
-        match self.farm.wait_for(job, "the end of its first attempt", |e| last(&e.body)).await.body {
+        let event = self.farm.wait_for(job, "the end of its first attempt", |e| is_end(&e.body)).await;
+        self.judged(job, event.body)
+    }
+
+    /// The ends of many jobs, in any order.
+    pub(crate) async fn ends(&self, mut jobs: HashMap<JobId, String>) -> Vec<(String, End)> {
+        let mut ends = Vec::new();
+        let until = tokio::time::Instant::now() + Duration::from_secs(300);
+        while !jobs.is_empty() {
+            assert!(tokio::time::Instant::now() < until, "waited in vain for {:?}", jobs.values());
+            for event in self.farm.events().await.into_iter().filter(|e| is_end(&e.body)) {
+                ends.extend(jobs.remove(&event.job).map(|name| (name, self.judged(event.job, event.body))));
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        ends
+    }
+
+    fn judged(&self, job: JobId, end: EventBody) -> End {
+        match end {
             EventBody::Done { report } => {
                 let files = self.farm.output_files(job);
                 assert!(files.contains("master.m3u8") && files.contains("reelmill.json"), "{job}: {files:?}");
@@ -80,6 +98,10 @@ impl Stage {
     pub(crate) fn location(&self, key: &str) -> String {
         format!("s3://{BUCKET}/{key}")
     }
+}
+
+fn is_end(body: &EventBody) -> bool {
+    matches!(body, EventBody::Done { .. } | EventBody::Failed { .. })
 }
 
 /// A clip of one second, 96x64, ten frames, with sound.
