@@ -61,6 +61,20 @@ impl Process {
         entries.into_iter().flatten().filter_map(|e| fs::read_link(e.ok()?.path()).ok()).collect()
     }
 
+    /// Those of its open files that it may write to.
+    pub fn writable_files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid)).into_iter().flatten().flatten();
+        let writable = entries.filter(|e| self.may_write_to(&e.file_name().to_string_lossy()));
+        writable.filter_map(|e| fs::read_link(e.path()).ok()).collect()
+    }
+
+    /// By the access mode in the flags that it was opened with (proc(5)): 0 is read only.
+    fn may_write_to(&self, descriptor: &str) -> bool {
+        let text = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", self.pid)).unwrap_or_default();
+        let flags = text.lines().find_map(|l| l.strip_prefix("flags:"));
+        flags.and_then(|f| u32::from_str_radix(f.trim(), 8).ok()).is_some_and(|flags| flags & 0o3 != 0)
+    }
+
     /// The soft and hard value of a limit, by its name in the `limits` file.
     pub fn limit(&self, name: &str) -> Option<(String, String)> {
         let text = fs::read_to_string(format!("/proc/{}/limits", self.pid)).ok()?;
