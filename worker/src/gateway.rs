@@ -2,6 +2,7 @@
 //! takes the output straight into uploads, and its record of what arrived whole is the only proof of success.
 
 mod input;
+mod listed;
 mod listener;
 mod output;
 mod record;
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use listed::Listed;
 use listener::Listener;
 pub use record::{Arrived, Record};
 

@@ -1,6 +1,6 @@
 //! Finding out what a source is: runs ffprobe, confined, over the gateway, and reads its JSON.
 
-mod parse;
+pub mod parse;
 
 use std::time::Duration;
 

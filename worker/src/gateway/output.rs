@@ -11,7 +11,7 @@ use futures::StreamExt;
 use http::StatusCode;
 use reelmill_api::{ErrorKind, Failure, layout};
 
-use super::{RunState, Target, TargetFile, empty, lock};
+use super::{Listed, RunState, Target, TargetFile, empty, lock};
 use crate::fmp4::{BoxScanner, NotFmp4};
 
 /// Takes one file. The work goes on in a task of its own: the media process closes its connection as soon as it has
@@ -60,17 +60,14 @@ fn complete(run: &RunState, target: &Target, listed: u64) {
     lock(&run.record).arrived.entry(target.rendition.clone()).or_default().listed = Some(listed);
 }
 
-/// How many segments a playlist lists: lines that are neither tags nor empty.
+/// How many segments a playlist lists.
 async fn count(body: Body) -> Result<u64, Failure> {
-    let (mut listed, mut at_start) = (0, true);
+    let mut listed = Listed::default();
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        for byte in piece.map_err(|_| cut("a playlist"))? {
-            listed += u64::from(at_start && !matches!(byte, b'#' | b'\r' | b'\n'));
-            at_start = byte == b'\n';
-        }
+        listed.feed(&piece.map_err(|_| cut("a playlist"))?);
     }
-    Ok(listed)
+    Ok(listed.segments())
 }
 
 /// The child went away in the middle of a file. On its own that says nothing about the cause.

@@ -70,8 +70,11 @@ struct SideData {
     rotation: Option<f64>,
 }
 
-/// The facts in what ffprobe printed, or why there are none.
-pub(super) fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String> {
+/// The facts in what ffprobe printed of a source of so many bytes.
+///
+/// # Errors
+/// Why there are none, in words.
+pub fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String> {
     let output: Output = serde_json::from_slice(json).map_err(|e| format!("ffprobe's answer cannot be read: {e}"))?;
     let begins = seconds(output.format.start_time.as_deref()).unwrap_or(0.0);
     let of_kind = |kind: &'static str| output.streams.iter().filter(move |s| s.codec_type.as_deref() == Some(kind));
