@@ -1,7 +1,10 @@
 //! Whether a submitted job is taken, and what it becomes: a pure function of the request and the farm's terms.
 
 use reelmill_api::{
-    JobId, JobRequest, JobState, Location, PresetName, S3Location, Task, job::Job, layout, preset::Presets,
+    JobId, JobRequest, JobState, Location, Preset, PresetName, S3Location, Task,
+    job::Job,
+    layout,
+    preset::{Presets, Settings},
     problem::Problem,
 };
 
@@ -23,7 +26,7 @@ const SMALLEST: &str = r#"the smallest job is {"input":"s3://bucket/key","preset
 /// What is wrong, with a pointer to the bad field.
 pub fn admit(body: &[u8], terms: &Terms, drawn: JobId, now: &str) -> Result<(Job, Task), Box<Problem>> {
     let request = parse(body, &terms.presets)?;
-    known_preset(&request.preset, &terms.presets)?;
+    settings_fit(known_preset(&request.preset, &terms.presets)?, &request.settings)?;
     source_sane(&request.input)?;
     let id = request.id.unwrap_or(drawn);
     let output = match &request.output {
@@ -47,14 +50,23 @@ pub fn admit(body: &[u8], terms: &Terms, drawn: JobId, now: &str) -> Result<(Job
     Ok((job, Task::of(id, JobRequest { output: Some(output), ..request })))
 }
 
-fn known_preset(name: &PresetName, presets: &Presets) -> Result<(), Box<Problem>> {
-    if presets.get(name).is_some() {
-        return Ok(());
-    }
-    Err(Problem::new(422, "unknown-preset", "unknown preset", format!("no preset is named `{name}`"))
-        .pointer("/preset")
-        .hint(preset_hint(presets))
-        .into())
+fn known_preset<'a>(name: &PresetName, presets: &'a Presets) -> Result<&'a Preset, Box<Problem>> {
+    presets.get(name).ok_or_else(|| {
+        Problem::new(422, "unknown-preset", "unknown preset", format!("no preset is named `{name}`"))
+            .pointer("/preset")
+            .hint(preset_hint(presets))
+            .into()
+    })
+}
+
+fn settings_fit(preset: &Preset, settings: &Settings) -> Result<(), Box<Problem>> {
+    preset.with(settings).map(drop).map_err(|why| {
+        let detail = format!("the settings do not fit preset {}: {why}", preset.name);
+        Problem::new(422, "bad-settings", "settings that do not fit the preset", detail)
+            .pointer("/settings")
+            .hint("settings use the preset's own keys and values: GET /v1/presets shows them")
+            .into()
+    })
 }
 
 fn source_sane(input: &Location) -> Result<(), Box<Problem>> {

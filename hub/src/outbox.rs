@@ -85,7 +85,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use reelmill_api::{JobRequest, Task, job::Job};
+    use reelmill_api::{JobRequest, Task, job::Job, preset::Settings};
 
     use super::*;
     use crate::sample;
@@ -105,7 +105,10 @@ mod tests {
         let queue = reelmill_queue::connect(&url, &name).await.expect("a queue");
         let job = sample::job();
         let (input, output, preset) = (job.input.clone(), Some(job.output.clone()), job.preset.clone());
-        let task = Task::of(job.id, JobRequest { input, preset, output, priority: job.priority, id: None });
+        let task = Task::of(
+            job.id,
+            JobRequest { input, preset, output, priority: job.priority, settings: Settings::default(), id: None },
+        );
         db.submit(&job, &task).await.expect("the database works");
         Setup { outbox: Outbox { db, queue, name }, job, task, _folder: folder }
     }

@@ -44,6 +44,9 @@ pub(crate) fn report(job: &Job) -> Report {
             bytes: 1_000,
             video: None,
             audio: vec![],
+            subtitles: vec![],
+            timecode: None,
+            others: vec![],
         },
         renditions: vec![Rendition {
             name: "720p".to_owned(),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::{self, Programs},
     gateway::{Counters, Gateway, Run, RunRequest},
-    plan::{self, Plan},
+    plan::{self, LadderPlan, Plan, Product},
     playlist, probe,
     publish::{self, Published, Unpublished},
     verify::{self, Verified},
@@ -70,7 +70,7 @@ impl Attempt<'_> {
             log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);
             return Ok(report);
         }
-        let made = self.make(preset, &destination, on_progress).await;
+        let made = self.make(&preset, &destination, on_progress).await;
         let storage = &self.workshop.storage;
         match &made {
             Ok(report) if report.attempt == self.id => publish::sweep_others(storage, &destination, &self.id).await,
@@ -102,8 +102,11 @@ impl Attempt<'_> {
         let media = probe::probe(&self.workshop.programs, &run, &self.cancel).await?;
         let plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
-        run.expect_renditions(plan.rendition_names());
-        let verified = self.encode(&plan, &run, on_progress).await;
+        let Product::Ladder(ladder) = &plan.product else {
+            return Err(Failure::new(ErrorKind::NoCapability, "this worker does not make single files yet").into());
+        };
+        run.expect_renditions(ladder.rendition_names());
+        let verified = self.encode(&plan, ladder, &run, on_progress).await;
         if verified.is_err() {
             // What is still on its way would arrive after the sweep.
             run.quiet(LONGEST_QUIET).await;
@@ -122,9 +125,15 @@ impl Attempt<'_> {
         self.publish(report, &verified).await
     }
 
-    async fn encode(&self, plan: &Plan, run: &Run, on_progress: impl Fn(Progress)) -> Result<Verified, Failure> {
+    async fn encode(
+        &self,
+        plan: &Plan,
+        ladder: &LadderPlan,
+        run: &Run,
+        on_progress: impl Fn(Progress),
+    ) -> Result<Verified, Failure> {
         engine::run(&self.workshop.programs, plan, run, &self.cancel, on_progress).await?;
-        verify::verify(plan, &run.settled_record().await)
+        verify::verify(plan.grid, ladder, &run.settled_record().await)
     }
 
     async fn open(&self, destination: &Location) -> Result<Run, Failure> {
@@ -160,12 +169,17 @@ impl Attempt<'_> {
             .map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))
     }
 
-    fn preset(&self) -> Result<&Preset, Failure> {
+    /// The preset with the job's own changes.
+    fn preset(&self) -> Result<Preset, Failure> {
         let presets = &self.workshop.presets;
-        presets.get(&self.task.preset).ok_or_else(|| {
+        let preset = presets.get(&self.task.preset).ok_or_else(|| {
             let known: Vec<_> = presets.names().into_iter().map(ToString::to_string).collect();
             Failure::new(ErrorKind::BadRequest, format!("there is no preset `{}`", self.task.preset))
                 .hint(format!("known presets: {}", known.join(", ")))
+        })?;
+        preset.with(&self.task.settings).map_err(|why| {
+            let message = format!("the job's settings do not fit preset {}: {why}", self.task.preset);
+            Failure::new(ErrorKind::BadRequest, message).hint("settings use the preset's own keys and values")
         })
     }
 

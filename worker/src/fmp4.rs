@@ -1,6 +1,8 @@
 //! Reading what the engine made from its bytes as they pass: the boxes of init segments and media segments
 //! (ISO/IEC 14496-12), without holding media data.
 
+mod names;
+
 use bytes::{Bytes, BytesMut};
 use mp4_atom::{Codec, DecodeMaybe, Moof, Moov};
 
@@ -236,6 +238,14 @@ fn describe(codec: &Codec) -> Result<Description, NotFmp4> {
             };
             let sound = (u32::from(aac.audio.sample_rate.integer()), channels);
             Ok((format!("mp4a.40.{}", config.profile), None, Some(sound)))
+        }
+        Codec::Hvc1(hevc) => {
+            let size = (hevc.visual.width.into(), hevc.visual.height.into());
+            Ok((names::hevc(&hevc.hvcc), Some(size), None))
+        }
+        Codec::Av01(av1) => {
+            let size = (av1.visual.width.into(), av1.visual.height.into());
+            Ok((names::av1(&av1.av1c), Some(size), None))
         }
         other => {
             Err(NotFmp4(format!("it holds a codec that was not asked for: {other:?}").chars().take(120).collect()))

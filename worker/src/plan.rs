@@ -1,16 +1,20 @@
 //! The plan: a pure function from a preset and a source's facts to everything that an engine must make and that the
 //! verification will check.
 
+mod audio;
+mod colour;
+mod files;
 mod geometry;
 mod grid;
+mod ladder;
 
 use reelmill_api::{
     ErrorKind, Failure, MediaFacts, Preset, Rational,
-    media::{AudioFacts, Colour, Rotation, VideoFacts},
-    preset::X264Preset,
+    media::{Colour, Fields, HdrMetadata, Rotation, VideoFacts},
+    preset::{self, AudioCodec, Container, Damage, Effort, Filter, VideoCodec},
 };
 
-pub use geometry::Size;
+pub use geometry::{Placement, Size};
 pub use grid::{Expected, Grid};
 
 /// What an engine makes of one source, in one run.
@@ -18,33 +22,79 @@ pub use grid::{Expected, Grid};
 pub struct Plan {
     /// How much of the source is left out because it comes before the first picture, microseconds.
     pub lead_micros: u32,
-    /// The source's video track and what is done to it before the rungs part.
+    /// The source's video track and what is done to it before the renditions part.
     pub picture: Picture,
-    /// The frame grid that all video renditions share.
+    /// The frame grid that all pictures share.
     pub grid: Grid,
+    /// What is made.
+    pub product: Product,
+    /// What becomes of a source that is damaged in the middle.
+    pub damage: Damage,
+    /// What is done to the source, in plain words for the report.
+    pub changes: Vec<String>,
+}
+
+/// What is made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Product {
+    /// A ladder in segments.
+    Ladder(LadderPlan),
+    /// Single files; at least one.
+    Files(Vec<FilePlan>),
+}
+
+/// A ladder: each track a rendition of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LadderPlan {
     /// Video renditions, largest first; at least one.
     pub videos: Vec<VideoPlan>,
     /// Audio renditions in the source's order; may be none.
     pub audios: Vec<AudioPlan>,
-    /// What is done to the source, in plain words for the report.
-    pub changes: Vec<String>,
-    /// x264's speed preset, for the software engine.
-    pub x264_preset: X264Preset,
+    /// WebVTT renditions in the source's order; may be none.
+    pub texts: Vec<TextPlan>,
+    /// Small pictures for seeking.
+    pub storyboard: Option<StoryboardPlan>,
 }
 
-/// What is done to the picture once, before the rungs part.
+/// A single file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilePlan {
+    /// Its container.
+    pub container: Container,
+    /// Its pictures; their name is the file's, without ending.
+    pub video: VideoPlan,
+    /// Its sound, a track each.
+    pub audios: Vec<AudioPlan>,
+    /// The time code of its first frame.
+    pub timecode: Option<String>,
+}
+
+/// What is done to the picture once, before the renditions part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// The source's stream index.
     pub stream: u32,
-    /// Whether two fields are made one frame.
-    pub deinterlace: bool,
+    /// How the lines of a frame were taken.
+    pub fields: Fields,
     /// The turn that makes it upright.
     pub rotation: Rotation,
-    /// The colours of the renditions.
+    /// The size of the upright picture in square pixels, before filters.
+    pub size: Size,
+    /// Extra filters, in order.
+    pub filters: Vec<Filter>,
+    /// The colours of renditions with a standard dynamic range.
     pub colour: Colour,
-    /// The source's transfer, primaries and matrix, if they must be tone-mapped to SDR.
-    pub tone_map: Option<Colour>,
+    /// The source's high dynamic range, if it has one.
+    pub hdr: Option<HdrSource>,
+}
+
+/// The colours of a source with a high dynamic range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HdrSource {
+    /// Its tags; what the source leaves open is what its transfer curve goes with as a rule.
+    pub colour: Colour,
+    /// Its metadata.
+    pub metadata: HdrMetadata,
 }
 
 /// One video rendition.
@@ -54,62 +104,141 @@ pub struct VideoPlan {
     pub name: String,
     /// Its size in square pixels.
     pub size: Size,
-    /// Constant rate factor.
+    /// How pictures lie in it.
+    pub placement: Placement,
+    /// Its codec.
+    pub codec: VideoCodec,
+    /// Bits of a sample: 8 or 10.
+    pub depth: u32,
+    /// Whether a high dynamic range is kept.
+    pub hdr: bool,
+    /// The work of a software encoder.
+    pub effort: Effort,
+    /// Its rate control; absent for codecs whose rate follows from the size.
+    pub rate: Option<RatePlan>,
+    /// Frames from one keyframe to the next.
+    pub gop: u32,
+}
+
+/// Capped constant quality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RatePlan {
+    /// Constant rate factor, on the encoder's own scale.
     pub crf: u8,
     /// Highest rate, bits per second.
-    pub max_bps: u32,
+    pub max_bps: Option<u32>,
 }
 
 /// One audio rendition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AudioPlan {
     /// Its name and folder.
     pub name: String,
     /// The source's stream index.
     pub stream: u32,
+    /// Its codec.
+    pub codec: AudioCodec,
     /// Bits per second.
     pub bitrate_bps: u32,
     /// Samples per second.
     pub sample_rate: u32,
     /// Channels.
     pub channels: u32,
+    /// Whether it is the second one of its track, with all channels.
+    pub surround: bool,
+    /// The loudness that it is brought to, LUFS.
+    pub loudness_lufs: Option<f64>,
     /// Language, where the source says.
     pub language: Option<String>,
     /// Milliseconds from the first picture to the end of its sound, where the source says.
     pub ends_at_ms: Option<u64>,
 }
 
-impl Plan {
+/// One WebVTT rendition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextPlan {
+    /// Its name and folder.
+    pub name: String,
+    /// The source's stream index.
+    pub stream: u32,
+    /// Language, where the source says.
+    pub language: Option<String>,
+    /// Whether it is for those parts only that everyone needs.
+    pub forced: bool,
+    /// Whether it also tells sounds.
+    pub hearing_impaired: bool,
+}
+
+/// Sheets of small pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoryboardPlan {
+    /// Frames of the grid from one picture to the next.
+    pub every_frames: u32,
+    /// The size of each.
+    pub tile: Size,
+    /// Pictures in a row of a sheet.
+    pub columns: u32,
+    /// Rows of a sheet.
+    pub rows: u32,
+}
+
+impl LadderPlan {
     /// The folders that the engine writes, video first.
     pub fn rendition_names(&self) -> impl Iterator<Item = &str> {
         self.videos.iter().map(|v| v.name.as_str()).chain(self.audios.iter().map(|a| a.name.as_str()))
     }
 }
 
+impl Plan {
+    /// All video renditions, of whatever product.
+    pub fn videos(&self) -> Vec<&VideoPlan> {
+        match &self.product {
+            Product::Ladder(ladder) => ladder.videos.iter().collect(),
+            Product::Files(files) => files.iter().map(|file| &file.video).collect(),
+        }
+    }
+
+    /// The colours of one of its renditions.
+    pub fn colour_of(&self, video: &VideoPlan) -> &Colour {
+        let hdr = self.picture.hdr.as_ref().filter(|_| video.hdr);
+        hdr.map_or(&self.picture.colour, |hdr| &hdr.colour)
+    }
+}
+
 /// Plans what `preset` makes of a source.
 ///
 /// # Errors
-/// `bad_source` if the source lacks what the preset needs.
+/// `bad_source` if the source lacks what the preset needs, `bad_request` if the preset is for another kind of source.
 pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     let video = media.video.as_ref().ok_or_else(|| no_video(preset, media))?;
+    refuse(video)?;
     let mut changes = picture_changes(video);
+    changes.extend(media.others.iter().map(|what| format!("left out: {what}")));
     let lead_micros = lead_micros(video);
     if lead_micros > 0 && !media.audio.is_empty() {
         changes.push(format!("sound before the first picture cut: {} ms", lead_micros.div_ceil(1000)));
     }
-    let grid = grid::grid(video, lead_micros, media.duration_seconds, preset, &mut changes);
+    let source = ladder::Source { preset, media, video, lead_micros };
+    let grid = grid::grid(&source, &mut changes);
     let upright = geometry::upright(video);
-    let videos = geometry::fit_ladder(preset.ladder.rungs(), upright, &mut changes);
-    let audios = plan_audio(preset, &media.audio, lead_micros, &mut changes);
-    let tone_map = video.colour.is_hdr().then(|| video.colour.clone());
     let picture = Picture {
         stream: video.index,
-        deinterlace: video.interlaced,
+        fields: video.fields,
         rotation: video.rotation,
-        colour: if tone_map.is_some() { bt709() } else { tagged(video) },
-        tone_map,
+        size: upright.even(),
+        filters: preset.filters.clone(),
+        colour: colour::standard(video),
+        hdr: colour::high(video),
     };
-    Ok(Plan { lead_micros, picture, grid, videos, audios, changes, x264_preset: preset.video.x264_preset })
+    let shown = upright.after(&preset.filters)?;
+    let product = match &preset.product {
+        preset::Product::Ladder(recipe) => Product::Ladder(ladder::plan(&source, recipe, &grid, shown, &mut changes)),
+        preset::Product::Files(recipes) => Product::Files(files::plan(&source, recipes, &grid, shown, &mut changes)),
+        preset::Product::Live(_) => return Err(live_only(preset)),
+    };
+    let mut plan = Plan { lead_micros, picture, grid, product, damage: preset.damage, changes };
+    plan.changes.extend(colour::changes(&plan));
+    Ok(plan)
 }
 
 /// The longest sound before the first picture that is cut. An AAC encoder's priming is up to 46 ms (1024 samples at
@@ -129,9 +258,25 @@ fn no_video(preset: &Preset, media: &MediaFacts) -> Failure {
     Failure::new(ErrorKind::BadSource, message).hint("choose a source with moving pictures")
 }
 
+fn live_only(preset: &Preset) -> Failure {
+    Failure::new(ErrorKind::BadRequest, format!("preset {} is for live sources, and this one is a file", preset.name))
+        .hint("choose hls-ladder for files, or give an srt://, rtmp:// or rtsp:// address as input")
+}
+
+/// Dolby Vision profile 5 has colours of its own (IPTPQc2) and no layer that other decoders understand: shown as anything
+/// else it is green and purple.
+fn refuse(video: &VideoFacts) -> Result<(), Failure> {
+    if video.dolby_vision_profile != Some(5) {
+        return Ok(());
+    }
+    let message = "it is Dolby Vision profile 5, whose colours only Dolby's own decoders can show";
+    Err(Failure::new(ErrorKind::BadSource, message)
+        .hint("export it as HDR10, HLG or Dolby Vision profile 8 and submit that"))
+}
+
 fn picture_changes(video: &VideoFacts) -> Vec<String> {
     let mut changes = Vec::new();
-    if video.interlaced {
+    if video.fields == Fields::Interlaced {
         changes.push("deinterlaced".to_owned());
     }
     if video.rotation != Rotation::None {
@@ -140,63 +285,10 @@ fn picture_changes(video: &VideoFacts) -> Vec<String> {
     if Some(video.sample_aspect) != Rational::whole(1) {
         changes.push(format!("made pixels square: they were {}", video.sample_aspect));
     }
-    if video.colour.is_hdr() {
-        changes.push("tone-mapped from HDR to SDR".to_owned());
-    }
     if video.colour.range.as_deref() == Some("pc") {
         changes.push("full range made video range".to_owned());
     }
     changes
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
-fn ends_at_ms(track: &AudioFacts, lead_micros: u32) -> Option<u64> {
-    let lasts = track.duration_seconds.filter(|d| *d > 0.0)?;
-    Some(((track.starts_at_seconds + lasts) * 1e3 - f64::from(lead_micros) / 1e3) as u64)
-}
-
-fn plan_audio(preset: &Preset, tracks: &[AudioFacts], lead_micros: u32, changes: &mut Vec<String>) -> Vec<AudioPlan> {
-    let recipe = &preset.audio;
-    let mut plans = Vec::new();
-    for (n, track) in tracks.iter().enumerate() {
-        let channels = track.channels.clamp(1, recipe.channels.get());
-        let name = if n == 0 { "audio".to_owned() } else { format!("audio-{}", n + 1) };
-        if channels < track.channels {
-            changes.push(format!("{name}: {} channels mixed down to {channels}", track.channels));
-        }
-        if track.starts_at_seconds > 0.05 {
-            changes
-                .push(format!("{name}: started {:.2} s late: kept, with silence before it", track.starts_at_seconds));
-        }
-        plans.push(AudioPlan {
-            name,
-            stream: track.index,
-            bitrate_bps: recipe.bitrate_bps.get(),
-            sample_rate: recipe.sample_rate.get(),
-            channels,
-            language: track.language.clone(),
-            ends_at_ms: ends_at_ms(track, lead_micros),
-        });
-    }
-    plans
-}
-
-fn bt709() -> Colour {
-    let tag = || Some("bt709".to_owned());
-    Colour { primaries: tag(), transfer: tag(), matrix: tag(), range: Some("tv".to_owned()) }
-}
-
-/// The source's own tags; where it has none, those that its size suggests (ITU-R BT.709 from 720 lines up, else BT.601).
-fn tagged(video: &VideoFacts) -> Colour {
-    let guess = if video.width.min(video.height) >= 720 { "bt709" } else { "smpte170m" };
-    let or_guess = |tag: &Option<String>| Some(tag.clone().unwrap_or_else(|| guess.to_owned()));
-    let colour = &video.colour;
-    Colour {
-        primaries: or_guess(&colour.primaries),
-        transfer: or_guess(&colour.transfer),
-        matrix: or_guess(&colour.matrix),
-        range: Some("tv".to_owned()),
-    }
 }
 
 #[cfg(test)]

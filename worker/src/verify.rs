@@ -1,12 +1,12 @@
 //! The checks before publishing: a pure function from the plan and the gateway's record to renditions, or to the reason
 //! why nothing may be published.
 
-use reelmill_api::{ErrorKind, Failure, Rational, Rendition, rendition::Track};
+use reelmill_api::{ErrorKind, Failure, Rational, Rendition, preset::VideoCodec, rendition::Track};
 
 use crate::{
     fmp4::{InitFacts, SegmentFacts},
     gateway::{Arrived, Record},
-    plan::{AudioPlan, Expected, Grid, Plan, VideoPlan},
+    plan::{AudioPlan, Expected, Grid, LadderPlan, VideoPlan},
 };
 
 /// An output that passed every check.
@@ -36,7 +36,7 @@ pub struct Made {
 /// # Errors
 /// `infrastructure` if something is missing or broken: another attempt may succeed. `bad_source` if the source ended
 /// before its declared length.
-pub fn verify(plan: &Plan, record: &Record) -> Result<Verified, Failure> {
+pub fn verify(grid: Grid, plan: &LadderPlan, record: &Record) -> Result<Verified, Failure> {
     if let Some(failure) = &record.failure {
         return Err(failure.clone());
     }
@@ -45,8 +45,8 @@ pub fn verify(plan: &Plan, record: &Record) -> Result<Verified, Failure> {
     for video in &plan.videos {
         let (init, segments) = whole(record, &video.name)?;
         continuous(&video.name, &segments)?;
-        on_grid(&video.name, &segments, plan.grid, init.timescale)?;
-        let made = video_rendition(video, plan.grid.frame_rate, init, &segments)?;
+        on_grid(&video.name, &segments, grid, init.timescale)?;
+        let made = video_rendition(video, grid.frame_rate, init, &segments)?;
         let samples = made.rendition.samples;
         if *frames.get_or_insert(samples) != samples {
             return Err(broken(
@@ -62,12 +62,11 @@ pub fn verify(plan: &Plan, record: &Record) -> Result<Verified, Failure> {
         let made = audio_rendition(audio, init, &segments)?;
         renditions.push(with_init_bytes(made, record, &audio.name));
     }
-    let remarks = frame_count(plan.grid, frames.unwrap_or(0))?;
-    Ok(Verified { renditions, checks: checks(plan, frames.unwrap_or(0)), remarks })
+    let remarks = frame_count(grid, frames.unwrap_or(0))?;
+    Ok(Verified { renditions, checks: checks(grid, frames.unwrap_or(0)), remarks })
 }
 
-fn checks(plan: &Plan, frames: u64) -> Vec<String> {
-    let grid = plan.grid;
+fn checks(grid: Grid, frames: u64) -> Vec<String> {
     let mut checks = vec![
         "every segment stored whole, in order, none missing".to_owned(),
         "timestamps run on from segment to segment to the tick, from 0".to_owned(),
@@ -155,11 +154,23 @@ fn video_rendition(
     segments: &[&SegmentFacts],
 ) -> Result<Made, Failure> {
     let (width, height) = (plan.size.width, plan.size.height);
-    if init.size != Some((width, height)) || !init.codecs.starts_with("avc1.") {
+    if init.size != Some((width, height)) || !init.codecs.starts_with(codec_prefix(plan.codec)) {
         let found = init.size.map_or("no picture".to_owned(), |(w, h)| format!("{w}x{h}"));
-        return Err(broken(&plan.name, &format!("it is {} {found} instead of H.264 {width}x{height}", init.codecs)));
+        let why = format!("it is {} {found} instead of {} {width}x{height}", init.codecs, plan.codec);
+        return Err(broken(&plan.name, &why));
     }
     Ok(made(&plan.name, Track::Video { width, height, frame_rate }, init, segments))
+}
+
+/// How the name of a codec in segments begins (RFC 6381).
+fn codec_prefix(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "avc1.",
+        VideoCodec::Hevc => "hvc1.",
+        VideoCodec::Av1 => "av01.",
+        VideoCodec::Prores => "ap",
+        VideoCodec::Dnxhr => "AVdh",
+    }
 }
 
 fn audio_rendition(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts]) -> Result<Made, Failure> {

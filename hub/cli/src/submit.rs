@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use reelmill_api::{JobRequest, Location, PresetName, Priority};
+use reelmill_api::{JobRequest, Location, PresetName, Priority, preset::Settings};
 use reelmill_daemon::Shutdown;
 use url::Url;
 
@@ -13,7 +13,7 @@ use crate::{
     place::Place,
     render,
     screen::{self, Screen},
-    transcode::DEFAULT_PRESET,
+    transcode::{DEFAULT_PRESET, settings},
 };
 
 /// Where `reelmill up` listens unless told otherwise.
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The recipe
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRESET)]
     preset: PresetName,
+    /// Changes to the recipe for this job, as JSON with its own keys, e.g. '{"video":{"effort":"slow"}}'
+    #[arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true, value_parser = settings)]
+    settings: Settings,
     /// Return as soon as the hub has taken the job
     #[arg(long)]
     no_wait: bool,
@@ -66,7 +69,7 @@ async fn submit(args: Args, screen: &Screen) -> anyhow::Result<u8> {
             hub.upload_file(file.path()).await?
         }
     };
-    let job = hub.submit(&request(input, args.preset)).await?;
+    let job = hub.submit(&JobRequest { settings: args.settings, ..request(input, args.preset) }).await?;
     screen::print(&format!("job {}: {}\n", job.id, hub.page(job.id)));
     if args.no_wait {
         return Ok(DONE);
@@ -77,5 +80,5 @@ async fn submit(args: Args, screen: &Screen) -> anyhow::Result<u8> {
 
 /// The plainest request for a source.
 pub(crate) fn request(input: Location, preset: PresetName) -> JobRequest {
-    JobRequest { input, preset, output: None, priority: Priority::Normal, id: None }
+    JobRequest { input, preset, output: None, priority: Priority::Normal, settings: Settings::default(), id: None }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use reelmill_api::{ErrorKind, Failure, JobId, PresetName, Priority, Report, Task};
+use reelmill_api::{ErrorKind, Failure, JobId, PresetName, Priority, Report, Task, preset::Settings};
 use reelmill_daemon::Shutdown;
 
 use crate::{
@@ -18,6 +18,14 @@ use crate::{
 
 /// The preset that is used where none is named.
 pub(crate) const DEFAULT_PRESET: &str = "hls-ladder";
+
+/// Changes to a preset as they are typed.
+///
+/// # Errors
+/// Where the text is no JSON object.
+pub(crate) fn settings(text: &str) -> Result<Settings, String> {
+    serde_json::from_str(text).map_err(|e| format!("it is no JSON object: {e}"))
+}
 
 /// Make one adaptive ladder from one source.
 ///
@@ -35,6 +43,9 @@ pub(crate) struct Args {
     /// The recipe
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRESET)]
     preset: PresetName,
+    /// Changes to the recipe for this job, as JSON with its own keys, e.g. '{"video":{"effort":"slow"}}'
+    #[arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true, value_parser = settings)]
+    settings: Settings,
     /// Print one JSON object instead of text: the report, or {"failure": ...}
     #[arg(long)]
     json: bool,
@@ -78,6 +89,7 @@ async fn transcode(args: &Args, screen: &Screen) -> Result<Report, Failure> {
         input: source.location.clone(),
         output: Some(target.location.clone()),
         preset: args.preset.clone(),
+        settings: args.settings.clone(),
         priority: Priority::Normal,
     };
     let (from, to) = (render::place(&task.input), render::place(&target.location));

@@ -106,6 +106,7 @@ async fn a_task_left_in_the_outbox_by_a_crash_is_published_at_the_next_start() {
         preset: job.preset.clone(),
         output: Some(job.output.clone()),
         priority: job.priority,
+        settings: reelmill_api::preset::Settings::default(),
         id: None,
     };
     let submitted = db.submit(&job, &Task::of(id, request)).await.expect("the database works");

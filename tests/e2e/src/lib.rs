@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use reelmill_api::{AttemptId, Event, JobId, Lane, Priority, QueueName, Task};
+use reelmill_api::{AttemptId, Event, JobId, Lane, Priority, QueueName, Task, preset::Settings};
 use reelmill_lab::{
     programs::{Running, command, store_settings},
     redis::Redis,
@@ -93,8 +93,14 @@ impl Farm {
     /// Puts a job with this id on its lane.
     pub async fn submit_as(&self, job: JobId, input: &str, preset: &str) {
         let preset = preset.parse().expect("a preset's name");
-        let task =
-            Task { job, input: input.parse().expect("a location"), output: None, preset, priority: Priority::Normal };
+        let task = Task {
+            job,
+            input: input.parse().expect("a location"),
+            output: None,
+            preset,
+            settings: Settings::default(),
+            priority: Priority::Normal,
+        };
         let message =
             NewMessage { body: task.to_message(), priority: task.priority, delay: Duration::ZERO, dedupe_key: None };
         self.queue.publish(&self.lane(task.preset.as_str()), &message).await.expect("the queue takes it");
@@ -109,13 +115,14 @@ impl Farm {
     /// (name, long side, short side).
     pub fn add_preset(&self, name: &str, rungs: &[(&str, u32, u32)]) {
         let mut text = format!(
-            "name = \"{name}\"\ndescription = \"for tests\"\nsegment_seconds = 1\nmax_frame_rate = 60\n\
-             [video]\ncodec = \"h264\"\nx264_preset = \"superfast\"\n\
-             [audio]\ncodec = \"aac\"\nbitrate_bps = 64000\nsample_rate = 48000\nchannels = 2\n"
+            "name = \"{name}\"\ndescription = \"for tests\"\n\
+             [video]\ncodec = \"h264\"\neffort = \"superfast\"\nmax_frame_rate = 60\n\
+             [audio]\ncodec = \"aac\"\nbitrate_bps = 64000\nsample_rate = 48000\nchannels = 2\n\
+             [ladder]\nsegment_seconds = 1\n"
         );
         for (rung, long, short) in rungs {
             text += &format!(
-                "[[ladder]]\nname = \"{rung}\"\nlong_side = {long}\nshort_side = {short}\ncrf = 24\nmax_bps = 800000\n"
+                "[[ladder.rungs]]\nname = \"{rung}\"\nlong_side = {long}\nshort_side = {short}\ncrf = 24\nmax_bps = 800000\n"
             );
         }
         let file = self.folder.path().join(PRESETS).join(format!("{name}.toml"));

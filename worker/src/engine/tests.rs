@@ -1,6 +1,9 @@
 //! Plans in, whole command lines out; and which engine a setting means.
 
-use reelmill_api::{Rational, media::Rotation};
+use reelmill_api::{
+    Rational,
+    media::{Fields, Rotation},
+};
 
 use super::{EngineKind, select, software};
 use crate::{
@@ -42,7 +45,7 @@ fn a_turned_interlaced_anamorphic_source_without_sound() {
     media.audio.clear();
     let picture = video(&mut media);
     picture.rotation = Rotation::Ccw90;
-    picture.interlaced = true;
+    picture.fields = Fields::Interlaced;
     picture.sample_aspect = Rational::new(16, 15).expect("not zero");
     check(&media, "repaired.txt");
 }

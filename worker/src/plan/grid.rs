@@ -1,6 +1,12 @@
 //! The frame grid: which frames there are and where segments begin, decided once for all renditions.
 
-use reelmill_api::{Preset, Rational, media::VideoFacts};
+use reelmill_api::{
+    Rational,
+    media::{Fields, VideoFacts},
+    preset::{Preset, Product},
+};
+
+use super::ladder::Source;
 
 /// Evenly spaced frames from 0, with a keyframe and a segment start at every multiple of `gop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,23 +63,30 @@ impl Grid {
 const STANDARD_RATES: [(u32, u32); 9] =
     [(24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1)];
 
-pub(super) fn grid(
-    video: &VideoFacts,
-    lead_micros: u32,
-    duration: Option<f64>,
-    preset: &Preset,
-    changes: &mut Vec<String>,
-) -> Grid {
-    let frame_rate = choose_rate(video, f64::from(preset.max_frame_rate.get()), changes);
-    let gop = frame_rate.times_rounded(u64::from(preset.segment_seconds.get()) * 1000);
+pub(super) fn grid(source: &Source<'_>, changes: &mut Vec<String>) -> Grid {
+    let Source { preset, media, video, lead_micros } = source;
+    let frame_rate = choose_rate(video, f64::from(preset.video.max_frame_rate.get()), changes);
+    let gop = frame_rate.times_rounded(u64::from(segment_seconds(preset)) * 1000);
     let gop = u32::try_from(gop).expect("at most 10 s of a rate that a preset allows").max(1);
-    let starts_at = video.starts_at_seconds - f64::from(lead_micros) / 1e6;
-    Grid { frame_rate, gop, frames: expected(video, starts_at, duration, frame_rate) }
+    let starts_at = video.starts_at_seconds - f64::from(*lead_micros) / 1e6;
+    Grid { frame_rate, gop, frames: expected(video, starts_at, media.duration_seconds, frame_rate) }
+}
+
+/// Single files have keyframes of their own; their grid is a second long.
+fn segment_seconds(preset: &Preset) -> u32 {
+    match &preset.product {
+        Product::Ladder(ladder) => ladder.segment_seconds.get(),
+        Product::Live(live) => live.segment_seconds.get(),
+        Product::Files(_) => 1,
+    }
 }
 
 fn choose_rate(video: &VideoFacts, highest: f64, changes: &mut Vec<String>) -> Rational {
     let mut rate = video.frame_rate;
-    if !video.constant_rate {
+    if video.fields == Fields::Telecined {
+        rate = film_rate(rate);
+        changes.push(format!("inverse telecine: {} to {rate}", video.frame_rate));
+    } else if !video.constant_rate {
         rate = nearest_standard(rate);
         changes.push(format!("variable frame rate made a constant {rate}"));
     }
@@ -85,6 +98,12 @@ fn choose_rate(video: &VideoFacts, highest: f64, changes: &mut Vec<String>) -> R
         changes.push(format!("frame rate lowered from {before} to {rate}"));
     }
     rate
+}
+
+/// Four frames of film were spread over five of video.
+fn film_rate(rate: Rational) -> Rational {
+    let exact = Rational::new(rate.num().saturating_mul(4), rate.den().saturating_mul(5));
+    nearest_standard(exact.unwrap_or(rate))
 }
 
 fn nearest_standard(rate: Rational) -> Rational {

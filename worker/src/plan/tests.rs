@@ -2,11 +2,11 @@
 
 use reelmill_api::{
     Preset, Rational,
-    media::{AudioFacts, Colour, MediaFacts, Rotation, VideoFacts},
+    media::{AudioFacts, Colour, Fields, MediaFacts, Rotation, VideoFacts},
     preset::BUILT_IN,
 };
 
-use super::{Expected, Plan, plan};
+use super::{Expected, LadderPlan, Plan, Product, plan};
 
 pub(crate) fn hls_ladder() -> Preset {
     let (file, text) = BUILT_IN[0];
@@ -27,22 +27,28 @@ pub(crate) fn source(width: u32, height: u32, rate: &str) -> MediaFacts {
             rotation: Rotation::None,
             frame_rate: rate.parse().expect("a rate"),
             constant_rate: true,
-            interlaced: false,
+            fields: Fields::Progressive,
             duration_seconds: Some(10.0),
             frames: None,
             starts_at_seconds: 0.0,
             colour: Colour::default(),
             pixel_format: "yuv420p".to_owned(),
+            hdr: None,
+            dolby_vision_profile: None,
         }),
         audio: vec![AudioFacts {
             index: 1,
             codec: "aac".to_owned(),
             channels: 2,
+            layout: Some("stereo".to_owned()),
             sample_rate: 44_100,
             language: Some("eng".to_owned()),
             duration_seconds: Some(10.0),
             starts_at_seconds: 0.0,
         }],
+        subtitles: Vec::new(),
+        timecode: None,
+        others: Vec::new(),
     }
 }
 
@@ -50,9 +56,16 @@ pub(crate) fn video(media: &mut MediaFacts) -> &mut VideoFacts {
     media.video.as_mut().expect("the source has video")
 }
 
+pub(crate) fn ladder(plan: &Plan) -> &LadderPlan {
+    let Product::Ladder(ladder) = &plan.product else { panic!("no ladder") };
+    ladder
+}
+
 fn summary(plan: &Plan) -> String {
-    let sizes: Vec<_> = plan.videos.iter().map(|v| format!("{}={}x{}", v.name, v.size.width, v.size.height)).collect();
-    let audio: Vec<_> = plan.audios.iter().map(|a| format!("{}:{}ch", a.name, a.channels)).collect();
+    let ladder = ladder(plan);
+    let sizes: Vec<_> =
+        ladder.videos.iter().map(|v| format!("{}={}x{}", v.name, v.size.width, v.size.height)).collect();
+    let audio: Vec<_> = ladder.audios.iter().map(|a| format!("{}:{}ch", a.name, a.channels)).collect();
     format!(
         "{} | {} gop {} | {} | {}",
         sizes.join(" "),
@@ -109,7 +122,7 @@ fn a_phone_video_stands_upright() {
 fn anamorphic_pixels_become_square() {
     let mut media = source(720, 576, "25/1");
     video(&mut media).sample_aspect = Rational::new(64, 45).expect("not zero");
-    video(&mut media).interlaced = true;
+    video(&mut media).fields = Fields::Interlaced;
     check(
         &media,
         "480p=854x480 360p=640x360 | 25/1 gop 100 | audio:2ch | deinterlaced; made pixels square: they were 64/45; \
@@ -133,7 +146,7 @@ fn variable_and_high_rates_come_to_a_constant_one() {
 }
 
 #[test]
-fn every_audio_track_is_kept_and_surround_is_mixed_down() {
+fn every_audio_track_is_kept_and_surround_is_mixed_down_beside_itself() {
     let mut media = source(640, 360, "25/1");
     media.audio.push(AudioFacts {
         index: 2,
@@ -143,9 +156,8 @@ fn every_audio_track_is_kept_and_surround_is_mixed_down() {
         ..media.audio[0].clone()
     });
     let plan = plan(&hls_ladder(), &media).expect("a plan");
-    let names: Vec<_> = plan.audios.iter().map(|a| (a.name.as_str(), a.stream, a.channels)).collect();
-    assert_eq!(names, [("audio", 1, 2), ("audio-2", 2, 2)]);
-    assert!(plan.changes.contains(&"audio-2: 6 channels mixed down to 2".to_owned()));
+    let names: Vec<_> = ladder(&plan).audios.iter().map(|a| (a.name.as_str(), a.stream, a.channels)).collect();
+    assert_eq!(names, [("audio", 1, 2), ("audio-2", 2, 2), ("audio-2-surround", 2, 6)]);
     assert!(plan.changes.contains(&"audio-2: started 0.50 s late: kept, with silence before it".to_owned()));
 }
 

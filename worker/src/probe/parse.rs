@@ -2,7 +2,7 @@
 
 use reelmill_api::{
     MediaFacts, Rational,
-    media::{AudioFacts, Colour, Rotation, VideoFacts},
+    media::{AudioFacts, Colour, Fields, Rotation, VideoFacts},
 };
 use serde::Deserialize;
 
@@ -45,6 +45,7 @@ struct Stream {
     color_transfer: Option<String>,
     color_primaries: Option<String>,
     channels: Option<u32>,
+    channel_layout: Option<String>,
     sample_rate: Option<String>,
     #[serde(default)]
     disposition: Disposition,
@@ -90,7 +91,17 @@ pub fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String> {
         bytes,
         video,
         audio,
+        subtitles: Vec::new(),
+        timecode: None,
+        others: Vec::new(),
     })
+}
+
+fn fields(stream: &Stream) -> Fields {
+    match stream.field_order.as_deref() {
+        Some("tt" | "bb" | "tb" | "bt") => Fields::Interlaced,
+        _ => Fields::Progressive,
+    }
 }
 
 /// Matroska's own length is, as ffmpeg and others write it, the time of the end: what comes before the start is no part
@@ -123,12 +134,14 @@ fn video_facts(stream: &Stream, begins: f64) -> Result<VideoFacts, String> {
         rotation: turn.map_or(Rotation::None, |d| Rotation::from_degrees_clockwise(-d)),
         frame_rate: snap(frame_rate, real),
         constant_rate: real.is_none_or(|r| close(r, frame_rate)),
-        interlaced: matches!(stream.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
+        fields: fields(stream),
         duration_seconds: seconds(stream.duration.as_deref()).filter(|d| *d > 0.0),
         frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()).filter(|n| *n > 0),
         starts_at_seconds: starts_at(stream, begins),
         colour: colour(stream),
         pixel_format: stream.pix_fmt.clone().ok_or("its pictures cannot be decoded")?,
+        hdr: None,
+        dolby_vision_profile: None,
     })
 }
 
@@ -137,6 +150,7 @@ fn audio_facts(stream: &Stream, begins: f64) -> Option<AudioFacts> {
         index: stream.index,
         codec: stream.codec_name.clone()?,
         channels: stream.channels.filter(|n| *n > 0)?,
+        layout: stream.channel_layout.clone().filter(|l| l != "unknown"),
         sample_rate: stream.sample_rate.as_deref()?.parse().ok().filter(|n| *n > 0)?,
         language: stream.tags.language.clone().filter(|l| l != "und" && is_language(l)),
         duration_seconds: seconds(stream.duration.as_deref()),
@@ -201,8 +215,8 @@ mod tests {
         let video = facts.video.expect("video");
         assert_eq!((video.width, video.height, video.frames), (1280, 720, Some(132)));
         assert_eq!(
-            (video.frame_rate.to_string().as_str(), video.constant_rate, video.interlaced),
-            ("25/1", true, false)
+            (video.frame_rate.to_string().as_str(), video.constant_rate, video.fields),
+            ("25/1", true, Fields::Progressive)
         );
         assert_eq!((facts.audio[0].channels, facts.audio[0].sample_rate), (6, 48_000));
     }

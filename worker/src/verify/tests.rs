@@ -5,17 +5,18 @@ use reelmill_api::{ErrorKind, Failure};
 use super::*;
 use crate::plan::{
     self,
-    tests::{hls_ladder, source, video},
+    tests::{hls_ladder, ladder, source, video},
 };
 
 /// A plan for 132 frames at 25 fps in two rungs with sound.
-fn planned() -> Plan {
+fn planned() -> (Grid, LadderPlan) {
     let mut media = source(1280, 720, "25/1");
     video(&mut media).frames = Some(132);
-    let mut plan = plan::plan(&hls_ladder(), &media).expect("a plan");
+    let whole = plan::plan(&hls_ladder(), &media).expect("a plan");
+    let mut plan = ladder(&whole).clone();
     plan.videos.retain(|v| v.name != "480p");
     plan.audios[0].ends_at_ms = Some(5312);
-    plan
+    (whole.grid, plan)
 }
 
 fn segment(starts_at: u64, ticks: u64, samples: u64, bytes: u64) -> SegmentFacts {
@@ -29,7 +30,7 @@ fn init(size: Option<(u32, u32)>) -> InitFacts {
     }
 }
 
-fn arrived(plan: &Plan) -> Record {
+fn arrived(plan: &LadderPlan) -> Record {
     let mut record = Record::default();
     for v in &plan.videos {
         let rendition = record.arrived.entry(v.name.clone()).or_default();
@@ -52,8 +53,8 @@ fn arrived(plan: &Plan) -> Record {
 
 /// An output that passed, for the tests of playlists.
 pub(crate) fn two_rungs_and_sound() -> Verified {
-    let plan = planned();
-    verify(&plan, &arrived(&plan)).expect("a whole output")
+    let (grid, plan) = planned();
+    verify(grid, &plan, &arrived(&plan)).expect("a whole output")
 }
 
 #[test]
@@ -67,10 +68,10 @@ fn a_whole_output_passes_and_is_measured() {
 }
 
 fn refused(spoil: impl FnOnce(&mut Record)) -> Failure {
-    let plan = planned();
+    let (grid, plan) = planned();
     let mut record = arrived(&plan);
     spoil(&mut record);
-    verify(&plan, &record).expect_err("a spoilt record")
+    verify(grid, &plan, &record).expect_err("a spoilt record")
 }
 
 fn check(want: &str, spoil: impl FnOnce(&mut Arrived)) {
@@ -120,24 +121,24 @@ fn nothing_half_passes() {
 
 #[test]
 fn a_source_that_ends_early_is_called_cut() {
-    let mut plan = planned();
+    let (mut grid, mut plan) = planned();
     let record = arrived(&plan);
-    plan.grid.frames = Expected::About(400);
-    let failure = verify(&plan, &record).expect_err("too short");
+    grid.frames = Expected::About(400);
+    let failure = verify(grid, &plan, &record).expect_err("too short");
     assert_eq!(failure.kind, ErrorKind::BadSource);
     assert_eq!(failure.message, "it is cut or damaged: it declares 16.0 s of video, and only 5.3 s could be decoded");
-    plan.grid.frames = Expected::Exactly(146);
-    assert!(verify(&plan, &record).is_err(), "half a second of counted frames is too much to lose");
-    plan.grid.frames = Expected::Exactly(133);
-    let verified = verify(&plan, &record).expect("one frame less is remarked");
+    grid.frames = Expected::Exactly(146);
+    assert!(verify(grid, &plan, &record).is_err(), "half a second of counted frames is too much to lose");
+    grid.frames = Expected::Exactly(133);
+    let verified = verify(grid, &plan, &record).expect("one frame less is remarked");
     assert_eq!(verified.remarks, ["the source declares 133 frames and gave 132"]);
-    plan.grid.frames = Expected::Unknown;
-    assert!(verify(&plan, &record).is_ok());
+    grid.frames = Expected::Unknown;
+    assert!(verify(grid, &plan, &record).is_ok());
     plan.audios[0].ends_at_ms = Some(7000);
     assert_eq!(
-        verify(&plan, &record).expect_err("too short").message,
+        verify(grid, &plan, &record).expect_err("too short").message,
         "it is cut or damaged: it declares 7.0 s of sound in track 1, and only 5.3 s could be decoded"
     );
     plan.audios[0].ends_at_ms = None;
-    assert!(verify(&plan, &record).is_ok());
+    assert!(verify(grid, &plan, &record).is_ok());
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Failure, Location, PresetName};
+use crate::{Failure, Location, PresetName, preset::Settings};
 
 /// A job's name: a UUID in its usual text form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub struct JobRequest {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// What this job changes in its preset, by the preset's own keys, e.g. `{"video":{"effort":"slow"}}`.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
     /// The client's own id for the job; without it, one is drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<JobId>,

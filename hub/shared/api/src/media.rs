@@ -19,6 +19,75 @@ pub struct MediaFacts {
     pub video: Option<VideoFacts>,
     /// Its audio tracks in order.
     pub audio: Vec<AudioFacts>,
+    /// Its subtitle tracks in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subtitles: Vec<SubtitleFacts>,
+    /// The time code of its first frame, e.g. `01:00:00:00`, with `;` before the frames where some are dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timecode: Option<String>,
+    /// Streams of other kinds, in words, e.g. `cover art (mjpeg)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+}
+
+/// One subtitle track.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtitleFacts {
+    /// The stream's index in the file.
+    pub index: u32,
+    /// Its codec, e.g. `subrip`.
+    pub codec: String,
+    /// Whether it is text; pictures of text cannot become text.
+    pub text: bool,
+    /// Its language, BCP 47 or ISO 639-2 as the file has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Whether it is for those parts only that everyone needs, such as foreign dialogue.
+    #[serde(default)]
+    pub forced: bool,
+    /// Whether it also tells sounds, for those who cannot hear them.
+    #[serde(default)]
+    pub hearing_impaired: bool,
+}
+
+/// How the lines of a frame were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fields {
+    /// All at once.
+    #[default]
+    Progressive,
+    /// Every other line at one moment, the rest at the next.
+    Interlaced,
+    /// Film at 24 frames per second spread over the fields of 30 (3:2 pulldown).
+    Telecined,
+}
+
+/// Metadata of a high dynamic range (SMPTE ST 2086, CTA-861.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HdrMetadata {
+    /// The mastering display: primaries and white point as x and y in units of 0.00002, luminance in units of 0.0001 cd/m2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mastering: Option<Mastering>,
+    /// Brightest pixel, cd/m2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cll: Option<u32>,
+    /// Brightest frame on average, cd/m2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fall: Option<u32>,
+}
+
+/// A mastering display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mastering {
+    /// Red, green and blue: x and y.
+    pub primaries: [(u32, u32); 3],
+    /// White: x and y.
+    pub white: (u32, u32),
+    /// Most luminance.
+    pub max_luminance: u32,
+    /// Least luminance.
+    pub min_luminance: u32,
 }
 
 /// One video track.
@@ -40,8 +109,9 @@ pub struct VideoFacts {
     pub frame_rate: Rational,
     /// Whether the frames are evenly spaced, as far as the container tells.
     pub constant_rate: bool,
-    /// Whether frames hold two fields.
-    pub interlaced: bool,
+    /// How the lines of a frame were taken.
+    #[serde(default)]
+    pub fields: Fields,
     /// Its length in seconds as declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<f64>,
@@ -54,6 +124,23 @@ pub struct VideoFacts {
     pub colour: Colour,
     /// The pixel format, e.g. `yuv420p10le`.
     pub pixel_format: String,
+    /// Metadata of a high dynamic range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<HdrMetadata>,
+    /// The profile of Dolby Vision, where it is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dolby_vision_profile: Option<u32>,
+}
+
+impl VideoFacts {
+    /// Bits of a sample, by the pixel format's name: its digits after `p` (`yuv420p10le`), 8 where there are none.
+    pub fn bit_depth(&self) -> u32 {
+        let name = self.pixel_format.trim_end_matches("le").trim_end_matches("be");
+        let semi_planar = name.strip_prefix('p').filter(|rest| rest.len() == 3).and_then(|rest| rest.get(1..));
+        let planar = name.rsplit_once('p').map(|(_, bits)| bits);
+        let bits = semi_planar.or(planar).and_then(|bits| bits.parse().ok());
+        bits.filter(|bits| (9..=16).contains(bits)).unwrap_or(8)
+    }
 }
 
 /// Colour tags by ffmpeg's names.
@@ -131,6 +218,9 @@ pub struct AudioFacts {
     pub codec: String,
     /// Channels.
     pub channels: u32,
+    /// Where the channels are heard, by ffmpeg's name, e.g. `5.1(side)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
     /// Samples per second.
     pub sample_rate: u32,
     /// Its language, BCP 47 or ISO 639-2 as the file has it.
@@ -152,5 +242,19 @@ mod tests {
         let turns =
             [0.0, 90.0, -90.0, 180.0, 270.0, 359.0, 450.0].map(|d| Rotation::from_degrees_clockwise(d).degrees());
         assert_eq!(turns, [0, 90, 270, 180, 270, 0, 90]);
+    }
+
+    #[test]
+    fn reads_the_depth_in_a_pixel_formats_name() {
+        let json = r#"{"index":0,"codec":"x","width":2,"height":2,"sample_aspect":"1/1","rotation":"none","frame_rate":"25/1",
+            "constant_rate":true,"starts_at_seconds":0.0,"colour":{},"pixel_format":"yuv420p"}"#;
+        let mut video: VideoFacts = serde_json::from_str(json).expect("facts");
+        let mut depth = |format: &str| {
+            video.pixel_format = format.to_owned();
+            video.bit_depth()
+        };
+        let formats =
+            ["yuv420p", "yuv420p10le", "yuv422p12be", "p010le", "yuvj444p", "nv12", "gbrp10le", "gray", "yuv444p16le"];
+        assert_eq!(formats.map(&mut depth), [8, 10, 12, 10, 8, 8, 10, 8, 16]);
     }
 }

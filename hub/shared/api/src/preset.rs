@@ -1,111 +1,86 @@
 //! Named encoding recipes, read from TOML.
 
-use std::{fmt, num::NonZeroU32, str::FromStr};
+mod audio;
+mod files;
+pub mod filter;
+mod known;
+mod ladder;
+mod live;
+mod names;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod video;
 
 use serde::{Deserialize, Serialize};
 
-/// The presets that come with Reelmill, as (file name, text).
-pub const BUILT_IN: &[(&str, &str)] = &[("hls-ladder.toml", include_str!("../../../presets/hls-ladder.toml"))];
-
-/// A preset's name: 1 to 40 lower-case letters, digits and hyphens, starting with a letter.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PresetName(String);
-
-/// Text that cannot name a preset.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` cannot name a preset: use up to 40 lower-case letters, digits and hyphens, starting with a letter")]
-pub struct BadPresetName(String);
-
-impl PresetName {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PresetName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for PresetName {
-    type Err = BadPresetName;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let ok = (1..=40).contains(&s.len())
-            && s.starts_with(|c: char| c.is_ascii_lowercase())
-            && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if ok { Ok(Self(s.to_owned())) } else { Err(BadPresetName(s.to_owned())) }
-    }
-}
-
-impl TryFrom<String> for PresetName {
-    type Error = BadPresetName;
-
-    fn try_from(s: String) -> Result<Self, Self::Error> {
-        s.parse()
-    }
-}
-
-impl From<PresetName> for String {
-    fn from(n: PresetName) -> Self {
-        n.0
-    }
-}
+pub use audio::{AudioCodec, AudioRecipe, Loudness};
+pub use files::{Container, FileRecipe, Fit, Frame, FrameSide};
+pub use filter::Filter;
+pub use known::{BUILT_IN, Presets};
+pub use ladder::{Ladder, LadderRecipe, Rung, SegmentSeconds, Side, Storyboard, Tiles};
+pub use live::{LiveRecipe, Window};
+pub use names::{BadPresetName, OutputName, PresetName};
+pub use settings::Settings;
+pub use video::{Crf, Effort, Hdr, VideoCodec, VideoRecipe};
 
 /// A recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Document", into = "Document")]
 pub struct Preset {
     /// Its name.
     pub name: PresetName,
     /// What it is for, in plain words.
     pub description: String,
-    /// Length of a segment in seconds; cut at the nearest whole frame.
-    pub segment_seconds: SegmentSeconds,
-    /// The highest frame rate it makes; a faster source is halved until it fits.
-    pub max_frame_rate: NonZeroU32,
     /// Whether software may do what hardware cannot.
-    #[serde(default)]
     pub fallback: Fallback,
-    /// How video is encoded.
+    /// What becomes of a source that is damaged in the middle.
+    pub damage: Damage,
+    /// Tags that a node must have to serve it.
+    pub requires: Vec<Tag>,
+    /// How pictures are encoded.
     pub video: VideoRecipe,
-    /// How audio is encoded.
+    /// How sound is encoded.
     pub audio: AudioRecipe,
-    /// The wished rungs, largest first.
-    pub ladder: Ladder,
+    /// Extra filters, in order.
+    pub filters: Vec<Filter>,
+    /// What is made.
+    pub product: Product,
 }
 
-/// Length of a segment: 1 to 10 whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct SegmentSeconds(u32);
-
-impl SegmentSeconds {
-    /// Seconds.
-    pub fn get(self) -> u32 {
-        self.0
-    }
+/// What a preset makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// A ladder in segments.
+    Ladder(LadderRecipe),
+    /// One or more single files; the first is the one that a person opens.
+    Files(Vec<FileRecipe>),
+    /// A live ladder.
+    Live(LiveRecipe),
 }
 
-impl TryFrom<u32> for SegmentSeconds {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (1..=10).contains(&n) {
-            Ok(Self(n))
-        } else {
-            Err(format!("{n} seconds is not a segment length from 1 to 10"))
-        }
-    }
-}
-
-impl From<SegmentSeconds> for u32 {
-    fn from(s: SegmentSeconds) -> Self {
-        s.0
-    }
+/// A preset as it is written: `[ladder]`, `[[files]]` or `[live]` says what is made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    name: PresetName,
+    description: String,
+    #[serde(default)]
+    fallback: Fallback,
+    #[serde(default)]
+    damage: Damage,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requires: Vec<Tag>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    filters: Vec<Filter>,
+    video: VideoRecipe,
+    audio: AudioRecipe,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ladder: Option<LadderRecipe>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live: Option<LiveRecipe>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileRecipe>,
 }
 
 /// Whether software may do what hardware cannot.
@@ -119,237 +94,89 @@ pub enum Fallback {
     Allow,
 }
 
-/// How video is encoded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VideoRecipe {
-    /// The codec.
-    pub codec: VideoCodec,
-    /// x264's speed preset for the software engine.
-    #[serde(default)]
-    pub x264_preset: X264Preset,
-}
-
-/// Video codecs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VideoCodec {
-    /// H.264, 8 bit 4:2:0, High profile.
-    H264,
-}
-
-/// x264's speed presets.
+/// What becomes of a source that is damaged in the middle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum X264Preset {
-    /// Least work.
-    Ultrafast,
-    /// Very little work.
-    Superfast,
-    /// Little work.
-    Veryfast,
-    /// Less work than `fast`.
-    Faster,
-    /// The default here: most of the quality for half the time of `medium`.
-    #[default]
-    Fast,
-    /// x264's own default.
-    Medium,
-    /// More work for a little quality.
-    Slow,
-}
-
-impl X264Preset {
-    /// x264's name for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ultrafast => "ultrafast",
-            Self::Superfast => "superfast",
-            Self::Veryfast => "veryfast",
-            Self::Faster => "faster",
-            Self::Fast => "fast",
-            Self::Medium => "medium",
-            Self::Slow => "slow",
-        }
-    }
-}
-
-/// How audio is encoded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AudioRecipe {
-    /// The codec.
-    pub codec: AudioCodec,
-    /// Bits per second.
-    pub bitrate_bps: NonZeroU32,
-    /// Samples per second.
-    pub sample_rate: NonZeroU32,
-    /// Channels; a source with more is mixed down.
-    pub channels: NonZeroU32,
-}
-
-/// Audio codecs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AudioCodec {
-    /// AAC-LC.
-    Aac,
+pub enum Damage {
+    /// It is refused, with the reason.
+    #[default]
+    Refuse,
+    /// What can be decoded is used, and the report says what could not.
+    Tolerate,
 }
 
-/// The wished rungs, largest first, at least one, no name twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Rung>", into = "Vec<Rung>")]
-pub struct Ladder(Vec<Rung>);
+/// A property that the owner gives to nodes, e.g. `lan`: 1 to 40 lower-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Tag(String);
 
-impl Ladder {
-    /// The rungs, largest first.
-    pub fn rungs(&self) -> &[Rung] {
+impl Tag {
+    /// The tag.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl TryFrom<Vec<Rung>> for Ladder {
-    type Error = String;
-
-    fn try_from(rungs: Vec<Rung>) -> Result<Self, Self::Error> {
-        if rungs.is_empty() {
-            return Err("a ladder needs at least one rung".to_owned());
-        }
-        for pair in rungs.windows(2) {
-            if pair[1].long_side >= pair[0].long_side || pair[1].short_side >= pair[0].short_side {
-                return Err(format!("rung {} must be smaller than {} before it", pair[1].name, pair[0].name));
-            }
-        }
-        Ok(Self(rungs))
-    }
-}
-
-impl From<Ladder> for Vec<Rung> {
-    fn from(l: Ladder) -> Self {
-        l.0
-    }
-}
-
-/// One wished rung: a box that the upright picture is fitted into, whichever way it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rung {
-    /// Its name, which becomes its rendition's folder.
-    pub name: RungName,
-    /// The box's long side in pixels.
-    pub long_side: NonZeroU32,
-    /// The box's short side in pixels.
-    pub short_side: NonZeroU32,
-    /// Constant rate factor: the quality aimed at.
-    pub crf: Crf,
-    /// Highest rate that the rate control allows, bits per second.
-    pub max_bps: NonZeroU32,
-}
-
-/// x264's constant rate factor, 0 (lossless) to 51.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct Crf(u8);
-
-impl Crf {
-    /// The factor.
-    pub fn get(self) -> u8 {
-        self.0
-    }
-}
-
-impl TryFrom<u8> for Crf {
-    type Error = String;
-
-    fn try_from(n: u8) -> Result<Self, Self::Error> {
-        if n <= 51 { Ok(Self(n)) } else { Err(format!("{n} is not a constant rate factor from 0 to 51")) }
-    }
-}
-
-impl From<Crf> for u8 {
-    fn from(c: Crf) -> Self {
-        c.0
-    }
-}
-
-/// A rung's name: 1 to 20 lower-case letters, digits and hyphens. `audio` is taken.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RungName(String);
-
-impl fmt::Display for RungName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for RungName {
+impl TryFrom<String> for Tag {
     type Error = String;
 
     fn try_from(s: String) -> Result<Self, Self::Error> {
-        let ok = (1..=20).contains(&s.len())
-            && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !s.starts_with("audio");
+        let ok =
+            (1..=40).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if ok {
             Ok(Self(s))
         } else {
-            Err(format!(
-                "`{s}` cannot name a rung: use up to 20 lower-case letters, digits and hyphens, not starting with `audio`"
-            ))
+            Err(format!("`{s}` is no tag: use up to 40 lower-case letters, digits and hyphens"))
         }
     }
 }
 
-impl From<RungName> for String {
-    fn from(n: RungName) -> Self {
-        n.0
+impl From<Tag> for String {
+    fn from(t: Tag) -> Self {
+        t.0
     }
 }
 
-/// Presets by name: the built-in ones, overridden by a user's own of the same name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Presets(Vec<Preset>);
+impl std::str::FromStr for Tag {
+    type Err = String;
 
-impl Presets {
-    /// The presets that come with Reelmill.
-    pub fn built_in() -> Self {
-        let parse =
-            |&(file, text): &(&str, &str)| Preset::from_toml(file, text).expect("a test parses every built-in preset");
-        Self(BUILT_IN.iter().map(parse).collect())
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.to_owned().try_into()
     }
+}
 
-    /// Adds a preset; one of the same name gives way to it.
-    pub fn add(&mut self, preset: Preset) {
-        self.0.retain(|p| p.name != preset.name);
-        self.0.push(preset);
+impl TryFrom<Document> for Preset {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, Self::Error> {
+        let Document { name, description, fallback, damage, requires, filters, video, audio, ladder, live, files } =
+            document;
+        let product = match (ladder, files.is_empty(), live) {
+            (Some(ladder), true, None) => Product::Ladder(ladder),
+            (None, false, None) => Product::Files(files),
+            (None, true, Some(live)) => Product::Live(live),
+            _ => {
+                return Err(
+                    "a preset makes one thing: give it [ladder], [[files]] or [live], and only one of them".to_owned()
+                );
+            }
+        };
+        let preset = Self { name, description, fallback, damage, requires, video, audio, filters, product };
+        preset.check()?;
+        Ok(preset)
     }
+}
 
-    /// Adds presets of a user's own, given as (file name, text).
-    ///
-    /// # Errors
-    /// The first that is wrong, with file, line and column.
-    pub fn add_files(&mut self, files: &[(String, String)]) -> Result<(), String> {
-        for (file, text) in files {
-            self.add(Preset::from_toml(file, text)?);
+impl From<Preset> for Document {
+    fn from(preset: Preset) -> Self {
+        let Preset { name, description, fallback, damage, requires, video, audio, filters, product } = preset;
+        let (mut ladder, mut live, mut files) = (None, None, Vec::new());
+        match product {
+            Product::Ladder(recipe) => ladder = Some(recipe),
+            Product::Files(recipes) => files = recipes,
+            Product::Live(recipe) => live = Some(recipe),
         }
-        Ok(())
-    }
-
-    /// The preset of that name.
-    pub fn get(&self, name: &PresetName) -> Option<&Preset> {
-        self.0.iter().find(|p| p.name == *name)
-    }
-
-    /// All names, sorted.
-    pub fn names(&self) -> Vec<&PresetName> {
-        let mut names: Vec<_> = self.0.iter().map(|p| &p.name).collect();
-        names.sort();
-        names
-    }
-
-    /// All presets.
-    pub fn iter(&self) -> impl Iterator<Item = &Preset> {
-        self.0.iter()
+        Self { name, description, fallback, damage, requires, filters, video, audio, ladder, live, files }
     }
 }
 
@@ -364,6 +191,64 @@ impl Preset {
             format!("{file}:{line}:{column}: {}", e.message())
         })
     }
+
+    /// The codecs of its pictures.
+    pub fn codecs(&self) -> Vec<VideoCodec> {
+        let own = |codec: Option<VideoCodec>| codec.unwrap_or(self.video.codec);
+        let mut codecs: Vec<_> = match &self.product {
+            Product::Ladder(LadderRecipe { rungs, .. }) | Product::Live(LiveRecipe { rungs, .. }) => {
+                rungs.rungs().iter().map(|rung| own(rung.codec)).collect()
+            }
+            Product::Files(files) => files.iter().map(|file| own(file.codec)).collect(),
+        };
+        codecs.sort_by_key(|codec| codec.as_str());
+        codecs.dedup();
+        codecs
+    }
+
+    /// What no single value is wrong about, but several together are.
+    fn check(&self) -> Result<(), String> {
+        let own = |codec: Option<VideoCodec>| codec.unwrap_or(self.video.codec);
+        match &self.product {
+            Product::Ladder(LadderRecipe { rungs, .. }) | Product::Live(LiveRecipe { rungs, .. }) => {
+                if self.audio.codec != AudioCodec::Aac {
+                    return Err("segments hold AAC: set codec = \"aac\" under [audio]".to_owned());
+                }
+                for rung in rungs.rungs() {
+                    check_rung(rung, own(rung.codec))?;
+                }
+                Ok(())
+            }
+            Product::Files(files) => {
+                files.iter().try_for_each(|file| check_file(file, own(file.codec), self.audio.codec))
+            }
+        }
+    }
+}
+
+fn check_rung(rung: &Rung, codec: VideoCodec) -> Result<(), String> {
+    if codec.is_mezzanine() {
+        return Err(format!("rung {}: {codec} does not go into segments", rung.name));
+    }
+    check_quality(&format!("rung {}", rung.name), rung.crf, codec)
+}
+
+fn check_quality(of: &str, crf: Crf, codec: VideoCodec) -> Result<(), String> {
+    let worst = Crf::worst(codec);
+    if crf.get() <= worst { Ok(()) } else { Err(format!("{of}: {codec} has constant rate factors from 0 to {worst}")) }
+}
+
+fn check_file(file: &FileRecipe, codec: VideoCodec, audio: AudioCodec) -> Result<(), String> {
+    let of = format!("file {}", file.name);
+    if file.container == Container::Mp4 && (codec.is_mezzanine() || audio == AudioCodec::Pcm) {
+        return Err(format!("{of}: {codec} or PCM does not go into mp4: set container = \"mov\""));
+    }
+    match (file.crf, codec.is_mezzanine()) {
+        (Some(_), true) => Err(format!("{of}: {codec} has a quality of its own, so crf means nothing")),
+        (None, false) => Err(format!("{of}: crf is missing: the quality aimed at")),
+        (Some(crf), false) => check_quality(&of, crf, codec),
+        (None, true) => Ok(()),
+    }
 }
 
 /// Line and column (both from 1, the column in characters) of a byte offset.
@@ -372,43 +257,4 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
     (line, column)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_preset_parses_and_is_named_like_its_file() {
-        for (file, text) in BUILT_IN {
-            let preset = Preset::from_toml(file, text).unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(*file, format!("{}.toml", preset.name));
-        }
-    }
-
-    #[test]
-    fn a_preset_of_ones_own_overrides_the_built_in_one() {
-        let text = BUILT_IN[0].1.replace("segment_seconds = 4", "segment_seconds = 6");
-        let mut presets = Presets::built_in();
-        presets.add_files(&[("mine.toml".to_owned(), text)]).expect("a good preset");
-        let name = "hls-ladder".parse().expect("a name");
-        assert_eq!(presets.get(&name).map(|p| p.segment_seconds.get()), Some(6));
-        assert_eq!(presets.names().len(), BUILT_IN.len());
-    }
-
-    fn check_error(change: (&str, &str), want: &str) {
-        let (_, text) = BUILT_IN[0];
-        assert!(text.contains(change.0), "the preset holds {}", change.0);
-        let error = Preset::from_toml("mine.toml", &text.replacen(change.0, change.1, 1)).expect_err("a bad preset");
-        assert!(error.starts_with("mine.toml:") && error.contains(want), "{error}");
-    }
-
-    #[test]
-    fn a_bad_preset_is_refused_with_line_and_column() {
-        check_error(("segment_seconds = 4", "segment_seconds = 0"), "segment length");
-        check_error(("codec = \"h264\"", "codec = \"h265x\""), "h265x");
-        check_error(("[audio]", "colour = 1\n[audio]"), "colour");
-        check_error(("name = \"720p\"", "name = \"../etc\""), "cannot name a rung");
-        check_error(("short_side = 720", "short_side = 1080"), "must be smaller");
-    }
 }

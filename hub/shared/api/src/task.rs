@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-use crate::{Failure, JobId, JobRequest, Location, PresetName, Priority, error::ErrorKind};
+use crate::{Failure, JobId, JobRequest, Location, PresetName, Priority, error::ErrorKind, preset::Settings};
 
 /// A whole job as one task. Unknown fields are passed over, so that an older worker can take a newer hub's task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Task {
     pub output: Option<Location>,
     /// The recipe.
     pub preset: PresetName,
+    /// What the job changes in its preset.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
@@ -25,8 +28,8 @@ pub struct Task {
 impl Task {
     /// The task of a submitted job.
     pub fn of(job: JobId, request: JobRequest) -> Self {
-        let JobRequest { input, preset, output, priority, id: _ } = request;
-        Self { job, input, output, preset, priority }
+        let JobRequest { input, preset, output, priority, settings, id: _ } = request;
+        Self { job, input, output, preset, settings, priority }
     }
 
     /// The task in a message: one that a hub wrote (it has `job`), or a stranger's plain job, whose id is then made

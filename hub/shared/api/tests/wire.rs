@@ -6,7 +6,8 @@ use reelmill_api::{
     AttemptId, ErrorKind, Event, EventBody, Failure, JobId, JobRequest, JobState, Priority, Progress, Rational,
     Rendition, Report, Task,
     job::Job,
-    media::{AudioFacts, Colour, MediaFacts, Rotation, VideoFacts},
+    media::{AudioFacts, Colour, Fields, MediaFacts, Rotation, SubtitleFacts, VideoFacts},
+    preset::Settings,
     problem::Problem,
     rendition::Track,
     report::Timings,
@@ -36,6 +37,7 @@ fn request() -> JobRequest {
         preset: "hls-ladder".parse().expect("a name"),
         output: Some("s3://media-output/films/a/".parse().expect("a location")),
         priority: Priority::High,
+        settings: serde_json::from_str(r#"{"video":{"effort":"slow"}}"#).expect("settings"),
         id: Some(job()),
     }
 }
@@ -50,17 +52,20 @@ fn source() -> MediaFacts {
         rotation: Rotation::Cw90,
         frame_rate: Rational::new(30000, 1001).expect("not zero"),
         constant_rate: true,
-        interlaced: false,
+        fields: Fields::Progressive,
         duration_seconds: Some(10.01),
         frames: Some(300),
         starts_at_seconds: 0.0,
         colour: Colour { transfer: Some("bt709".to_owned()), ..Colour::default() },
         pixel_format: "yuv420p".to_owned(),
+        hdr: None,
+        dolby_vision_profile: None,
     };
     let audio = AudioFacts {
         index: 1,
         codec: "aac".to_owned(),
         channels: 2,
+        layout: Some("stereo".to_owned()),
         sample_rate: 48_000,
         language: Some("eng".to_owned()),
         duration_seconds: Some(10.0),
@@ -72,6 +77,16 @@ fn source() -> MediaFacts {
         bytes: 1_000_000,
         video: Some(video),
         audio: vec![audio],
+        subtitles: vec![SubtitleFacts {
+            index: 2,
+            codec: "subrip".to_owned(),
+            text: true,
+            language: Some("deu".to_owned()),
+            forced: false,
+            hearing_impaired: true,
+        }],
+        timecode: Some("01:00:00:00".to_owned()),
+        others: vec!["cover art (mjpeg)".to_owned()],
     }
 }
 
@@ -129,7 +144,8 @@ fn event(body: EventBody) -> Event {
 #[test]
 fn jobs_and_tasks() {
     check("job-request.json", &request());
-    let small = JobRequest { output: None, id: None, priority: Priority::Normal, ..request() };
+    let small =
+        JobRequest { output: None, id: None, priority: Priority::Normal, settings: Settings::default(), ..request() };
     check("job-request-smallest.json", &small);
     check("task.json", &Task::of(job(), request()));
     check(

@@ -47,13 +47,14 @@ impl Scene {
             Self::Large => (2, vec![("360p", 640, 360, 1, 200_000_000)]),
         };
         let mut text = format!(
-            "name = \"tiny\"\ndescription = \"for tests\"\nsegment_seconds = {segment}\nmax_frame_rate = 60\n\
-             [video]\ncodec = \"h264\"\nx264_preset = \"ultrafast\"\n\
-             [audio]\ncodec = \"aac\"\nbitrate_bps = 64_000\nsample_rate = 48_000\nchannels = 2\n"
+            "name = \"tiny\"\ndescription = \"for tests\"\n\
+             [video]\ncodec = \"h264\"\neffort = \"ultrafast\"\nmax_frame_rate = 60\n\
+             [audio]\ncodec = \"aac\"\nbitrate_bps = 64_000\nsample_rate = 48_000\nchannels = 2\n\
+             [ladder]\nsegment_seconds = {segment}\n"
         );
         for (name, long, short, crf, rate) in rungs {
             text += &format!(
-                "[[ladder]]\nname = \"{name}\"\nlong_side = {long}\nshort_side = {short}\ncrf = {crf}\nmax_bps = {rate}\n"
+                "[[ladder.rungs]]\nname = \"{name}\"\nlong_side = {long}\nshort_side = {short}\ncrf = {crf}\nmax_bps = {rate}\n"
             );
         }
         text

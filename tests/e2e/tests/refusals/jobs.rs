@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
-use reelmill_api::{ErrorKind, JobId, Lane, Priority, Task, settle::FIRST_RETRY};
+use reelmill_api::{ErrorKind, JobId, Lane, Priority, Task, preset::Settings, settle::FIRST_RETRY};
 use reelmill_lab::{media, s3::BUCKET};
 use reelmill_queue::NewMessage;
 
@@ -32,6 +32,7 @@ impl Desk {
             input: input.parse().expect("a location"),
             output: output.map(|at| at.parse().expect("a location")),
             preset: preset.parse().expect("a preset's name"),
+            settings: Settings::default(),
             priority: Priority::Normal,
         };
         self.put(&self.farm.lane(QUICK), &task.to_message()).await;

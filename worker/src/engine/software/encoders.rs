@@ -1,0 +1,113 @@
+//! Software encoders and their options, each from its own documentation and ffmpeg's.
+
+use reelmill_api::{
+    media::HdrMetadata,
+    preset::{Effort, VideoCodec},
+};
+
+use super::strings;
+use crate::plan::{Plan, RatePlan, VideoPlan};
+
+/// The encoder of one rendition, from its pad on: what codec, how good, where keyframes lie, what colours.
+pub(super) fn video(plan: &Plan, video: &VideoPlan) -> Vec<String> {
+    let mut args = vec!["-map".to_owned(), format!("[v-{}]", video.name)];
+    args.extend(match video.codec {
+        VideoCodec::H264 => x264(video),
+        VideoCodec::Hevc => x265(plan, video),
+        VideoCodec::Av1 => svt_av1(video),
+        // ProRes 422 HQ; `apl0` is Apple's own vendor code, which some programs ask for.
+        VideoCodec::Prores => strings("-c:v prores_ks -profile:v 3 -vendor apl0 -mbs_per_slice 8"),
+        VideoCodec::Dnxhr if video.depth > 8 => strings("-c:v dnxhd -profile:v dnxhr_hqx"),
+        VideoCodec::Dnxhr => strings("-c:v dnxhd -profile:v dnxhr_hq"),
+    });
+    args.extend(["-fps_mode", "cfr", "-r"].map(str::to_owned));
+    args.push(plan.grid.frame_rate.to_string());
+    args.extend(colours(plan, video));
+    args
+}
+
+/// One keyframe grid: closed groups of exactly `gop` frames, no others; forced ones for builds that move them.
+fn x264(video: &VideoPlan) -> Vec<String> {
+    let gop = video.gop;
+    let mut args = strings(&format!("-c:v libx264 -preset {} -profile:v high", video.effort.as_str()));
+    args.extend(rate(video.rate));
+    args.extend(strings(&format!("-g {gop} -keyint_min {gop} -sc_threshold 0 -flags +cgop")));
+    args.extend(strings(&format!("-force_key_frames expr:eq(mod(n,{gop}),0) -x264-params stitchable=1")));
+    args
+}
+
+/// The same grid in x265's words (x265.readthedocs.io, cli). `hvc1` keeps parameter sets out of the samples, as Apple's
+/// players want it.
+fn x265(plan: &Plan, video: &VideoPlan) -> Vec<String> {
+    let gop = video.gop;
+    let profile = if video.depth == 10 { "main10" } else { "main" };
+    let mut args = strings(&format!("-c:v libx265 -preset {} -profile:v {profile} -tag:v hvc1", video.effort.as_str()));
+    args.extend(rate(video.rate));
+    let mut params = format!("log-level=error:keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0");
+    if let Some(hdr) = plan.picture.hdr.as_ref().filter(|_| video.hdr) {
+        params += &hdr_params(&hdr.metadata);
+    }
+    args.extend(strings(&format!("-force_key_frames expr:eq(mod(n,{gop}),0) -x265-params {params}")));
+    args
+}
+
+/// Mastering display and light levels as SEI; x265 counts as the metadata does (0.00002, 0.0001 cd/m2).
+fn hdr_params(metadata: &HdrMetadata) -> String {
+    let mut params = ":hdr10-opt=1:repeat-headers=0".to_owned();
+    if let Some(m) = &metadata.mastering {
+        let [red, green, blue] = m.primaries;
+        let point = |(x, y): (u32, u32)| format!("({x},{y})");
+        params += &format!(
+            ":master-display=G{}B{}R{}WP{}L({},{})",
+            point(green),
+            point(blue),
+            point(red),
+            point(m.white),
+            m.max_luminance,
+            m.min_luminance
+        );
+    }
+    if let Some(max_cll) = metadata.max_cll {
+        params += &format!(":max-cll={max_cll},{}", metadata.max_fall.unwrap_or(0));
+    }
+    params
+}
+
+/// SVT-AV1 counts efforts from 0 (most) to 13 (Docs/Parameters.md there). A closed group needs `irefresh-type=2`.
+fn svt_av1(video: &VideoPlan) -> Vec<String> {
+    let gop = video.gop;
+    let preset = match video.effort {
+        Effort::Ultrafast => 12,
+        Effort::Superfast => 11,
+        Effort::Veryfast => 10,
+        Effort::Faster => 9,
+        Effort::Fast => 8,
+        Effort::Medium => 6,
+        Effort::Slow => 4,
+    };
+    let mut args = strings(&format!("-c:v libsvtav1 -preset {preset}"));
+    args.extend(rate(video.rate));
+    args.extend(strings(&format!("-g {gop} -svtav1-params irefresh-type=2:scd=0")));
+    args
+}
+
+fn rate(plan: Option<RatePlan>) -> Vec<String> {
+    let Some(RatePlan { crf, max_bps }) = plan else { return Vec::new() };
+    let mut args = strings(&format!("-crf {crf}"));
+    if let Some(max) = max_bps {
+        args.extend(strings(&format!("-maxrate {max} -bufsize {}", u64::from(max) * 2)));
+    }
+    args
+}
+
+fn colours(plan: &Plan, video: &VideoPlan) -> Vec<String> {
+    let colour = plan.colour_of(video);
+    let tags = [
+        ("-color_primaries", &colour.primaries),
+        ("-color_trc", &colour.transfer),
+        ("-colorspace", &colour.matrix),
+        ("-color_range", &colour.range),
+    ];
+    let given = tags.into_iter().filter_map(|(option, tag)| Some([option.to_owned(), tag.clone()?]));
+    given.flatten().collect()
+}

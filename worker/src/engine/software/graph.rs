@@ -1,0 +1,112 @@
+//! The filter graph: one decode, repaired once, parted into the renditions.
+
+use reelmill_api::media::{Fields, Rotation};
+
+use crate::plan::{HdrSource, Picture, Placement, Plan, Size, VideoPlan};
+
+/// The graph; each rendition's pictures come out of a pad `[v-NAME]`.
+pub(super) fn pictures(plan: &Plan) -> String {
+    let mut chain = Vec::from_iter(without_lead("setpts", plan));
+    chain.extend(repairs(&plan.picture));
+    chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
+    let trunk = format!("[0:{}]{}", plan.picture.stream, chain.join(","));
+    let videos = plan.videos();
+    let (kept, standard): (Vec<_>, Vec<_>) = videos.into_iter().partition(|v| v.hdr);
+    let mapping = plan.picture.hdr.as_ref().map(tone_map);
+    let mut graph = match (kept.is_empty(), mapping) {
+        (true, Some(mapping)) => parted(&format!("{trunk},{mapping}"), &standard),
+        (true, None) => parted(&trunk, &standard),
+        (false, _) if standard.is_empty() => parted(&trunk, &kept),
+        (false, mapping) => {
+            let mapping = mapping.expect("only a source with a high dynamic range has renditions that keep it");
+            let split = format!("{trunk},split=2[hdr][sdr]");
+            format!("{split};{};{}", parted("[hdr]null", &kept), parted(&format!("[sdr]{mapping}"), &standard))
+        }
+    };
+    for video in plan.videos() {
+        graph += &format!(";{}", rendition(video));
+    }
+    graph
+}
+
+fn parted(trunk: &str, videos: &[&VideoPlan]) -> String {
+    let pads: String = videos.iter().map(|v| format!("[s-{}]", v.name)).collect();
+    format!("{trunk},split={}{pads}", videos.len())
+}
+
+/// From the common picture to one rendition's size and format.
+fn rendition(video: &VideoPlan) -> String {
+    let name = &video.name;
+    let last = format!("setsar=1,format={}[v-{name}]", pixel_format(video));
+    let scaled = |size: Size| format!("scale={}:{}:flags=bicubic:out_range=tv", size.width, size.height);
+    let Size { width, height } = video.size;
+    match video.placement {
+        Placement::Whole => format!("[s-{name}]{},{last}", scaled(video.size)),
+        Placement::Cropped(whole) => format!("[s-{name}]{},crop={width}:{height},{last}", scaled(whole)),
+        Placement::OverBlur(inside) => format!(
+            "[s-{name}]split=2[b-{name}][f-{name}];\
+             [b-{name}]scale={0}:{1}:force_original_aspect_ratio=increase:flags=bilinear:out_range=tv,crop={0}:{1},\
+             gblur=sigma={2},scale={width}:{height}:flags=bilinear[blur-{name}];\
+             [f-{name}]{3}[front-{name}];[blur-{name}][front-{name}]overlay=(W-w)/2:(H-h)/2,{last}",
+            // A blurred copy has nothing to lose in size: an eighth of the pixels' work each way.
+            even_eighth(width),
+            even_eighth(height),
+            BLUR,
+            scaled(inside),
+        ),
+    }
+}
+
+/// How far the copy behind a picture is blurred, in its own small pixels.
+const BLUR: u32 = 4;
+
+fn even_eighth(side: u32) -> u32 {
+    (side / 16).max(1) * 2
+}
+
+/// The format that the encoder is given.
+pub(super) fn pixel_format(video: &VideoPlan) -> &'static str {
+    match (video.codec.is_mezzanine(), video.depth) {
+        (true, 10) => "yuv422p10le",
+        (true, _) => "yuv422p",
+        (false, 10) => "yuv420p10le",
+        (false, _) => "yuv420p",
+    }
+}
+
+/// Moves pictures and sound alike, so that the first picture is at 0.
+pub(super) fn without_lead(filter: &str, plan: &Plan) -> Option<String> {
+    let lead = f64::from(plan.lead_micros) / 1e6;
+    (plan.lead_micros > 0).then(|| format!("{filter}=PTS-{lead:.6}/TB"))
+}
+
+fn repairs(picture: &Picture) -> Vec<String> {
+    let mut chain = Vec::new();
+    match picture.fields {
+        Fields::Progressive => {}
+        Fields::Interlaced => chain.push("bwdif=mode=send_frame".to_owned()),
+        // What the match leaves combed is deinterlaced; of five frames, the doubled one goes.
+        Fields::Telecined => {
+            chain.push("fieldmatch=combmatch=full,bwdif=mode=send_frame:deint=interlaced,decimate".to_owned())
+        }
+    }
+    match picture.rotation {
+        Rotation::None => {}
+        Rotation::Cw90 => chain.push("transpose=clock".to_owned()),
+        Rotation::Half => chain.push("hflip,vflip".to_owned()),
+        Rotation::Ccw90 => chain.push("transpose=cclock".to_owned()),
+    }
+    chain
+}
+
+/// From PQ or HLG to BT.709, by way of linear light.
+fn tone_map(hdr: &HdrSource) -> String {
+    let tag = |tag: &Option<String>| tag.clone().unwrap_or_default();
+    format!(
+        "zscale=tin={}:pin={}:min={}:t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,\
+         tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv",
+        tag(&hdr.colour.transfer),
+        tag(&hdr.colour.primaries),
+        tag(&hdr.colour.matrix),
+    )
+}
