@@ -19,6 +19,9 @@ use crate::{
 /// A probe reads headers and an index, no more; whatever takes longer is hostile or broken.
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 
+/// How much is decoded for what only frames say, such as a mastering display.
+const FIRST_PACKETS: &str = "%+#24";
+
 /// Probes the source that `run` serves.
 ///
 /// # Errors
@@ -27,8 +30,8 @@ pub async fn probe(programs: &Programs, run: &Run, cancel: &CancellationToken) -
     if run.source_bytes() == 0 {
         return Err(bad_source("it has no bytes", "was the upload finished?"));
     }
-    let mut args =
-        strings(&["-hide_banner", "-loglevel", "error", "-print_format", "json", "-show_format", "-show_streams"]);
+    let mut args = strings(&["-hide_banner", "-loglevel", "error", "-print_format", "json", "-show_format"]);
+    args.extend(strings(&["-show_streams", "-show_frames", "-read_intervals", FIRST_PACKETS]));
     args.extend(source_options());
     args.push(run.source_url());
     let limits = Limits { cpu: LONGEST_PROBE, ..programs.limits };

@@ -182,3 +182,13 @@ fn audio_only_is_refused_in_words() {
     let failure = plan(&hls_ladder(), &media).expect_err("no video");
     assert_eq!(failure.message, "it has no video track (only audio), and preset hls-ladder makes video");
 }
+
+#[test]
+fn dolby_vision_that_only_dolby_shows_is_refused() {
+    let mut media = source(640, 360, "24/1");
+    video(&mut media).dolby_vision_profile = Some(5);
+    let failure = plan(&hls_ladder(), &media).expect_err("profile 5");
+    assert_eq!(failure.message, "it is Dolby Vision profile 5, whose colours only Dolby's own decoders can show");
+    video(&mut media).dolby_vision_profile = Some(8);
+    assert!(plan(&hls_ladder(), &media).is_ok());
+}

@@ -1,75 +1,18 @@
 //! ffprobe's JSON into media facts.
 
+mod document;
+mod others;
+mod side;
+
 use reelmill_api::{
     MediaFacts, Rational,
     media::{AudioFacts, Colour, Fields, Rotation, VideoFacts},
 };
-use serde::Deserialize;
+
+use document::{Format, Output, SideData, Stream};
 
 /// The largest side that is planned for. Beyond it a crafted header would only make buffers burst.
 const LONGEST_SIDE: u32 = 16_384;
-
-#[derive(Deserialize)]
-struct Output {
-    #[serde(default)]
-    streams: Vec<Stream>,
-    #[serde(default)]
-    format: Format,
-}
-
-#[derive(Default, Deserialize)]
-struct Format {
-    #[serde(default)]
-    format_name: String,
-    duration: Option<String>,
-    start_time: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Stream {
-    index: u32,
-    codec_type: Option<String>,
-    codec_name: Option<String>,
-    width: Option<u32>,
-    height: Option<u32>,
-    pix_fmt: Option<String>,
-    sample_aspect_ratio: Option<String>,
-    r_frame_rate: Option<String>,
-    avg_frame_rate: Option<String>,
-    field_order: Option<String>,
-    duration: Option<String>,
-    nb_frames: Option<String>,
-    start_time: Option<String>,
-    color_range: Option<String>,
-    color_space: Option<String>,
-    color_transfer: Option<String>,
-    color_primaries: Option<String>,
-    channels: Option<u32>,
-    channel_layout: Option<String>,
-    sample_rate: Option<String>,
-    #[serde(default)]
-    disposition: Disposition,
-    #[serde(default)]
-    tags: Tags,
-    #[serde(default)]
-    side_data_list: Vec<SideData>,
-}
-
-#[derive(Default, Deserialize)]
-struct Disposition {
-    #[serde(default)]
-    attached_pic: u8,
-}
-
-#[derive(Default, Deserialize)]
-struct Tags {
-    language: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct SideData {
-    rotation: Option<f64>,
-}
 
 /// The facts in what ffprobe printed of a source of so many bytes.
 ///
@@ -79,22 +22,34 @@ pub fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String> {
     let output: Output = serde_json::from_slice(json).map_err(|e| format!("ffprobe's answer cannot be read: {e}"))?;
     let begins = seconds(output.format.start_time.as_deref()).unwrap_or(0.0);
     let of_kind = |kind: &'static str| output.streams.iter().filter(move |s| s.codec_type.as_deref() == Some(kind));
-    let video =
-        of_kind("video").find(|s| s.disposition.attached_pic == 0).map(|s| video_facts(s, begins)).transpose()?;
+    let video = picture(&output).map(|s| video_facts(s, &side_data(&output, s), begins)).transpose()?;
     let audio: Vec<_> = of_kind("audio").filter_map(|s| audio_facts(s, begins)).collect();
     if video.is_none() && audio.is_empty() {
         return Err("it holds neither video nor audio".to_owned());
     }
     Ok(MediaFacts {
         duration_seconds: duration(&output.format, begins),
-        container: output.format.format_name,
+        container: output.format.format_name.clone(),
         bytes,
         video,
         audio,
-        subtitles: Vec::new(),
-        timecode: None,
-        others: Vec::new(),
+        subtitles: others::subtitles(&output.streams),
+        timecode: others::timecode(&output),
+        others: others::left_out(&output.streams, picture(&output)),
     })
+}
+
+/// The first track of moving pictures: cover art is none.
+fn picture(output: &Output) -> Option<&Stream> {
+    let is_video = |s: &&Stream| s.codec_type.as_deref() == Some("video");
+    output.streams.iter().filter(is_video).find(|s| s.disposition.attached_pic == 0)
+}
+
+/// What the container says beside a track, then what its first frames say.
+fn side_data<'a>(output: &'a Output, stream: &'a Stream) -> Vec<&'a SideData> {
+    let of_it = |f: &&document::Frame| f.stream_index == Some(stream.index);
+    let frames = output.frames.iter().filter(of_it).flat_map(|f| &f.side_data_list);
+    stream.side_data_list.iter().chain(frames).collect()
 }
 
 fn fields(stream: &Stream) -> Fields {
@@ -111,9 +66,9 @@ fn duration(format: &Format, begins: f64) -> Option<f64> {
     seconds(format.duration.as_deref()).map(|d| d - before).filter(|d| *d > 0.0)
 }
 
-fn video_facts(stream: &Stream, begins: f64) -> Result<VideoFacts, String> {
-    let side = |n: Option<u32>| n.filter(|n| (1..=LONGEST_SIDE).contains(n));
-    let (Some(width), Some(height)) = (side(stream.width), side(stream.height)) else {
+fn video_facts(stream: &Stream, side: &[&SideData], begins: f64) -> Result<VideoFacts, String> {
+    let usable = |n: Option<u32>| n.filter(|n| (1..=LONGEST_SIDE).contains(n));
+    let (Some(width), Some(height)) = (usable(stream.width), usable(stream.height)) else {
         return Err(format!(
             "its picture size {:?}x{:?} cannot be handled",
             stream.width.unwrap_or(0),
@@ -123,7 +78,7 @@ fn video_facts(stream: &Stream, begins: f64) -> Result<VideoFacts, String> {
     let rate = |text: &Option<String>| text.as_deref().and_then(|t| t.parse::<Rational>().ok()).filter(plausible);
     let (real, average) = (rate(&stream.r_frame_rate), rate(&stream.avg_frame_rate));
     let frame_rate = average.or(real).ok_or("its frame rate is not known")?;
-    let turn = stream.side_data_list.iter().find_map(|d| d.rotation);
+    let turn = side.iter().find_map(|d| d.rotation);
     Ok(VideoFacts {
         index: stream.index,
         codec: stream.codec_name.clone().ok_or("its video codec is not known")?,
@@ -140,8 +95,8 @@ fn video_facts(stream: &Stream, begins: f64) -> Result<VideoFacts, String> {
         starts_at_seconds: starts_at(stream, begins),
         colour: colour(stream),
         pixel_format: stream.pix_fmt.clone().ok_or("its pictures cannot be decoded")?,
-        hdr: None,
-        dolby_vision_profile: None,
+        hdr: side::hdr(side),
+        dolby_vision_profile: side.iter().find_map(|d| d.dv_profile),
     })
 }
 
@@ -152,7 +107,7 @@ fn audio_facts(stream: &Stream, begins: f64) -> Option<AudioFacts> {
         channels: stream.channels.filter(|n| *n > 0)?,
         layout: stream.channel_layout.clone().filter(|l| l != "unknown"),
         sample_rate: stream.sample_rate.as_deref()?.parse().ok().filter(|n| *n > 0)?,
-        language: stream.tags.language.clone().filter(|l| l != "und" && is_language(l)),
+        language: language(stream),
         duration_seconds: seconds(stream.duration.as_deref()),
         starts_at_seconds: starts_at(stream, begins),
     })
@@ -195,6 +150,10 @@ fn seconds(text: Option<&str>) -> Option<f64> {
     text?.parse().ok().filter(|s: &f64| s.is_finite())
 }
 
+fn language(stream: &Stream) -> Option<String> {
+    stream.tags.language.clone().filter(|l| l != "und" && is_language(l))
+}
+
 /// Letters, digits and hyphens: what BCP 47 allows, and nothing that could break out of a playlist's quotes.
 fn is_language(tag: &str) -> bool {
     (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -219,6 +178,45 @@ mod tests {
             ("25/1", true, Fields::Progressive)
         );
         assert_eq!((facts.audio[0].channels, facts.audio[0].sample_rate), (6, 48_000));
+    }
+
+    /// What ffprobe 5.1 printed of an HDR10 clip made by x265, and of a clip with text, time code and 5.1 sound.
+    const HDR10: &str = include_str!("../../tests/probes/hdr10.json");
+    const TIMECODE: &str = include_str!("../../tests/probes/subtitles-timecode.json");
+
+    #[test]
+    fn a_mastering_display_is_found_in_the_first_frame() {
+        let facts = media_facts(HDR10.as_bytes(), 1).expect("facts");
+        let video = facts.video.expect("video");
+        assert!(video.colour.is_hdr() && video.bit_depth() == 10);
+        let hdr = video.hdr.expect("metadata");
+        assert_eq!((hdr.max_cll, hdr.max_fall), (Some(1000), Some(400)));
+        let mastering = hdr.mastering.expect("a display");
+        assert_eq!(mastering.primaries, [(34_000, 16_000), (13_250, 34_500), (7_500, 3_000)]);
+        assert_eq!(
+            (mastering.white, mastering.max_luminance, mastering.min_luminance),
+            ((15_635, 16_450), 10_000_000, 50)
+        );
+    }
+
+    #[test]
+    fn text_and_time_code_are_told_and_what_is_left_out_too() {
+        let facts = media_facts(TIMECODE.as_bytes(), 1).expect("facts");
+        let [text] = facts.subtitles.as_slice() else { panic!("{:?}", facts.subtitles) };
+        assert_eq!((text.index, text.codec.as_str(), text.text), (2, "mov_text", true));
+        assert_eq!((facts.timecode.as_deref(), facts.others.len()), (Some("01:00:00:00"), 0));
+        assert_eq!(facts.audio[0].layout.as_deref(), Some("5.1"));
+        let cover = media_facts(COVER.as_bytes(), 1).expect("facts");
+        assert_eq!(cover.others, ["cover art (png)"]);
+    }
+
+    #[test]
+    fn dolby_vision_says_its_profile() {
+        let json = r#"{"format":{},"streams":[{"index":0,"codec_type":"video","codec_name":"hevc","width":64,"height":64,
+            "pix_fmt":"yuv420p10le","avg_frame_rate":"24/1","side_data_list":[{"side_data_type":"DOVI configuration record",
+            "dv_version_major":1,"dv_profile":5,"dv_level":6,"rpu_present_flag":1,"el_present_flag":0,"bl_present_flag":1}]}]}"#;
+        let facts = media_facts(json.as_bytes(), 1).expect("facts");
+        assert_eq!(facts.video.expect("video").dolby_vision_profile, Some(5));
     }
 
     #[test]
