@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod confine;
+mod ffmpeg;
 mod lines;
 mod progress;
 pub mod prove;
@@ -104,7 +105,8 @@ pub async fn run(
     cancel: &CancellationToken,
     on_progress: impl Fn(Progress),
 ) -> Result<(), Failure> {
-    let args = software::arguments(plan, &run.source_url(), &|rendition| run.output_url(rendition));
+    let args =
+        ffmpeg::command(plan, software::pictures(plan), &run.source_url(), &|rendition| run.output_url(rendition));
     log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
     let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
     let mut meter = progress::Meter::new(plan);

@@ -1,36 +1,17 @@
-//! The software engine: ffmpeg with x264, x265, SVT-AV1, ProRes, DNxHD and its own AAC encoder. A plan into a command
-//! line, nothing else.
+//! The software engine: ffmpeg with x264, x265, SVT-AV1, ProRes and DNxHD. A plan into options, nothing else.
 
 mod encoders;
-mod files;
-mod graph;
-mod segments;
-mod sound;
+pub(super) mod graph;
 
-use super::source_options;
-use crate::plan::{Plan, Product};
+use super::ffmpeg::Pictures;
+use crate::plan::Plan;
 
-/// Where a rendition's files are put, by its name.
-pub(super) type OutputUrl<'a> = &'a dyn Fn(&str) -> String;
-
-/// How often ffmpeg tells its progress, seconds.
-const STATS_PERIOD: &str = "0.5";
-
-/// ffmpeg's arguments for a plan.
-pub(super) fn arguments(plan: &Plan, source: &str, output: OutputUrl<'_>) -> Vec<String> {
-    let mut args = strings("-nostdin -hide_banner -loglevel warning -progress pipe:1 -stats_period");
-    args.push(STATS_PERIOD.to_owned());
-    args.extend(source_options());
-    args.extend(["-noautorotate", "-i", source, "-filter_complex"].map(str::to_owned));
-    args.push(graph::pictures(plan));
-    match &plan.product {
-        Product::Ladder(ladder) => args.extend(segments::outputs(plan, ladder, output)),
-        Product::Files(files) => args.extend(files.iter().flat_map(|file| files::output(plan, file, output))),
-    }
-    args
+/// How pictures are made on the processor alone.
+pub(super) fn pictures(plan: &Plan) -> Pictures {
+    Pictures { decoder: Vec::new(), graph: graph::pictures(plan), encoders: encoders(plan) }
 }
 
-/// The words of a line.
-fn strings(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
+/// The encoder of each rendition.
+pub(super) fn encoders(plan: &Plan) -> Vec<Vec<String>> {
+    plan.videos().into_iter().map(|video| encoders::video(plan, video)).collect()
 }

@@ -5,7 +5,7 @@ use reelmill_api::{
     media::{Fields, Rotation},
 };
 
-use super::{EngineKind, select, software};
+use super::{EngineKind, ffmpeg, select, software};
 use crate::{
     config::HwAccel,
     plan::{
@@ -16,8 +16,9 @@ use crate::{
 
 fn command_line(media: &reelmill_api::MediaFacts) -> String {
     let plan = plan(&hls_ladder(), media).expect("a plan");
-    let args =
-        software::arguments(&plan, "http://127.0.0.1:1/in", &|rendition| format!("http://127.0.0.1:1/out/{rendition}"));
+    let args = ffmpeg::command(&plan, software::pictures(&plan), "http://127.0.0.1:1/in", &|rendition| {
+        format!("http://127.0.0.1:1/out/{rendition}")
+    });
     // One option a line reads better than one line of all.
     args.join(" ").replace(" -", "\n-") + "\n"
 }

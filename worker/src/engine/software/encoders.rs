@@ -5,13 +5,14 @@ use reelmill_api::{
     preset::{Effort, VideoCodec},
 };
 
-use super::strings;
-use crate::plan::{Plan, RatePlan, VideoPlan};
+use crate::{
+    engine::ffmpeg::{colours, mapped, strings},
+    plan::{Plan, RatePlan, VideoPlan},
+};
 
 /// The encoder of one rendition, from its pad on: what codec, how good, where keyframes lie, what colours.
 pub(super) fn video(plan: &Plan, video: &VideoPlan) -> Vec<String> {
-    let mut args = vec!["-map".to_owned(), format!("[v-{}]", video.name)];
-    args.extend(match video.codec {
+    let encoder = match video.codec {
         VideoCodec::H264 => x264(video),
         VideoCodec::Hevc => x265(plan, video),
         VideoCodec::Av1 => svt_av1(video),
@@ -19,9 +20,8 @@ pub(super) fn video(plan: &Plan, video: &VideoPlan) -> Vec<String> {
         VideoCodec::Prores => strings("-c:v prores_ks -profile:v 3 -vendor apl0 -mbs_per_slice 8"),
         VideoCodec::Dnxhr if video.depth > 8 => strings("-c:v dnxhd -profile:v dnxhr_hqx"),
         VideoCodec::Dnxhr => strings("-c:v dnxhd -profile:v dnxhr_hq"),
-    });
-    args.extend(["-fps_mode", "cfr", "-r"].map(str::to_owned));
-    args.push(plan.grid.frame_rate.to_string());
+    };
+    let mut args = mapped(plan, &video.name, encoder);
     args.extend(colours(plan, video));
     args
 }
@@ -98,16 +98,4 @@ fn rate(plan: Option<RatePlan>) -> Vec<String> {
         args.extend(strings(&format!("-maxrate {max} -bufsize {}", u64::from(max) * 2)));
     }
     args
-}
-
-fn colours(plan: &Plan, video: &VideoPlan) -> Vec<String> {
-    let colour = plan.colour_of(video);
-    let tags = [
-        ("-color_primaries", &colour.primaries),
-        ("-color_trc", &colour.transfer),
-        ("-colorspace", &colour.matrix),
-        ("-color_range", &colour.range),
-    ];
-    let given = tags.into_iter().filter_map(|(option, tag)| Some([option.to_owned(), tag.clone()?]));
-    given.flatten().collect()
 }

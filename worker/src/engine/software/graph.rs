@@ -2,10 +2,13 @@
 
 use reelmill_api::media::{Fields, Rotation};
 
-use crate::plan::{HdrSource, Picture, Placement, Plan, Size, VideoPlan};
+use crate::{
+    engine::ffmpeg::without_lead,
+    plan::{HdrSource, Picture, Placement, Plan, Size, VideoPlan},
+};
 
 /// The graph; each rendition's pictures come out of a pad `[v-NAME]`.
-pub(super) fn pictures(plan: &Plan) -> String {
+pub(in crate::engine) fn pictures(plan: &Plan) -> String {
     let mut chain = Vec::from_iter(without_lead("setpts", plan));
     chain.extend(repairs(&plan.picture));
     chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
@@ -65,19 +68,13 @@ fn even_eighth(side: u32) -> u32 {
 }
 
 /// The format that the encoder is given.
-pub(super) fn pixel_format(video: &VideoPlan) -> &'static str {
+fn pixel_format(video: &VideoPlan) -> &'static str {
     match (video.codec.is_mezzanine(), video.depth) {
         (true, 10) => "yuv422p10le",
         (true, _) => "yuv422p",
         (false, 10) => "yuv420p10le",
         (false, _) => "yuv420p",
     }
-}
-
-/// Moves pictures and sound alike, so that the first picture is at 0.
-pub(super) fn without_lead(filter: &str, plan: &Plan) -> Option<String> {
-    let lead = f64::from(plan.lead_micros) / 1e6;
-    (plan.lead_micros > 0).then(|| format!("{filter}=PTS-{lead:.6}/TB"))
 }
 
 fn repairs(picture: &Picture) -> Vec<String> {

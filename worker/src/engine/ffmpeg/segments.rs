@@ -2,14 +2,19 @@
 
 use reelmill_api::layout;
 
-use super::{OutputUrl, encoders, sound, strings};
+use super::{OutputUrl, sound, strings};
 use crate::plan::{Grid, LadderPlan, Plan};
 
 /// The outputs of a ladder.
-pub(super) fn outputs(plan: &Plan, ladder: &LadderPlan, output: OutputUrl<'_>) -> Vec<String> {
+pub(super) fn outputs(
+    plan: &Plan,
+    ladder: &LadderPlan,
+    encoders: &[Vec<String>],
+    output: OutputUrl<'_>,
+) -> Vec<String> {
     let mut args = Vec::new();
-    for video in &ladder.videos {
-        args.extend(encoders::video(plan, video));
+    for (video, encoder) in ladder.videos.iter().zip(encoders) {
+        args.extend_from_slice(encoder);
         args.extend(["-hls_segment_options".to_owned(), VIDEO_MUXING.to_owned()]);
         args.extend(packaging(&video.name, segment_seconds(plan.grid, 0.5), output));
     }

@@ -2,7 +2,7 @@
 
 use reelmill_api::preset::AudioCodec;
 
-use super::{graph::without_lead, strings};
+use super::{strings, without_lead};
 use crate::plan::{AudioPlan, Plan};
 
 /// One track as its only sound: `index` is its place among the output's audio tracks.

@@ -2,12 +2,12 @@
 
 use reelmill_api::preset::Container;
 
-use super::{OutputUrl, encoders, sound, strings};
+use super::{OutputUrl, sound, strings};
 use crate::plan::{FilePlan, Plan};
 
 /// The output of one file.
-pub(super) fn output(plan: &Plan, file: &FilePlan, output: OutputUrl<'_>) -> Vec<String> {
-    let mut args = encoders::video(plan, &file.video);
+pub(super) fn output(plan: &Plan, file: &FilePlan, encoder: &[String], output: OutputUrl<'_>) -> Vec<String> {
+    let mut args = encoder.to_vec();
     for (index, audio) in file.audios.iter().enumerate() {
         args.extend(sound::audio(plan, audio, index));
         if let Some(language) = &audio.language {

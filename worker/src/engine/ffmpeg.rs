@@ -1,0 +1,66 @@
+//! What all engines that are ffmpeg share: the command around the pictures, which is sound, containers and segments.
+
+mod colours;
+mod files;
+mod segments;
+mod sound;
+
+pub(super) use colours::colours;
+
+use super::source_options;
+use crate::plan::{Plan, Product};
+
+/// Where a rendition's files are put, by its name.
+pub(super) type OutputUrl<'a> = &'a dyn Fn(&str) -> String;
+
+/// How often ffmpeg tells its progress, seconds.
+const STATS_PERIOD: &str = "0.5";
+
+/// How one engine makes a plan's pictures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pictures {
+    /// Options before the source: devices, and what decodes it.
+    pub decoder: Vec<String>,
+    /// The filter graph; each rendition's pictures come out of a pad `[v-NAME]`.
+    pub graph: String,
+    /// The encoder of each rendition, in the order of [`Plan::videos`].
+    pub encoders: Vec<Vec<String>>,
+}
+
+/// ffmpeg's arguments for a plan whose pictures are made so.
+pub(super) fn command(plan: &Plan, pictures: Pictures, source: &str, output: OutputUrl<'_>) -> Vec<String> {
+    let mut args = strings("-nostdin -hide_banner -loglevel warning -progress pipe:1 -stats_period");
+    args.push(STATS_PERIOD.to_owned());
+    args.extend(source_options());
+    args.extend(pictures.decoder);
+    args.extend(["-noautorotate", "-i", source, "-filter_complex"].map(str::to_owned));
+    args.push(pictures.graph);
+    match &plan.product {
+        Product::Ladder(ladder) => args.extend(segments::outputs(plan, ladder, &pictures.encoders, output)),
+        Product::Files(files) => {
+            let made = files.iter().zip(&pictures.encoders);
+            args.extend(made.flat_map(|(file, encoder)| files::output(plan, file, encoder, output)));
+        }
+    }
+    args
+}
+
+/// The options that put one rendition's pictures, at the grid's rate, into an encoder.
+pub(super) fn mapped(plan: &Plan, rendition: &str, encoder: Vec<String>) -> Vec<String> {
+    let mut args = vec!["-map".to_owned(), format!("[v-{rendition}]")];
+    args.extend(encoder);
+    args.extend(["-fps_mode", "cfr", "-r"].map(str::to_owned));
+    args.push(plan.grid.frame_rate.to_string());
+    args
+}
+
+/// Moves pictures and sound alike, so that the first picture is at 0.
+pub(super) fn without_lead(filter: &str, plan: &Plan) -> Option<String> {
+    let lead = f64::from(plan.lead_micros) / 1e6;
+    (plan.lead_micros > 0).then(|| format!("{filter}=PTS-{lead:.6}/TB"))
+}
+
+/// The words of a line.
+pub(super) fn strings(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
