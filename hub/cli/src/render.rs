@@ -67,6 +67,10 @@ fn row(r: &Rendition) -> [String; 5] {
     let (size, pace) = match &r.track {
         Track::Video { width, height, frame_rate } => (format!("{width}x{height}"), frames_per_second(*frame_rate)),
         Track::Audio { channels, sample_rate, .. } => (format!("{channels} ch"), format!("{sample_rate} Hz")),
+        Track::Text { language, .. } => {
+            (visible(language.as_deref().unwrap_or("text")), format!("{} lines", r.samples))
+        }
+        Track::File { width, height, frame_rate, .. } => (format!("{width}x{height}"), frames_per_second(*frame_rate)),
     };
     [visible(&r.name), size, pace, visible(&r.codecs), bit_rate(r.average_bps)]
 }

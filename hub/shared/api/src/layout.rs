@@ -7,9 +7,21 @@
 //! DEST/a1-7f3c9d2b/1080p/index.m3u8           media playlist of one rendition
 //! DEST/a1-7f3c9d2b/1080p/init.mp4             its init segment
 //! DEST/a1-7f3c9d2b/1080p/seg_00000.m4s        its segments, from 0
+//! DEST/a1-7f3c9d2b/text/index.m3u8            media playlist of one subtitle track
+//! DEST/a1-7f3c9d2b/text/seg_00000.vtt         its segments, from 0
+//! DEST/a1-7f3c9d2b/text/all.vtt               the same track as one file, for DASH and download
+//! DEST/a1-7f3c9d2b/storyboard/storyboard.vtt  which small picture is where
+//! DEST/a1-7f3c9d2b/storyboard/sheet_00000.jpg sheets of small pictures, from 0
+//! ```
+//!
+//! Single files have no playlist; their report names them, and its presence is the commit:
+//!
+//! ```text
+//! DEST/reelmill.json                          the report, put last and only where nothing is
+//! DEST/a1-7f3c9d2b/archive-prores.mov         a file
 //! ```
 
-use crate::{AttemptId, job::JobId};
+use crate::{AttemptId, job::JobId, preset::Container};
 
 /// The multivariant playlist, relative to the destination.
 pub const MASTER_PLAYLIST: &str = "master.m3u8";
@@ -30,6 +42,11 @@ pub fn attempt_file(attempt: &AttemptId, relative: &str) -> String {
     format!("{attempt}/{relative}")
 }
 
+/// A single file's name within its attempt's folder.
+pub fn single_file(name: &str, container: Container) -> String {
+    format!("{name}.{}", container.ending())
+}
+
 /// A segment's name within its rendition's folder, numbered from 0.
 pub fn segment(index: u64) -> String {
     format!("seg_{index:05}.m4s")
@@ -37,6 +54,34 @@ pub fn segment(index: u64) -> String {
 
 /// The same name as ffmpeg's `-hls_segment_filename` pattern.
 pub const SEGMENT_PATTERN: &str = "seg_%05d.m4s";
+
+/// A text segment's name within its rendition's folder, numbered from 0.
+pub fn text_segment(index: u64) -> String {
+    format!("seg_{index:05}.vtt")
+}
+
+/// A whole subtitle track in one file, relative to its rendition's folder.
+pub const WHOLE_TEXT: &str = "all.vtt";
+
+/// The storyboard's folder, relative to an attempt's.
+pub const STORYBOARD: &str = "storyboard";
+/// The storyboard's index, relative to its folder.
+pub const STORYBOARD_INDEX: &str = "storyboard.vtt";
+
+/// A sheet's name within the storyboard's folder, numbered from 0.
+pub fn sheet(index: u64) -> String {
+    format!("sheet_{index:05}.jpg")
+}
+
+/// The same name as a pattern of ffmpeg's image muxer.
+pub const SHEET_PATTERN: &str = "sheet_%05d.jpg";
+
+/// The index in a sheet's name; `None` for any other name.
+pub fn sheet_index(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("sheet_")?.strip_suffix(".jpg")?;
+    let index = digits.parse().ok()?;
+    (sheet(index) == name).then_some(index)
+}
 
 /// The index in a segment's name; `None` for any other name.
 pub fn segment_index(name: &str) -> Option<u64> {
@@ -82,6 +127,16 @@ mod tests {
         }
         for other in ["seg_1.m4s", "seg_-0001.m4s", "init.mp4", "seg_00001.mp4", "seg_+0001.m4s"] {
             assert_eq!(segment_index(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn sheet_names_round_trip_past_five_digits() {
+        for index in [0, 7, 99_999, 100_000] {
+            assert_eq!(sheet_index(&sheet(index)), Some(index));
+        }
+        for other in ["sheet_1.jpg", "sheet_00001.png", "storyboard.vtt", "sheet_+0001.jpg"] {
+            assert_eq!(sheet_index(other), None, "{other}");
         }
     }
 

@@ -14,15 +14,15 @@ pub struct Rendition {
     /// What kind of track it is.
     #[serde(flatten)]
     pub track: Track,
-    /// Segments stored.
+    /// Segments stored; none of a single file.
     pub segments: u64,
-    /// Frames or audio packets stored.
+    /// Frames, audio packets or subtitle lines stored.
     pub samples: u64,
     /// Length in seconds.
     pub duration_seconds: f64,
     /// Mean bit rate over the whole rendition, bits per second.
     pub average_bps: u64,
-    /// Highest bit rate of any segment, bits per second.
+    /// Highest bit rate of any segment, of a single file of any second, bits per second.
     pub peak_bps: u64,
     /// Bytes stored, init segment included.
     pub bytes: u64,
@@ -51,4 +51,44 @@ pub enum Track {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
     },
+    /// Subtitles as WebVTT.
+    Text {
+        /// Their language where the source says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+        /// Whether they are for those parts only that everyone needs, such as foreign dialogue.
+        #[serde(default)]
+        forced: bool,
+        /// Whether they also tell sounds, for those who cannot hear them.
+        #[serde(default)]
+        hearing_impaired: bool,
+    },
+    /// Pictures with all sound in a file of their own.
+    File {
+        /// Where it lies, relative to the output, e.g. `a1-7f3c9d2b/archive-prores.mov`.
+        path: String,
+        /// Width in square pixels.
+        width: u32,
+        /// Height in square pixels.
+        height: u32,
+        /// Frames per second.
+        frame_rate: Rational,
+        /// Its audio tracks, in order.
+        sounds: Vec<Sound>,
+        /// The time code of its first frame, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timecode: Option<String>,
+    },
+}
+
+/// One audio track of a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sound {
+    /// Channels.
+    pub channels: u32,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Its language where the source says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }

@@ -9,8 +9,8 @@ use reelmill_api::{
     media::{AudioFacts, Colour, Fields, MediaFacts, Rotation, SubtitleFacts, VideoFacts},
     preset::Settings,
     problem::Problem,
-    rendition::Track,
-    report::Timings,
+    rendition::{Sound, Track},
+    report::{Sheets, Timings},
     status::{RunningTask, WorkerState, WorkerStatus},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -107,6 +107,17 @@ fn rendition(name: &str, codecs: &str, track: Track) -> Rendition {
 fn report() -> Report {
     let frame_rate = Rational::new(30000, 1001).expect("not zero");
     let sound = Track::Audio { channels: 2, sample_rate: 48_000, language: Some("eng".to_owned()) };
+    let words = Track::Text { language: Some("deu".to_owned()), forced: false, hearing_impaired: true };
+    let sheets = Sheets {
+        sheets: 1,
+        pictures: 3,
+        columns: 5,
+        rows: 5,
+        width: 90,
+        height: 160,
+        every_seconds: 5.005,
+        bytes: 40_960,
+    };
     Report {
         job: job(),
         attempt: AttemptId::new(2, 0x7f3c_9d2b),
@@ -121,10 +132,31 @@ fn report() -> Report {
         renditions: vec![
             rendition("720p", "avc1.64001f", Track::Video { width: 720, height: 1280, frame_rate }),
             rendition("audio", "mp4a.40.2", sound),
+            rendition("text", "wvtt", words),
         ],
+        storyboard: Some(sheets),
         changes: vec!["rotated 90".to_owned()],
         checks: vec!["300 frames in every video rendition".to_owned()],
         timings: Timings { probe_seconds: 0.2, encode_seconds: 5.0, speed: 2.002 },
+    }
+}
+
+fn file_report() -> Report {
+    let track = Track::File {
+        path: "a2-7f3c9d2b/archive-prores.mov".to_owned(),
+        width: 1080,
+        height: 1920,
+        frame_rate: Rational::new(30000, 1001).expect("not zero"),
+        sounds: vec![Sound { channels: 6, sample_rate: 48_000, language: Some("eng".to_owned()) }],
+        timecode: Some("01:00:00;00".to_owned()),
+    };
+    let file = Rendition { segments: 0, ..rendition("archive-prores", "apch,in24", track) };
+    Report {
+        preset: "archive-prores".parse().expect("a name"),
+        entry: "s3://media-output/films/a/a2-7f3c9d2b/archive-prores.mov".parse().expect("a location"),
+        renditions: vec![file],
+        storyboard: None,
+        ..report()
     }
 }
 
@@ -175,6 +207,8 @@ fn events_and_reports() {
     check("event-retry.json", &event(EventBody::Failed { failure: failure(), retry_in_seconds: Some(10) }));
     check("event-dead.json", &event(EventBody::Failed { failure: failure(), retry_in_seconds: None }));
     check("reelmill.json", &report());
+    check("reelmill-file.json", &file_report());
+    assert_eq!((report().is_the_commit(), file_report().is_the_commit()), (false, true));
 }
 
 #[test]
