@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::{self, Programs},
+    extras,
     gateway::{Counters, Gateway, Run, RunRequest},
     plan::{self, LadderPlan, Plan, Product},
     playlist, probe,
@@ -108,6 +109,7 @@ impl Attempt<'_> {
         run.expect_renditions(ladder.rendition_names());
         let verified = self.encode(&plan, ladder, &run, on_progress).await;
         if verified.is_err() {
+        run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
             // What is still on its way would arrive after the sweep.
             run.quiet(LONGEST_QUIET).await;
         }

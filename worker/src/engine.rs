@@ -105,8 +105,7 @@ pub async fn run(
     cancel: &CancellationToken,
     on_progress: impl Fn(Progress),
 ) -> Result<(), Failure> {
-    let args =
-        ffmpeg::command(plan, software::pictures(plan), &run.source_url(), &|rendition| run.output_url(rendition));
+    let args = command_line(plan, run);
     log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
     let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
     let mut meter = progress::Meter::new(plan);
@@ -141,6 +140,13 @@ pub async fn run(
 
 fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
     if let Some(failure) = run.first_failure() {
+fn command_line(plan: &Plan, run: &Run) -> Vec<String> {
+    let (source, extras) = (run.source_url(), run.extra_urls());
+    let output = |rendition: &str| run.output_url(rendition);
+    let addresses = ffmpeg::Addresses { source: &source, extras: &extras, output: &output };
+    ffmpeg::command(plan, software::pictures(plan), &addresses)
+}
+
         return Err(failure);
     }
     match ended {

@@ -20,6 +20,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use reelmill_api::{AttemptId, Failure, Location, layout};
 use reelmill_storage::{ObjectInfo, Storage};
@@ -56,6 +57,7 @@ struct RunState {
     destination: Location,
     attempt: AttemptId,
     renditions: Mutex<Vec<String>>,
+    extras: Mutex<Vec<Bytes>>,
     record: Mutex<Record>,
     failed: CancellationToken,
     counters: Arc<Counters>,
@@ -116,6 +118,7 @@ impl Gateway {
             destination,
             attempt,
             renditions: Mutex::default(),
+            extras: Mutex::default(),
             record: Mutex::default(),
             failed: CancellationToken::new(),
             counters,
@@ -149,6 +152,17 @@ impl Run {
     /// Allows output, for these renditions and no others.
     pub fn expect_renditions<'a>(&self, names: impl Iterator<Item = &'a str>) {
         *lock(&self.state.renditions) = names.map(str::to_owned).collect();
+    }
+
+    /// Serves these pictures beside the source, for filters that need them.
+    pub fn offer(&self, extras: Vec<Bytes>) {
+        *lock(&self.state.extras) = extras;
+    }
+
+    /// Where the media process reads the pictures that are offered.
+    pub fn extra_urls(&self) -> Vec<String> {
+        let url = |n| format!("http://127.0.0.1:{}/{}/in/extra-{n}", self.port, self.token);
+        (0..lock(&self.state.extras).len()).map(url).collect()
     }
 
     /// The first thing that went wrong between the media process and the store.
@@ -227,6 +241,7 @@ async fn serve(State(runs): State<Runs>, request: Request) -> Response {
     };
     match (request.method(), way) {
         (&Method::GET | &Method::HEAD, "in") if rest == "source" => input::serve(&run, &request),
+        (&Method::GET, "in") => extra(&run, rest),
         (&Method::PUT | &Method::POST, "out") => match Target::parse(&run, rest) {
             Some(target) => output::take(run, target, request.into_body()).await,
             None => StatusCode::FORBIDDEN.into_response(),
@@ -234,6 +249,12 @@ async fn serve(State(runs): State<Runs>, request: Request) -> Response {
         (_, "in" | "out") => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+fn extra(run: &RunState, name: &str) -> Response {
+    let number = name.strip_prefix("extra-").and_then(|n| n.parse::<usize>().ok());
+    let picture = number.and_then(|n| lock(&run.extras).get(n).cloned());
+    picture.map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response)
 }
 
 /// A file that the media process may put.

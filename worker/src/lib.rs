@@ -3,9 +3,11 @@
 pub mod attempt;
 pub mod cli;
 pub mod config;
+pub mod cube;
 pub mod desk;
 pub mod engine;
 pub mod events;
+pub mod extras;
 pub mod fmp4;
 pub mod gateway;
 pub mod lanes;

@@ -13,6 +13,19 @@ use crate::plan::{Plan, Product};
 /// Where a rendition's files are put, by its name.
 pub(super) type OutputUrl<'a> = &'a dyn Fn(&str) -> String;
 
+/// What a media process reads and writes.
+pub(super) struct Addresses<'a> {
+    /// The source.
+    pub source: &'a str,
+    /// Pictures that its filters need, in the filters' order.
+    pub extras: &'a [String],
+    /// Where a rendition's files are put.
+    pub output: OutputUrl<'a>,
+}
+
+/// Options before a picture that a filter needs: a PNG, or the PPM that a colour table became.
+const PICTURE_OPTIONS: [&str; 4] = ["-protocol_whitelist", "http,tcp", "-format_whitelist", "png_pipe,ppm_pipe"];
+
 /// How often ffmpeg tells its progress, seconds.
 const STATS_PERIOD: &str = "0.5";
 
@@ -28,18 +41,22 @@ pub(super) struct Pictures {
 }
 
 /// ffmpeg's arguments for a plan whose pictures are made so.
-pub(super) fn command(plan: &Plan, pictures: Pictures, source: &str, output: OutputUrl<'_>) -> Vec<String> {
+pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Vec<String> {
     let mut args = strings("-nostdin -hide_banner -loglevel warning -progress pipe:1 -stats_period");
     args.push(STATS_PERIOD.to_owned());
     args.extend(source_options());
     args.extend(pictures.decoder);
-    args.extend(["-noautorotate", "-i", source, "-filter_complex"].map(str::to_owned));
-    args.push(pictures.graph);
+    args.extend(["-noautorotate", "-i", at.source].map(str::to_owned));
+    for extra in at.extras {
+        args.extend(PICTURE_OPTIONS.map(str::to_owned));
+        args.extend(["-i".to_owned(), extra.clone()]);
+    }
+    args.extend(["-filter_complex".to_owned(), pictures.graph]);
     match &plan.product {
-        Product::Ladder(ladder) => args.extend(segments::outputs(plan, ladder, &pictures.encoders, output)),
+        Product::Ladder(ladder) => args.extend(segments::outputs(plan, ladder, &pictures.encoders, at.output)),
         Product::Files(files) => {
             let made = files.iter().zip(&pictures.encoders);
-            args.extend(made.flat_map(|(file, encoder)| files::output(plan, file, encoder, output)));
+            args.extend(made.flat_map(|(file, encoder)| files::output(plan, file, encoder, at.output)));
         }
     }
     args

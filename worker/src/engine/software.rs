@@ -1,6 +1,7 @@
 //! The software engine: ffmpeg with x264, x265, SVT-AV1, ProRes and DNxHD. A plan into options, nothing else.
 
 mod encoders;
+mod filters;
 pub(super) mod graph;
 
 use super::ffmpeg::Pictures;

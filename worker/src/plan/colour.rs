@@ -2,7 +2,7 @@
 
 use reelmill_api::{
     media::{Colour, VideoFacts},
-    preset::{Hdr, VideoCodec, VideoRecipe},
+    preset::{Filter, Hdr, Preset, VideoCodec},
 };
 
 use super::{HdrSource, Plan};
@@ -27,9 +27,10 @@ pub(super) fn high(video: &VideoFacts) -> Option<HdrSource> {
     })
 }
 
-/// Whether a rendition of `codec` keeps a high dynamic range.
-pub(super) fn keeps(source: &VideoFacts, recipe: &VideoRecipe, codec: VideoCodec) -> bool {
-    source.colour.is_hdr() && recipe.hdr == Hdr::Keep && codec != VideoCodec::H264
+/// Whether a rendition of `codec` keeps a high dynamic range. Logos and colour tables are made for a standard one.
+pub(super) fn keeps(source: &VideoFacts, preset: &Preset, codec: VideoCodec) -> bool {
+    let standard_only = preset.filters.iter().any(|f| matches!(f, Filter::Logo(_) | Filter::Lut(_)));
+    source.colour.is_hdr() && preset.video.hdr == Hdr::Keep && codec != VideoCodec::H264 && !standard_only
 }
 
 /// Bits of a sample: 10 for what is kept of a high dynamic range and for masters of deep sources, else 8.

@@ -28,7 +28,7 @@ pub(super) fn plan(
 fn video(source: &Source<'_>, recipe: &FileRecipe, grid: &Grid, shown: Upright) -> VideoPlan {
     let wished = &source.preset.video;
     let codec = recipe.codec.unwrap_or(wished.codec);
-    let hdr = colour::keeps(source.video, wished, codec);
+    let hdr = colour::keeps(source.video, source.preset, codec);
     let (size, placement) = geometry::fit_frame(recipe.frame, shown);
     VideoPlan {
         name: recipe.name.to_string(),

@@ -38,7 +38,7 @@ pub(super) fn plan(
 fn video(source: &Source<'_>, rung: &Rung, size: Size, gop: u32) -> VideoPlan {
     let recipe = &source.preset.video;
     let codec = rung.codec.unwrap_or(recipe.codec);
-    let hdr = colour::keeps(source.video, recipe, codec);
+    let hdr = colour::keeps(source.video, source.preset, codec);
     VideoPlan {
         name: rung.name.to_string(),
         size,

@@ -2,6 +2,7 @@
 
 use reelmill_api::media::{Fields, Rotation};
 
+use super::filters;
 use crate::{
     engine::ffmpeg::without_lead,
     plan::{HdrSource, Picture, Placement, Plan, Size, VideoPlan},
@@ -13,17 +14,16 @@ pub(in crate::engine) fn pictures(plan: &Plan) -> String {
     chain.extend(repairs(&plan.picture));
     chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
     let trunk = format!("[0:{}]{}", plan.picture.stream, chain.join(","));
-    let videos = plan.videos();
-    let (kept, standard): (Vec<_>, Vec<_>) = videos.into_iter().partition(|v| v.hdr);
-    let mapping = plan.picture.hdr.as_ref().map(tone_map);
-    let mut graph = match (kept.is_empty(), mapping) {
-        (true, Some(mapping)) => parted(&format!("{trunk},{mapping}"), &standard),
-        (true, None) => parted(&trunk, &standard),
-        (false, _) if standard.is_empty() => parted(&trunk, &kept),
-        (false, mapping) => {
-            let mapping = mapping.expect("only a source with a high dynamic range has renditions that keep it");
-            let split = format!("{trunk},split=2[hdr][sdr]");
-            format!("{split};{};{}", parted("[hdr]null", &kept), parted(&format!("[sdr]{mapping}"), &standard))
+    let (kept, standard): (Vec<_>, Vec<_>) = plan.videos().into_iter().partition(|v| v.hdr);
+    let filtered = |trunk: String| filters::after(trunk, &plan.picture);
+    let mut graph = match &plan.picture.hdr {
+        None => parted(&filtered(trunk), &standard),
+        // What is laid over the pictures has a standard range, so it comes after.
+        Some(hdr) if kept.is_empty() => parted(&filtered(format!("{trunk},{}", tone_map(hdr))), &standard),
+        Some(_) if standard.is_empty() => parted(&filtered(trunk), &kept),
+        Some(hdr) => {
+            let mapped = parted(&format!("[sdr]{}", tone_map(hdr)), &standard);
+            format!("{},split=2[hdr][sdr];{};{mapped}", filtered(trunk), parted("[hdr]null", &kept))
         }
     };
     for video in plan.videos() {
