@@ -1,7 +1,9 @@
 //! A job and a report for tests.
 
 use reelmill_api::{
-    AttemptId, JobId, JobState, MediaFacts, Priority, Rational, Rendition, Report, job::Job, rendition::Track,
+    AttemptId, JobId, JobState, MediaFacts, Priority, Rational, Rendition, Report,
+    job::Job,
+    rendition::{DynamicRange, Track},
     report::Timings,
 };
 use uuid::Uuid;
@@ -27,7 +29,12 @@ pub(crate) fn job() -> Job {
 
 /// What a worker would report of it.
 pub(crate) fn report(job: &Job) -> Report {
-    let video = Track::Video { width: 1280, height: 720, frame_rate: Rational::whole(25).expect("not zero") };
+    let video = Track::Video {
+        width: 1280,
+        height: 720,
+        frame_rate: Rational::whole(25).expect("not zero"),
+        dynamic_range: DynamicRange::Sdr,
+    };
     Report {
         job: job.id,
         attempt: AttemptId::new(1, 7),
@@ -59,6 +66,7 @@ pub(crate) fn report(job: &Job) -> Report {
             peak_bps: 1_200_000,
             bytes: 625_000,
         }],
+        storyboard: None,
         changes: vec![],
         checks: vec![],
         timings: Timings::default(),

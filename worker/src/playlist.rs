@@ -65,7 +65,7 @@ fn audio_line(attempt: &AttemptId, rendition: &Rendition, n: usize) -> String {
 }
 
 fn variant(attempt: &AttemptId, video: &Rendition, audio: &[&Rendition]) -> String {
-    let Track::Video { width, height, frame_rate } = video.track else { return String::new() };
+    let Track::Video { width, height, frame_rate, .. } = video.track else { return String::new() };
     // What a client must be able to fetch: the picture and the most demanding sound beside it.
     let most = |of: fn(&Rendition) -> u64| of(video) + audio.iter().map(|r| of(r)).max().unwrap_or(0);
     let mut codecs = vec![video.codecs.as_str()];

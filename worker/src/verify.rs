@@ -1,7 +1,11 @@
 //! The checks before publishing: a pure function from the plan and the gateway's record to renditions, or to the reason
 //! why nothing may be published.
 
-use reelmill_api::{ErrorKind, Failure, Rational, Rendition, preset::VideoCodec, rendition::Track};
+use reelmill_api::{
+    ErrorKind, Failure, Rational, Rendition,
+    preset::VideoCodec,
+    rendition::{DynamicRange, Track},
+};
 
 use crate::{
     fmp4::{InitFacts, SegmentFacts},
@@ -14,6 +18,8 @@ use crate::{
 pub struct Verified {
     /// What was made, video first.
     pub renditions: Vec<Made>,
+    /// The small pictures, where the plan has some.
+    pub storyboard: Option<Sheets>,
     /// The checks, in plain words for the report.
     pub checks: Vec<String>,
     /// What was seen of the source that the plan could not know.
@@ -159,7 +165,7 @@ fn video_rendition(
         let why = format!("it is {} {found} instead of {} {width}x{height}", init.codecs, plan.codec);
         return Err(broken(&plan.name, &why));
     }
-    Ok(made(&plan.name, Track::Video { width, height, frame_rate }, init, segments))
+    Ok(made(&plan.name, Track::Video { width, height, frame_rate, dynamic_range: DynamicRange::Sdr }, init, segments))
 }
 
 /// How the name of a codec in segments begins (RFC 6381).
@@ -184,7 +190,7 @@ fn audio_rendition(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts
     let language = plan.language.clone();
     Ok(made(
         &plan.name,
-        Track::Audio { channels: plan.channels, sample_rate: plan.sample_rate, language },
+        Track::Audio { channels: plan.channels, sample_rate: plan.sample_rate, language, surround: plan.surround },
         init,
         segments,
     ))

@@ -65,7 +65,7 @@ pub(crate) fn report(r: &Report) -> String {
 
 fn row(r: &Rendition) -> [String; 5] {
     let (size, pace) = match &r.track {
-        Track::Video { width, height, frame_rate } => (format!("{width}x{height}"), frames_per_second(*frame_rate)),
+        Track::Video { width, height, frame_rate, .. } => (format!("{width}x{height}"), frames_per_second(*frame_rate)),
         Track::Audio { channels, sample_rate, .. } => (format!("{channels} ch"), format!("{sample_rate} Hz")),
         Track::Text { language, .. } => {
             (visible(language.as_deref().unwrap_or("text")), format!("{} lines", r.samples))

@@ -12,7 +12,10 @@ use hyper_util::{
 };
 use reelmill_api::{
     AttemptId, Event, EventBody, Failure, JobId, Lane, Location, MediaFacts, Progress, QueueName, Rational, Rendition,
-    Report, job::Job, rendition::Track, report::Timings,
+    Report,
+    job::Job,
+    rendition::{DynamicRange, Track},
+    report::Timings,
 };
 use reelmill_hub::{Config, Hub, folder::Addresses};
 use reelmill_queue::{Leased, SharedQueue};
@@ -211,7 +214,12 @@ pub(crate) fn done(job: &Job) -> EventBody {
 
 /// A report of one small rendition, published by attempt 1.
 pub(crate) fn report(job: &Job) -> Report {
-    let video = Track::Video { width: 1280, height: 720, frame_rate: Rational::whole(25).expect("not zero") };
+    let video = Track::Video {
+        width: 1280,
+        height: 720,
+        frame_rate: Rational::whole(25).expect("not zero"),
+        dynamic_range: DynamicRange::Sdr,
+    };
     let rendition = Rendition {
         name: "720p".to_owned(),
         codecs: "avc1.64001f".to_owned(),
@@ -244,6 +252,7 @@ pub(crate) fn report(job: &Job) -> Report {
             others: vec![],
         },
         renditions: vec![rendition],
+        storyboard: None,
         changes: vec!["rotated 90".to_owned()],
         checks: vec!["the frame count is the source's".to_owned()],
         timings: Timings { probe_seconds: 0.1, encode_seconds: 2.6, speed: 1.9 },

@@ -40,6 +40,9 @@ pub enum Track {
         height: u32,
         /// Frames per second.
         frame_rate: Rational,
+        /// Its dynamic range.
+        #[serde(default, skip_serializing_if = "DynamicRange::is_standard")]
+        dynamic_range: DynamicRange,
     },
     /// Sound.
     Audio {
@@ -50,6 +53,9 @@ pub enum Track {
         /// Its language where the source says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
+        /// Whether it is the second one of its track, with all channels.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        surround: bool,
     },
     /// Subtitles as WebVTT.
     Text {
@@ -79,6 +85,35 @@ pub enum Track {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timecode: Option<String>,
     },
+}
+
+/// How bright and how dark pictures can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DynamicRange {
+    /// As on every screen.
+    #[default]
+    Sdr,
+    /// High, by the perceptual quantiser (SMPTE ST 2084).
+    Pq,
+    /// High, by hybrid log-gamma (ARIB STD-B67).
+    Hlg,
+}
+
+impl DynamicRange {
+    /// Whether it is that of every screen.
+    pub fn is_standard(&self) -> bool {
+        *self == Self::Sdr
+    }
+
+    /// Its name in playlists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sdr => "SDR",
+            Self::Pq => "PQ",
+            Self::Hlg => "HLG",
+        }
+    }
 }
 
 /// One audio track of a file.

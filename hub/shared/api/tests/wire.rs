@@ -9,7 +9,7 @@ use reelmill_api::{
     media::{AudioFacts, Colour, Fields, MediaFacts, Rotation, SubtitleFacts, VideoFacts},
     preset::Settings,
     problem::Problem,
-    rendition::{Sound, Track},
+    rendition::{DynamicRange, Sound, Track},
     report::{Sheets, Timings},
     status::{RunningTask, WorkerState, WorkerStatus},
 };
@@ -106,7 +106,7 @@ fn rendition(name: &str, codecs: &str, track: Track) -> Rendition {
 
 fn report() -> Report {
     let frame_rate = Rational::new(30000, 1001).expect("not zero");
-    let sound = Track::Audio { channels: 2, sample_rate: 48_000, language: Some("eng".to_owned()) };
+    let sound = Track::Audio { channels: 2, sample_rate: 48_000, language: Some("eng".to_owned()), surround: false };
     let words = Track::Text { language: Some("deu".to_owned()), forced: false, hearing_impaired: true };
     let sheets = Sheets {
         sheets: 1,
@@ -130,7 +130,11 @@ fn report() -> Report {
         entry: "s3://media-output/films/a/master.m3u8".parse().expect("a location"),
         source: source(),
         renditions: vec![
-            rendition("720p", "avc1.64001f", Track::Video { width: 720, height: 1280, frame_rate }),
+            rendition(
+                "720p",
+                "avc1.64001f",
+                Track::Video { width: 720, height: 1280, frame_rate, dynamic_range: DynamicRange::Sdr },
+            ),
             rendition("audio", "mp4a.40.2", sound),
             rendition("text", "wvtt", words),
         ],
