@@ -18,10 +18,8 @@ pub struct Graph {
     pub family: Family,
     /// Where plug-ins lie.
     pub plugin_folders: Vec<PathBuf>,
-    /// Where the source is read over HTTP.
-    pub source_url: String,
-    /// The source's video track.
-    pub source: Source,
+    /// Where pictures come from.
+    pub input: Input,
     /// Where its first picture belongs, in microseconds from the grid's zero.
     pub first_picture_micros: u64,
     /// Whether two fields are made one frame.
@@ -34,6 +32,23 @@ pub struct Graph {
     pub tolerate_damage: bool,
     /// What comes out; at least one.
     pub rungs: Vec<RungWish>,
+}
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A source that is read over HTTP.
+    Http {
+        /// Its address.
+        url: String,
+        /// Its video track.
+        source: Source,
+    },
+    /// Pictures made on the spot, of the first rung's size: to prove that the rest works.
+    Test {
+        /// How many.
+        pictures: u32,
+    },
 }
 
 /// What must be known of a track to choose its decoder; the names are those of ffprobe.

@@ -289,6 +289,7 @@ const PLUGINS: &[&str] = &[
     "typefindfunctions",
     "playback",
     "soup",
+    "videotestsrc",
     "isomp4",
     "matroska",
     "mpegtsdemux",

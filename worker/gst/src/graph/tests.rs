@@ -10,8 +10,7 @@ fn graph(family: Family) -> Graph {
     Graph {
         family,
         plugin_folders: vec!["/plugins".into()],
-        source_url: "http://127.0.0.1:1/in/source".to_owned(),
-        source: Source { codec: "h264".to_owned(), pixel_format: "yuv420p".to_owned() },
+        input: input("h264", "yuv420p"),
         first_picture_micros: 0,
         deinterlace: false,
         turn: Turn::None,
@@ -19,6 +18,11 @@ fn graph(family: Family) -> Graph {
         tolerate_damage: true,
         rungs: vec![rung(Codec::H264, 8, 1920, 1080, 3), rung(Codec::H264, 8, 640, 360, 4)],
     }
+}
+
+fn input(codec: &str, pixel_format: &str) -> Input {
+    let source = Source { codec: codec.to_owned(), pixel_format: pixel_format.to_owned() };
+    Input::Http { url: "http://127.0.0.1:1/in/source".to_owned(), source }
 }
 
 fn rung(codec: Codec, depth: u8, width: u16, height: u16, fd: i32) -> RungWish {
@@ -57,7 +61,7 @@ fn a_ladder_of_h264() {
 fn h265_in_8_and_10_bit_and_av1() {
     for (family, name) in [(Family::Software, "codecs-software.txt"), (Family::L4t, "codecs-l4t.txt")] {
         let mut graph = graph(family);
-        graph.source = Source { codec: "hevc".to_owned(), pixel_format: "yuv420p10le".to_owned() };
+        graph.input = input("hevc", "yuv420p10le");
         graph.tolerate_damage = false;
         graph.rungs = vec![
             rung(Codec::H265, 10, 3840, 2160, 3),
@@ -74,7 +78,7 @@ fn a_turned_interlaced_source() {
         let mut graph = graph(family);
         graph.deinterlace = true;
         graph.turn = Turn::Ccw90;
-        graph.source.codec = "mpeg2video".to_owned();
+        graph.input = input("mpeg2video", "yuv420p");
         check(&graph, name);
     }
 }
@@ -82,14 +86,14 @@ fn a_turned_interlaced_source() {
 #[test]
 fn what_the_hardware_does_not_decode_is_decoded_by_the_processor() {
     let mut graph = graph(Family::L4t);
-    graph.source.pixel_format = "yuv422p10le".to_owned();
+    graph.input = input("h264", "yuv422p10le");
     check(&graph, "uploaded-l4t.txt");
 }
 
 #[test]
 fn what_no_element_does_is_refused() {
     let mut odd = graph(Family::L4t);
-    odd.source.codec = "cinepak".to_owned();
+    odd.input = input("cinepak", "yuv420p");
     let refused = order(&odd).expect_err("no such decoder");
     assert_eq!(refused.to_string(), "no GStreamer element of ours decodes cinepak in yuv420p");
     let mut deep = graph(Family::L4t);
@@ -101,7 +105,8 @@ fn what_no_element_does_is_refused() {
 #[test]
 fn an_address_cannot_end_its_quotes() {
     let mut graph = graph(Family::Software);
-    graph.source_url = "http://127.0.0.1:1/\" ! filesink location=\"/etc/x".to_owned();
+    let Input::Http { url, .. } = &mut graph.input else { unreachable!("it is read over HTTP") };
+    *url = "http://127.0.0.1:1/\" ! filesink location=\"/etc/x".to_owned();
     let text = order(&graph).expect("an order").pipeline;
     assert!(text.contains("location=\"http://127.0.0.1:1/ ! filesink location=/etc/x\" timeout"), "{text}");
 }
@@ -114,5 +119,14 @@ fn every_preset_has_a_speed() {
         let text = order(&graph).expect("an order").pipeline;
         let want = if preset < 7 { "speed-preset=ultrafast" } else { "speed-preset=slow" };
         assert!(text.contains(want), "{text}");
+    }
+}
+
+#[test]
+fn pictures_made_on_the_spot() {
+    for (family, name) in [(Family::Software, "made-software.txt"), (Family::L4t, "made-l4t.txt")] {
+        let mut graph = graph(family);
+        graph.input = Input::Test { pictures: 8 };
+        check(&graph, name);
     }
 }

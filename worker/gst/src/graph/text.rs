@@ -1,7 +1,7 @@
 //! The pipeline's text, element by element.
 
 use super::{
-    Family, Graph, RungWish, Source, Unfit,
+    Family, Graph, Input, RungWish, Source, Unfit,
     elements::{self, DECODERS, Decoder, ENCODERS, Encoder, Value},
 };
 use crate::order::Wish;
@@ -21,14 +21,19 @@ pub(super) fn sink(rung: usize) -> String {
 
 /// The whole pipeline, and what is wished besides.
 pub(super) fn pipeline(graph: &Graph) -> Result<(String, Vec<Wish>), Unfit> {
-    let decoder = DECODERS.iter().find(|row| row.codec == graph.source.codec);
-    let decoder = decoder.ok_or_else(|| Unfit::Decode(graph.source.clone()))?;
     let mut wishes = Vec::new();
     if !graph.tolerate_damage {
         // Of GstVideoDecoder since 1.18.
         wishes.push(Wish { element: "decoder".into(), property: "max-errors".into(), value: "0".into() });
     }
-    let mut parts = vec![source(&graph.source_url), trunk(graph, decoder)];
+    let mut parts = match &graph.input {
+        Input::Http { url, source } => {
+            let decoder = DECODERS.iter().find(|row| row.codec == source.codec);
+            let decoder = decoder.ok_or_else(|| Unfit::Decode(source.clone()))?;
+            vec![http(url), trunk(graph, decoded(graph, source, decoder))]
+        }
+        Input::Test { pictures } => vec![trunk(graph, made(graph, *pictures))],
+    };
     for (n, rung) in graph.rungs.iter().enumerate() {
         let encoder = encoder(graph.family, rung)?;
         let wish = |(property, value): &(&str, Value)| Wish {
@@ -43,7 +48,7 @@ pub(super) fn pipeline(graph: &Graph) -> Result<(String, Vec<Wish>), Unfit> {
 }
 
 /// Without time limits of its own: the worker watches for a stall.
-fn source(url: &str) -> String {
+fn http(url: &str) -> String {
     let url = url.replace(['"', '\\'], "");
     format!(
         "souphttpsrc name=source location=\"{url}\" timeout=0 retries=0 keep-alive=true compress=false iradio-mode=false \
@@ -51,19 +56,39 @@ fn source(url: &str) -> String {
     )
 }
 
-/// From the track to where the rungs part.
-fn trunk(graph: &Graph, decoder: &Decoder) -> String {
-    let mut chain = vec![format!("tracks. ! {}", decoder.caps), PACKETS.to_owned()];
-    match graph.family {
-        Family::L4t => chain.extend(l4t_pictures(graph, decoder)),
-        Family::Software => chain.extend(software_pictures(graph, decoder)),
-    }
+/// From decoded pictures to where the rungs part.
+fn trunk(graph: &Graph, mut chain: Vec<String>) -> String {
     let memory = if graph.family == Family::L4t { "(memory:NVMM)" } else { "" };
     let rate = graph.frame_rate;
     chain.push("videorate name=grid skip-to-first=false".to_owned());
     chain.push(format!("video/x-raw{memory},framerate={}/{}", rate.numerator, rate.denominator));
     chain.push("tee name=pictures".to_owned());
     chain.join(" ! ")
+}
+
+/// From a track of the source to pictures that are upright, or will be.
+fn decoded(graph: &Graph, source: &Source, decoder: &Decoder) -> Vec<String> {
+    let mut chain = vec![format!("tracks. ! {}", decoder.caps), PACKETS.to_owned()];
+    match graph.family {
+        Family::L4t => chain.extend(l4t_pictures(graph, source, decoder)),
+        Family::Software => chain.extend(software_pictures(graph, decoder)),
+    }
+    chain
+}
+
+/// Moving bars, in the memory that encoders take.
+fn made(graph: &Graph, pictures: u32) -> Vec<String> {
+    let (width, height) = graph.rungs.first().map_or((128, 128), |rung| (rung.width, rung.height));
+    let rate = graph.frame_rate;
+    let size = format!("width={width},height={height},framerate={}/{}", rate.numerator, rate.denominator);
+    let mut chain = vec![
+        format!("videotestsrc name=source num-buffers={pictures} ! video/x-raw,format=I420,{size}"),
+        PACKETS.to_owned(),
+    ];
+    if graph.family == Family::L4t {
+        chain.push("nvvidconv ! video/x-raw(memory:NVMM),format=NV12".to_owned());
+    }
+    chain
 }
 
 /// One frame of two fields: the upper lines of each, the lower ones made new.
@@ -82,8 +107,8 @@ fn software_pictures(graph: &Graph, decoder: &Decoder) -> Vec<String> {
 }
 
 /// Pictures stay in the hardware's memory, except to be deinterlaced: what nvdeinterlace needs is not known.
-fn l4t_pictures(graph: &Graph, decoder: &Decoder) -> Vec<String> {
-    let in_hardware = takes(decoder, &graph.source);
+fn l4t_pictures(graph: &Graph, source: &Source, decoder: &Decoder) -> Vec<String> {
+    let in_hardware = takes(decoder, source);
     let format = if graph.rungs.iter().any(|rung| rung.depth > 8) { "P010_10LE" } else { "NV12" };
     let mut chain = Vec::new();
     if in_hardware {

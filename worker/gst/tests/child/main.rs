@@ -4,7 +4,7 @@ mod endings;
 mod sources;
 mod stage;
 
-use reelmill_gst::Codec;
+use reelmill_gst::{Codec, graph::Input};
 use stage::{graph, run, rung, serve, source};
 
 #[test]
@@ -37,4 +37,13 @@ fn h265_and_av1_come_out_in_whole_pictures() {
         assert_eq!(ran.rungs[0].places(), (0..50).collect::<Vec<_>>(), "{codec:?}");
         assert_eq!(ran.rungs[0].luma(decoder, 160, 90).len(), 50, "{codec:?}");
     }
+}
+
+#[test]
+fn pictures_made_on_the_spot_prove_an_encoder() {
+    let mut graph = graph(String::new());
+    graph.input = Input::Test { pictures: 8 };
+    let ran = run(&graph);
+    assert_eq!(ran.code, Some(0), "{}", ran.complaint);
+    assert_eq!(ran.rungs[0].places(), (0..8).collect::<Vec<_>>());
 }

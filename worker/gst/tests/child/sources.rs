@@ -1,8 +1,8 @@
 //! Sources that are not even: uneven rates, late starts, turns, fields; from many containers.
 
-use reelmill_gst::graph::{Source, Turn};
+use reelmill_gst::graph::Turn;
 
-use crate::stage::{graph, rate, run, serve, source};
+use crate::stage::{graph, input, rate, run, serve, source};
 
 const PICTURE: &str = "-f lavfi -i testsrc2=size=160x90:rate=30000/1001:duration=2 -pix_fmt yuv420p";
 
@@ -91,7 +91,7 @@ fn two_fields_become_one_frame() {
     let mut graph = graph(serve(&clip));
     graph.frame_rate = rate(25, 1);
     graph.deinterlace = true;
-    graph.source = Source { codec: "mpeg2video".to_owned(), pixel_format: "yuv420p".to_owned() };
+    graph.input = input(serve(&clip), "mpeg2video", "yuv420p");
     let ran = run(&graph);
     assert_eq!(ran.code, Some(0), "{}", ran.complaint);
     assert_eq!(ran.rungs[0].places(), (0..50).collect::<Vec<_>>());
@@ -101,7 +101,7 @@ fn two_fields_become_one_frame() {
 fn ten_bit_sources_are_decoded() {
     let clip = source("ten.mkv", &PICTURE.replace("yuv420p", "yuv420p10le -c:v libx265 -x265-params log-level=none"));
     let mut graph = graph(serve(&clip));
-    graph.source = Source { codec: "hevc".to_owned(), pixel_format: "yuv420p10le".to_owned() };
+    graph.input = input(serve(&clip), "hevc", "yuv420p10le");
     let ran = run(&graph);
     assert_eq!(ran.code, Some(0), "{}", ran.complaint);
     assert_eq!(ran.rungs[0].places(), (0..60).collect::<Vec<_>>());

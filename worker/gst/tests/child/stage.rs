@@ -14,7 +14,7 @@ use std::{
 use command_fds::{CommandFdExt, FdMapping};
 use reelmill_gst::{
     Codec, FrameRate,
-    graph::{Family, Graph, RungWish, Source, Turn, order},
+    graph::{Family, Graph, Input, RungWish, Source, Turn, order},
 };
 
 /// A folder of sources, made once.
@@ -86,8 +86,7 @@ pub(crate) fn graph(url: String) -> Graph {
     Graph {
         family: Family::Software,
         plugin_folders: vec![plugin_folder()],
-        source_url: url,
-        source: Source { codec: "h264".to_owned(), pixel_format: "yuv420p".to_owned() },
+        input: input(url, "h264", "yuv420p"),
         first_picture_micros: 0,
         deinterlace: false,
         turn: Turn::None,
@@ -95,6 +94,11 @@ pub(crate) fn graph(url: String) -> Graph {
         tolerate_damage: true,
         rungs: vec![rung(Codec::H264, 160, 90, 3)],
     }
+}
+
+/// A source of that kind.
+pub(crate) fn input(url: String, codec: &str, pixel_format: &str) -> Input {
+    Input::Http { url, source: Source { codec: codec.to_owned(), pixel_format: pixel_format.to_owned() } }
 }
 
 /// A rung that encodes fast.
