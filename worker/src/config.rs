@@ -269,6 +269,12 @@ impl FromStr for HwAccel {
     }
 }
 
+impl std::fmt::Display for NvencPreset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p{}", self.0)
+    }
+}
+
 impl FromStr for NvencPreset {
     type Err = NotOneOf;
 

@@ -4,6 +4,7 @@ pub mod child;
 pub mod confine;
 mod ffmpeg;
 mod lines;
+mod nvenc;
 mod progress;
 pub mod prove;
 mod software;

@@ -74,6 +74,8 @@ pub struct FilePlan {
 pub struct Picture {
     /// The source's stream index.
     pub stream: u32,
+    /// What a decoder is given.
+    pub coded: Coded,
     /// How the lines of a frame were taken.
     pub fields: Fields,
     /// The turn that makes it upright.
@@ -86,6 +88,33 @@ pub struct Picture {
     pub colour: Colour,
     /// The source's high dynamic range, if it has one.
     pub hdr: Option<HdrSource>,
+}
+
+/// The pictures of a source as they are coded, by which it is known what can decode them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coded {
+    /// Their codec, by ffmpeg's name.
+    pub codec: String,
+    /// Their pixel format, by ffmpeg's name.
+    pub pixel_format: String,
+    /// Bits of a sample.
+    pub depth: u32,
+    /// Their size in samples.
+    pub size: Size,
+    /// Whether samples use all values.
+    pub full_range: bool,
+}
+
+impl Coded {
+    fn of(video: &VideoFacts) -> Self {
+        Self {
+            codec: video.codec.clone(),
+            pixel_format: video.pixel_format.clone(),
+            depth: video.bit_depth(),
+            size: Size { width: video.width, height: video.height },
+            full_range: video.colour.range.as_deref() == Some("pc") || video.pixel_format.starts_with("yuvj"),
+        }
+    }
 }
 
 /// The colours of a source with a high dynamic range.
@@ -223,6 +252,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     let upright = geometry::upright(video);
     let picture = Picture {
         stream: video.index,
+        coded: Coded::of(video),
         fields: video.fields,
         rotation: video.rotation,
         size: upright.even(),

@@ -3,14 +3,19 @@
 use reelmill_api::{
     Preset, Rational,
     media::{Fields, Rotation},
-    preset::Filter,
+    preset::{Filter, Presets, Product},
 };
 
-use super::{EngineKind, ffmpeg, select, software};
+use super::{
+    EngineKind,
+    ffmpeg::{self, Pictures},
+    nvenc::{self, Cuda},
+    select, software,
+};
 use crate::{
-    config::HwAccel,
+    config::{HwAccel, NvencPreset},
     plan::{
-        plan,
+        Plan, plan,
         tests::{hls_ladder, source, video},
     },
 };
@@ -20,6 +25,10 @@ fn command_line(media: &reelmill_api::MediaFacts) -> String {
 }
 
 fn command_line_of(preset: &Preset, media: &reelmill_api::MediaFacts) -> String {
+    command_line_by(preset, media, &software::pictures)
+}
+
+fn command_line_by(preset: &Preset, media: &reelmill_api::MediaFacts, pictures: &dyn Fn(&Plan) -> Pictures) -> String {
     let plan = plan(preset, media).expect("a plan");
     let extras: Vec<_> = (0..2).map(|n| format!("http://127.0.0.1:1/extra-{n}")).collect();
     let needed = plan.picture.filters.iter().filter(|f| matches!(f, Filter::Logo(_) | Filter::Lut(_))).count();
@@ -28,7 +37,7 @@ fn command_line_of(preset: &Preset, media: &reelmill_api::MediaFacts) -> String 
         extras: &extras[..needed],
         output: &|rendition| format!("http://127.0.0.1:1/out/{rendition}"),
     };
-    let args = ffmpeg::command(&plan, software::pictures(&plan), &addresses);
+    let args = ffmpeg::command(&plan, pictures(&plan), &addresses);
     // One option a line reads better than one line of all.
     args.join(" ").replace(" -", "\n-") + "\n"
 }
@@ -105,5 +114,109 @@ fn cuda_on_a_jetson_means_its_own_engine() {
     ];
     for (wanted, jetson, nvidia, want) in table {
         assert_eq!(select(wanted, jetson, nvidia).ok(), want, "{wanted:?} jetson={jetson} nvidia={nvidia}");
+    }
+}
+
+/// NVDEC reads the source, and this ffmpeg has all filters.
+const ALL: Cuda = Cuda { decodes: true, bwdif: true };
+
+fn by_nvenc(plan: &Plan, cuda: Cuda) -> Pictures {
+    let preset: NvencPreset = "p4".parse().expect("a preset");
+    nvenc::pictures(plan, cuda, preset)
+}
+
+fn check_nvenc(preset: &str, media: &reelmill_api::MediaFacts, cuda: Cuda, want: &str) {
+    let presets = Presets::built_in();
+    let preset = presets.get(&preset.parse().expect("a name")).expect("built in");
+    check_text(&command_line_by(preset, media, &|plan| by_nvenc(plan, cuda)), want);
+}
+
+/// A phone's source in full HD with stereo sound.
+fn full_hd() -> reelmill_api::MediaFacts {
+    source(1920, 1080, "30000/1001")
+}
+
+#[test]
+fn every_preset_by_nvenc() {
+    let presets = Presets::built_in();
+    let hardware = |preset: &&Preset| {
+        !matches!(preset.product, Product::Live(_)) && preset.codecs().iter().all(|codec| !codec.is_mezzanine())
+    };
+    let names: Vec<_> = presets.iter().filter(hardware).map(|preset| preset.name.to_string()).collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+    for name in names {
+        let mut media = if name == "hls-ladder-4k" { source(3840, 2160, "50/1") } else { full_hd() };
+        media.timecode = (name == "proxy").then(|| "01:00:00;00".to_owned());
+        check_nvenc(&name, &media, ALL, &format!("{name}.nvenc.txt"));
+    }
+}
+
+#[test]
+fn a_gpu_without_encoders_decodes_and_scales_for_software() {
+    let line = command_line_by(&hls_ladder(), &full_hd(), &|plan| nvenc::assisting_software(plan, ALL));
+    check_text(&line, "hls-ladder.software-cuda.txt");
+}
+
+#[test]
+fn a_turned_source_leaves_the_gpu_and_comes_back() {
+    let mut media = full_hd();
+    video(&mut media).rotation = Rotation::Cw90;
+    check_nvenc("hls-ladder", &media, ALL, "turned.nvenc.txt");
+}
+
+#[test]
+fn an_interlaced_source_is_deinterlaced_on_the_gpu_by_the_filter_that_is_there() {
+    let mut media = full_hd();
+    video(&mut media).fields = Fields::Interlaced;
+    check_nvenc("hls-ladder", &media, Cuda { bwdif: false, ..ALL }, "interlaced.nvenc.txt");
+    let line = command_line_by(&hls_ladder(), &media, &|plan| by_nvenc(plan, ALL));
+    assert!(line.contains("]bwdif_cuda=mode=send_frame,fps="), "{line}");
+}
+
+#[test]
+fn what_nvdec_cannot_read_is_decoded_in_software_and_uploaded_once_a_rendition() {
+    let mut media = full_hd();
+    video(&mut media).pixel_format = "yuv422p10le".to_owned();
+    check_nvenc("hls-ladder", &media, Cuda { decodes: false, ..ALL }, "422.nvenc.txt");
+}
+
+#[test]
+fn a_high_dynamic_range_stays_on_the_gpu_where_it_is_kept_and_is_mapped_in_memory_where_not() {
+    let mut media = full_hd();
+    let picture = video(&mut media);
+    picture.colour.transfer = Some("smpte2084".to_owned());
+    picture.pixel_format = "yuv420p10le".to_owned();
+    check_nvenc("hls-ladder-hevc", &media, ALL, "hdr-kept.nvenc.txt");
+    check_nvenc("hls-ladder", &media, ALL, "hdr-mapped.nvenc.txt");
+}
+
+/// Whether this ffmpeg takes the options at all: a wrong one is refused before a GPU is looked for.
+#[test]
+fn ffmpeg_understands_every_option_of_the_encoders_that_it_has() {
+    let run = |words: &[String]| {
+        let out = std::process::Command::new("ffmpeg").args(words).output().expect("ffmpeg is installed");
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let has = run(&["-hide_banner".to_owned(), "-encoders".to_owned()]);
+    assert!(has.0, "{}", has.1);
+    for (preset, encoder) in
+        [("hls-ladder", "h264_nvenc"), ("hls-ladder-hevc", "hevc_nvenc"), ("hls-ladder-av1", "av1_nvenc")]
+    {
+        let presets = Presets::built_in();
+        let preset = presets.get(&preset.parse().expect("a name")).expect("built in");
+        let plan = plan(preset, &full_hd()).expect("a plan");
+        let options = by_nvenc(&plan, ALL).encoders.remove(0);
+        let mut words = ffmpeg::strings(
+            "-nostdin -hide_banner -loglevel error -f lavfi -i testsrc2=size=256x256:rate=30 -frames:v 1 -map 0:v",
+        );
+        words.extend(options.into_iter().skip(2));
+        words.extend(ffmpeg::strings("-pix_fmt nv12 -f null -"));
+        let (well, said) = run(&words);
+        let unknown = said.contains("Unknown encoder");
+        let lines: Vec<_> = said.lines().map(str::to_owned).collect();
+        assert!(
+            well || unknown && encoder == "av1_nvenc" || nvenc::words::refusal(&lines).is_some(),
+            "{encoder}: {said}"
+        );
     }
 }

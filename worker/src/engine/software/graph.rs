@@ -10,13 +10,23 @@ use crate::{
 
 /// The graph; each rendition's pictures come out of a pad `[v-NAME]`.
 pub(in crate::engine) fn pictures(plan: &Plan) -> String {
+    let mut graph = parts(plan, &format!("[0:{}]", plan.picture.stream));
+    for video in plan.videos() {
+        graph += &format!(";{}", rendition(video, pixel_format(video)));
+    }
+    graph
+}
+
+/// From the decoded source, which `input` leads to, to a pad `[s-NAME]` for each rendition: repaired, filtered, and in
+/// the rendition's dynamic range.
+pub(in crate::engine) fn parts(plan: &Plan, input: &str) -> String {
     let mut chain = Vec::from_iter(without_lead("setpts", plan));
     chain.extend(repairs(&plan.picture));
     chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
-    let trunk = format!("[0:{}]{}", plan.picture.stream, chain.join(","));
+    let trunk = format!("{input}{}", chain.join(","));
     let (kept, standard): (Vec<_>, Vec<_>) = plan.videos().into_iter().partition(|v| v.hdr);
     let filtered = |trunk: String| filters::after(trunk, &plan.picture);
-    let mut graph = match &plan.picture.hdr {
+    match &plan.picture.hdr {
         None => parted(&filtered(trunk), &standard),
         // What is laid over the pictures has a standard range, so it comes after.
         Some(hdr) if kept.is_empty() => parted(&filtered(format!("{trunk},{}", tone_map(hdr))), &standard),
@@ -25,22 +35,18 @@ pub(in crate::engine) fn pictures(plan: &Plan) -> String {
             let mapped = parted(&format!("[sdr]{}", tone_map(hdr)), &standard);
             format!("{},split=2[hdr][sdr];{};{mapped}", filtered(trunk), parted("[hdr]null", &kept))
         }
-    };
-    for video in plan.videos() {
-        graph += &format!(";{}", rendition(video));
     }
-    graph
 }
 
-fn parted(trunk: &str, videos: &[&VideoPlan]) -> String {
+pub(in crate::engine) fn parted(trunk: &str, videos: &[&VideoPlan]) -> String {
     let pads: String = videos.iter().map(|v| format!("[s-{}]", v.name)).collect();
     format!("{trunk},split={}{pads}", videos.len())
 }
 
-/// From the common picture to one rendition's size and format.
-fn rendition(video: &VideoPlan) -> String {
+/// From the common picture to one rendition's size and the encoder's format.
+pub(in crate::engine) fn rendition(video: &VideoPlan, format: &str) -> String {
     let name = &video.name;
-    let last = format!("setsar=1,format={}[v-{name}]", pixel_format(video));
+    let last = format!("setsar=1,format={format}[v-{name}]");
     let scaled = |size: Size| format!("scale={}:{}:flags=bicubic:out_range=tv", size.width, size.height);
     let Size { width, height } = video.size;
     match video.placement {
@@ -67,8 +73,8 @@ fn even_eighth(side: u32) -> u32 {
     (side / 16).max(1) * 2
 }
 
-/// The format that the encoder is given.
-fn pixel_format(video: &VideoPlan) -> &'static str {
+/// The format that a software encoder is given.
+pub(in crate::engine) fn pixel_format(video: &VideoPlan) -> &'static str {
     match (video.codec.is_mezzanine(), video.depth) {
         (true, 10) => "yuv422p10le",
         (true, _) => "yuv422p",
@@ -77,15 +83,17 @@ fn pixel_format(video: &VideoPlan) -> &'static str {
     }
 }
 
+const INVERSE_TELECINE: &str =
+    "fieldmatch=combmatch=full,bwdif=mode=send_frame:deint=interlaced,decimate,tpad=stop=1:stop_mode=clone";
+
 fn repairs(picture: &Picture) -> Vec<String> {
     let mut chain = Vec::new();
     match picture.fields {
         Fields::Progressive => {}
         Fields::Interlaced => chain.push("bwdif=mode=send_frame".to_owned()),
-        // What the match leaves combed is deinterlaced; of five frames, the doubled one goes.
-        Fields::Telecined => {
-            chain.push("fieldmatch=combmatch=full,bwdif=mode=send_frame:deint=interlaced,decimate".to_owned())
-        }
+        // What the match leaves combed is deinterlaced; of five frames, the doubled one goes. The last frame has no length
+        // then, and would be lost in the grid were there not another one behind it.
+        Fields::Telecined => chain.push(INVERSE_TELECINE.to_owned()),
     }
     match picture.rotation {
         Rotation::None => {}

@@ -1,0 +1,70 @@
+//! NVIDIA GPUs: ffmpeg with NVDEC, CUDA filters and NVENC, frames staying in the GPU's memory; or, where a GPU has no
+//! encoder, the same decoder and scaler in front of software encoders. A plan into options, nothing else.
+
+mod encoders;
+mod graph;
+pub(super) mod words;
+
+use super::{
+    ffmpeg::{Pictures, strings},
+    software,
+};
+use crate::{
+    config::NvencPreset,
+    plan::{Placement, Plan},
+};
+use reelmill_api::media::{Fields, Rotation};
+
+/// How a GPU is used for one plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cuda {
+    /// Whether NVDEC reads the source; else software does.
+    pub decodes: bool,
+    /// Whether this ffmpeg has `bwdif_cuda` (from 6.1 on), which sees motion better than `yadif_cuda`.
+    pub bwdif: bool,
+}
+
+/// Surfaces that a decoder keeps beside those it needs itself: for frames that filters and encoders still hold. NVDEC has
+/// 32 at most.
+const EXTRA_SURFACES: u32 = 8;
+
+/// How pictures are made by a GPU alone, or nearly.
+pub(super) fn pictures(plan: &Plan, cuda: Cuda, preset: NvencPreset) -> Pictures {
+    Pictures {
+        decoder: decoder(cuda),
+        graph: graph::to_gpu(plan, cuda),
+        encoders: plan.videos().into_iter().map(|video| encoders::video(plan, video, preset)).collect(),
+    }
+}
+
+/// How pictures are made where a GPU decodes and scales, and software encodes.
+pub(super) fn assisting_software(plan: &Plan, cuda: Cuda) -> Pictures {
+    Pictures { decoder: decoder(cuda), graph: graph::to_memory(plan, cuda), encoders: software::encoders(plan) }
+}
+
+/// One device for all. A decoder with threads would take surfaces for each of them, and gain nothing.
+fn decoder(cuda: Cuda) -> Vec<String> {
+    let mut args = strings("-init_hw_device cuda=gpu -filter_hw_device gpu");
+    if cuda.decodes {
+        args.extend(strings("-hwaccel cuda -hwaccel_device gpu -hwaccel_output_format cuda -threads 1"));
+        args.extend(strings(&format!("-extra_hw_frames {EXTRA_SURFACES}")));
+    }
+    args
+}
+
+/// What keeps a plan's pictures from staying in the GPU's memory, in words; nothing, as a rule. ffmpeg as released has no
+/// filter there that tone-maps, crops, blurs, undoes telecine or changes the range, and a turning one only since 9.0.
+pub(super) fn in_memory(plan: &Plan) -> Vec<&'static str> {
+    let picture = &plan.picture;
+    let mapped = picture.hdr.is_some() && plan.videos().iter().any(|video| !video.hdr);
+    let placed = plan.videos().iter().any(|video| video.placement != Placement::Whole);
+    let reasons = [
+        (picture.rotation != Rotation::None, "turning"),
+        (picture.fields == Fields::Telecined, "inverse telecine"),
+        (picture.coded.full_range, "full range"),
+        (mapped, "tone mapping"),
+        (!picture.filters.is_empty(), "extra filters"),
+        (placed, "cropping or blurring"),
+    ];
+    reasons.into_iter().filter_map(|(holds, why)| holds.then_some(why)).collect()
+}
