@@ -26,7 +26,7 @@ pub(super) fn to_gpu(plan: &Plan, cuda: Cuda) -> String {
                 scaled(video, surface(video.depth))
             ),
             // NVENC takes pictures from memory too.
-            Placement::Cropped(_) | Placement::OverBlur(_) => rendition(video, surface(video.depth)),
+            Placement::Cropped(_) | Placement::OverBlur(_) => rendition(video, surface(video.depth), &format!("[v-{name}]")),
         }
     };
     whole(plan, cuda, stays, one)
@@ -43,7 +43,7 @@ pub(super) fn to_memory(plan: &Plan, cuda: Cuda) -> String {
             let wanted = pixel_format(video);
             format!("[s-{name}]{scaled},hwdownload,format={format},setsar=1,format={wanted}[v-{name}]")
         } else {
-            rendition(video, pixel_format(video))
+            rendition(video, pixel_format(video), &format!("[v-{name}]"))
         }
     };
     whole(plan, cuda, stays, one)

@@ -12,7 +12,7 @@ use crate::{
 pub(in crate::engine) fn pictures(plan: &Plan) -> String {
     let mut graph = parts(plan, &format!("[0:{}]", plan.picture.stream));
     for video in plan.videos() {
-        graph += &format!(";{}", rendition(video, pixel_format(video)));
+        graph += &format!(";{}", rendition(video, pixel_format(video), &format!("[v-{}]", video.name)));
     }
     graph
 }
@@ -43,10 +43,10 @@ pub(in crate::engine) fn parted(trunk: &str, videos: &[&VideoPlan]) -> String {
     format!("{trunk},split={}{pads}", videos.len())
 }
 
-/// From the common picture to one rendition's size and the encoder's format.
-pub(in crate::engine) fn rendition(video: &VideoPlan, format: &str) -> String {
+/// From the common picture to one rendition's size and the encoder's format, at a pad.
+pub(in crate::engine) fn rendition(video: &VideoPlan, format: &str, outlet: &str) -> String {
     let name = &video.name;
-    let last = format!("setsar=1,format={format}[v-{name}]");
+    let last = format!("setsar=1,format={format}{outlet}");
     let scaled = |size: Size| format!("scale={}:{}:flags=bicubic:out_range=tv", size.width, size.height);
     let Size { width, height } = video.size;
     match video.placement {
