@@ -1,10 +1,11 @@
 //! Reading what the engine made from its bytes as they pass: the boxes of init segments and media segments
 //! (ISO/IEC 14496-12), without holding media data.
 
-mod names;
+pub(crate) mod names;
 
 use bytes::{Bytes, BytesMut};
-use mp4_atom::{Codec, DecodeMaybe, Moof, Moov};
+use mp4_atom::{Codec, Colr, DecodeMaybe, Moof, Moov};
+use reelmill_api::rendition::DynamicRange;
 
 /// Metadata boxes are small; one beyond this is not ours.
 const LARGEST_META_BOX: u64 = 4 << 20;
@@ -22,14 +23,39 @@ pub struct InitFacts {
     pub sound: Option<(u32, u32)>,
     /// Ticks before presentation starts (the edit list's media time): an audio encoder's priming.
     pub skipped_ticks: u64,
+    /// Colours of video, where it says.
+    pub colour: Option<Cicp>,
     defaults: Defaults,
+}
+
+/// Colours as code points of ITU-T H.273 (`colr` box of type `nclx`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cicp {
+    /// Primaries.
+    pub primaries: u16,
+    /// Transfer characteristics.
+    pub transfer: u16,
+    /// Matrix coefficients.
+    pub matrix: u16,
+}
+
+impl Cicp {
+    /// What the transfer characteristics mean for a screen.
+    pub fn dynamic_range(self) -> DynamicRange {
+        match self.transfer {
+            16 => DynamicRange::Pq,
+            18 => DynamicRange::Hlg,
+            _ => DynamicRange::Sdr,
+        }
+    }
 }
 
 #[cfg(test)]
 impl InitFacts {
     /// Facts as if read from bytes.
     pub(crate) fn for_tests(codecs: &str, timescale: u32, size: Option<(u32, u32)>, sound: Option<(u32, u32)>) -> Self {
-        Self { timescale, codecs: codecs.to_owned(), size, sound, skipped_ticks: 0, defaults: Defaults::default() }
+        let codecs = codecs.to_owned();
+        Self { timescale, codecs, size, sound, skipped_ticks: 0, colour: None, defaults: Defaults::default() }
     }
 }
 
@@ -184,7 +210,7 @@ fn header(bytes: &[u8]) -> Result<Header, NotFmp4> {
 }
 
 /// The first box of one kind.
-fn find<T: mp4_atom::Atom>(mut meta: &[u8]) -> Result<Option<T>, NotFmp4> {
+pub(crate) fn find<T: mp4_atom::Atom>(mut meta: &[u8]) -> Result<Option<T>, NotFmp4> {
     while let Header::Known { kind, size, .. } = header(meta)? {
         let size = usize::try_from(size).map_err(|_| NotFmp4("a box is too large".to_owned()))?;
         let (this, rest) = meta.split_at_checked(size).ok_or_else(|| NotFmp4("a box is cut".to_owned()))?;
@@ -210,6 +236,7 @@ fn init_facts(moov: &Moov) -> Result<InitFacts, NotFmp4> {
         size,
         sound,
         skipped_ticks,
+        colour: colour(codec),
         defaults: Defaults { duration: trex.default_sample_duration, flags: trex.default_sample_flags },
     })
 }
@@ -251,6 +278,17 @@ fn describe(codec: &Codec) -> Result<Description, NotFmp4> {
             Err(NotFmp4(format!("it holds a codec that was not asked for: {other:?}").chars().take(120).collect()))
         }
     }
+}
+
+fn colour(codec: &Codec) -> Option<Cicp> {
+    let colr = match codec {
+        Codec::Avc1(avc) => avc.colr.as_ref(),
+        Codec::Hvc1(hevc) => hevc.colr.as_ref(),
+        Codec::Av01(av1) => av1.colr.as_ref(),
+        _ => None,
+    };
+    let Colr::Nclx { colour_primaries, transfer_characteristics, matrix_coefficients, .. } = colr? else { return None };
+    Some(Cicp { primaries: *colour_primaries, transfer: *transfer_characteristics, matrix: *matrix_coefficients })
 }
 
 fn segment_facts(mut meta: &[u8], init: &InitFacts, bytes: u64) -> Result<SegmentFacts, NotFmp4> {

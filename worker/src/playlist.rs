@@ -1,26 +1,31 @@
 //! Playlists by RFC 8216bis, as text, from renditions that passed verification.
 
+pub(crate) mod groups;
+mod text;
+
 use std::fmt::Write as _;
 
 use reelmill_api::{AttemptId, Rendition, layout, rendition::Track};
 
 use crate::verify::Made;
-
-/// The name of the group that all audio renditions are in.
-const AUDIO_GROUP: &str = "audio";
+use groups::{Group, Groups, Member};
 
 /// The target duration of all media playlists, which must have one and the same (RFC 8216bis, 6.2.4): the longest
-/// segment, rounded to the nearest second.
+/// segment, rounded to the nearest second. Only those of text have their own.
 pub fn target_duration(made: &[Made]) -> u64 {
     let rounded = |made: &Made, ticks: u64| {
         let scale = u64::from(made.timescale);
         (ticks * 2 + scale) / (scale * 2)
     };
-    made.iter().flat_map(|m| m.segment_ticks.iter().map(|t| rounded(m, *t))).max().unwrap_or(0).max(1)
+    let made = made.iter().filter(|m| !text::is_text(m));
+    made.flat_map(|m| m.segment_ticks.iter().map(|t| rounded(m, *t))).max().unwrap_or(0).max(1)
 }
 
 /// A rendition's media playlist, for its own folder.
 pub fn media(made: &Made, target: u64) -> String {
+    if text::is_text(made) {
+        return text::media(made);
+    }
     let seconds = |ticks: u64| exact_seconds(ticks, made.timescale);
     let mut text = format!(
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n\
@@ -33,51 +38,94 @@ pub fn media(made: &Made, target: u64) -> String {
     text + "#EXT-X-ENDLIST\n"
 }
 
-/// The multivariant playlist: a variant for each video rendition, the audio renditions beside them.
+/// The multivariant playlist: each video rendition a variant with each group of sound, the first group first.
 pub fn multivariant(attempt: &AttemptId, made: &[Made]) -> String {
-    let is_audio = |r: &&Rendition| matches!(r.track, Track::Audio { .. });
-    let all = || made.iter().map(|m| &m.rendition);
-    let audio: Vec<_> = all().filter(is_audio).collect();
+    let groups = Groups::of(made.iter().map(|m| &m.rendition));
     let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n".to_owned();
-    for (n, rendition) in audio.iter().enumerate() {
-        text += &audio_line(attempt, rendition, n);
+    for group in &groups.sounds {
+        text.extend(group.members.iter().map(|member| audio_line(attempt, group.id, member)));
     }
-    for video in all().filter(|r| !is_audio(r)) {
-        text += &variant(attempt, video, &audio);
+    text.extend(groups.texts.iter().map(|member| text_line(attempt, member)));
+    let videos: Vec<_> = made.iter().map(|m| &m.rendition).filter(|r| matches!(r.track, Track::Video { .. })).collect();
+    let beside: Vec<Option<&Group<'_>>> =
+        if groups.sounds.is_empty() { vec![None] } else { groups.sounds.iter().map(Some).collect() };
+    let ranges =
+        videos.iter().any(|r| !matches!(&r.track, Track::Video { dynamic_range, .. } if dynamic_range.is_standard()));
+    for sounds in beside {
+        for video in &videos {
+            text += &variant(attempt, video, &Beside { sounds, texts: !groups.texts.is_empty(), ranges });
+        }
     }
     text
 }
 
-fn audio_line(attempt: &AttemptId, rendition: &Rendition, n: usize) -> String {
-    let Track::Audio { channels, language, .. } = &rendition.track else { return String::new() };
-    let name = match language {
-        Some(language) if n == 0 => language.clone(),
-        Some(language) => format!("{language} {}", n + 1),
-        None => format!("Audio {}", n + 1),
-    };
-    let language = language.as_ref().map_or(String::new(), |l| format!(",LANGUAGE=\"{l}\""));
-    let default = if n == 0 { "YES" } else { "NO" };
+fn audio_line(attempt: &AttemptId, group: &str, member: &Member<'_>) -> String {
+    let Track::Audio { channels, .. } = &member.rendition.track else { return String::new() };
     format!(
-        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{AUDIO_GROUP}\",NAME=\"{name}\"{language},DEFAULT={default},AUTOSELECT=YES,\
-         CHANNELS=\"{channels}\",URI=\"{}\"\n",
-        uri(attempt, rendition)
+        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",{},DEFAULT={},AUTOSELECT={},CHANNELS=\"{channels}\",URI=\"{}\"\n",
+        label(member),
+        yes(member.default),
+        yes(member.autoselect),
+        uri(attempt, member.rendition)
     )
 }
 
-fn variant(attempt: &AttemptId, video: &Rendition, audio: &[&Rendition]) -> String {
-    let Track::Video { width, height, frame_rate, .. } = video.track else { return String::new() };
+fn text_line(attempt: &AttemptId, member: &Member<'_>) -> String {
+    let Track::Text { forced, hearing_impaired, .. } = member.rendition.track else { return String::new() };
+    let characteristics = if hearing_impaired { HEARING_IMPAIRED } else { "" };
+    format!(
+        "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{TEXTS}\",{},DEFAULT=NO,AUTOSELECT={},FORCED={}{characteristics},URI=\"{}\"\n",
+        label(member),
+        yes(member.autoselect),
+        yes(forced),
+        uri(attempt, member.rendition)
+    )
+}
+
+/// The group that all subtitles are in.
+const TEXTS: &str = "text";
+/// What Apple's players ask for of subtitles for those who cannot hear.
+const HEARING_IMPAIRED: &str = ",CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,\
+                                public.accessibility.describes-music-and-sound\"";
+
+fn label(member: &Member<'_>) -> String {
+    let language = member.language.as_ref().map_or(String::new(), |tag| format!(",LANGUAGE=\"{tag}\""));
+    format!("NAME=\"{}\"{language}", member.name)
+}
+
+fn yes(it_is: bool) -> &'static str {
+    if it_is { "YES" } else { "NO" }
+}
+
+/// What a variant has besides its picture.
+struct Beside<'a> {
+    sounds: Option<&'a Group<'a>>,
+    texts: bool,
+    /// Whether the variants' dynamic ranges differ from what players assume.
+    ranges: bool,
+}
+
+fn variant(attempt: &AttemptId, video: &Rendition, beside: &Beside<'_>) -> String {
+    let Track::Video { width, height, frame_rate, dynamic_range } = video.track else { return String::new() };
+    let sounds = || beside.sounds.iter().flat_map(|group| &group.members).map(|member| member.rendition);
     // What a client must be able to fetch: the picture and the most demanding sound beside it.
-    let most = |of: fn(&Rendition) -> u64| of(video) + audio.iter().map(|r| of(r)).max().unwrap_or(0);
+    let most = |of: fn(&Rendition) -> u64| of(video) + sounds().map(of).max().unwrap_or(0);
     let mut codecs = vec![video.codecs.as_str()];
-    for rendition in audio {
+    for rendition in sounds() {
         if !codecs.contains(&rendition.codecs.as_str()) {
             codecs.push(&rendition.codecs);
         }
     }
-    let group = if audio.is_empty() { String::new() } else { format!(",AUDIO=\"{AUDIO_GROUP}\"") };
+    let mut more = beside.sounds.map_or(String::new(), |group| format!(",AUDIO=\"{}\"", group.id));
+    if beside.texts {
+        let _ = write!(more, ",SUBTITLES=\"{TEXTS}\"");
+    }
+    if beside.ranges {
+        let _ = write!(more, ",VIDEO-RANGE={}", dynamic_range.as_str());
+    }
     format!(
         "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",RESOLUTION={width}x{height},\
-         FRAME-RATE={:.3}{group}\n{}\n",
+         FRAME-RATE={:.3}{more}\n{}\n",
         most(|r| r.peak_bps),
         most(|r| r.average_bps),
         codecs.join(","),
@@ -91,59 +139,11 @@ fn uri(attempt: &AttemptId, rendition: &Rendition) -> String {
 }
 
 /// Seconds with six decimals, rounded to the nearest.
-fn exact_seconds(ticks: u64, timescale: u32) -> String {
+pub(crate) fn exact_seconds(ticks: u64, timescale: u32) -> String {
     let scale = u128::from(timescale);
     let micros = (u128::from(ticks) * 2_000_000 + scale) / (scale * 2);
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verify::tests::two_rungs_and_sound;
-
-    #[test]
-    fn the_multivariant_playlist_says_what_the_bytes_are() {
-        let want = "\
-#EXTM3U
-#EXT-X-VERSION:7
-#EXT-X-INDEPENDENT-SEGMENTS
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"eng\",LANGUAGE=\"eng\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"a1-00000007/audio/index.m3u8\"
-#EXT-X-STREAM-INF:BANDWIDTH=2128000,AVERAGE-BANDWIDTH=1643607,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=25.000,AUDIO=\"audio\"
-a1-00000007/720p/index.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=2128000,AVERAGE-BANDWIDTH=1643607,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=25.000,AUDIO=\"audio\"
-a1-00000007/360p/index.m3u8
-";
-        assert_eq!(multivariant(&AttemptId::new(1, 7), &two_rungs_and_sound().renditions), want);
-    }
-
-    #[test]
-    fn all_media_playlists_have_the_longest_segments_target_duration() {
-        let mut renditions = two_rungs_and_sound().renditions;
-        renditions[1].segment_ticks = vec![u64::from(renditions[1].timescale) * 11 / 2];
-        assert_eq!(target_duration(&renditions), 6);
-    }
-
-    #[test]
-    fn a_media_playlist_lists_exact_lengths() {
-        let verified = two_rungs_and_sound();
-        let want = "\
-#EXTM3U
-#EXT-X-VERSION:7
-#EXT-X-TARGETDURATION:4
-#EXT-X-MEDIA-SEQUENCE:0
-#EXT-X-PLAYLIST-TYPE:VOD
-#EXT-X-INDEPENDENT-SEGMENTS
-#EXT-X-MAP:URI=\"init.mp4\"
-#EXTINF:4.000000,
-seg_00000.m4s
-#EXTINF:1.280000,
-seg_00001.m4s
-#EXT-X-ENDLIST
-";
-        assert_eq!(media(&verified.renditions[0], target_duration(&verified.renditions)), want);
-        assert_eq!(exact_seconds(1001 * 120, 30000), "4.004000");
-        assert_eq!(exact_seconds(1, 3), "0.333333");
-        assert_eq!(exact_seconds(2, 3), "0.666667");
-    }
-}
+mod tests;

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use reelmill_api::{AttemptId, ErrorKind, Failure, JobId, Location, Report, layout};
 use reelmill_storage::{Access, Condition, Storage, StorageError};
 
-use crate::verify::Verified;
+use crate::{
+    manifest,
+    verify::{Made, Verified},
+};
 
 /// Larger than any playlist or report that is made here.
 const LARGEST_TEXT: usize = 4 << 20;
@@ -54,6 +57,16 @@ pub async fn find(storage: &Storage, destination: &Location, job: JobId) -> Resu
     if report.job == job { Ok(Some(report)) } else { Err(taken(&format!("job {}", report.job))) }
 }
 
+/// What players open, as text.
+pub struct Entries<M> {
+    /// The media playlist of each rendition.
+    pub media: M,
+    /// The DASH manifest, for the attempt's own folder.
+    pub manifest: String,
+    /// The multivariant playlist.
+    pub master: String,
+}
+
 /// Publishes what was verified. Media already lies under the attempt's folder.
 ///
 /// # Errors
@@ -62,31 +75,33 @@ pub async fn publish(
     storage: &Storage,
     report: &Report,
     verified: &Verified,
-    playlist_of: (impl Fn(&crate::verify::Made) -> String, String),
+    entries: Entries<impl Fn(&Made) -> String>,
 ) -> Result<Published, Unpublished> {
-    let (media_playlist, master) = playlist_of;
     let (destination, attempt) = (&report.output, &report.attempt);
     for made in &verified.renditions {
         let relative = format!("{}/{}", made.rendition.name, layout::MEDIA_PLAYLIST);
-        put(storage, destination, &layout::attempt_file(attempt, &relative), media_playlist(made)).await?;
+        put(storage, destination, &layout::attempt_file(attempt, &relative), (entries.media)(made)).await?;
     }
     let text = in_json(report)?;
     put(storage, destination, &layout::attempt_file(attempt, layout::REPORT), text.clone()).await?;
-    if let Some(before) = claim(storage, report, &text).await? {
-        return Ok(Published::Before(Box::new(before)));
+    put(storage, destination, &layout::attempt_file(attempt, layout::MANIFEST), entries.manifest.clone()).await?;
+    for (name, text) in [(layout::REPORT, text), (layout::MANIFEST, manifest::beside(attempt, &entries.manifest))] {
+        if let Some(before) = claim(storage, report, name, &text).await? {
+            return Ok(Published::Before(Box::new(before)));
+        }
     }
     let entry = place(destination, layout::MASTER_PLAYLIST)?;
     let content_type = layout::content_type(layout::MASTER_PLAYLIST);
-    match storage.put(&entry, Bytes::from(master), content_type, Condition::Absent).await {
+    match storage.put(&entry, Bytes::from(entries.master), content_type, Condition::Absent).await {
         Ok(_) => Ok(Published::Now),
         Err(e) => settle_commit(storage, report, e).await,
     }
 }
 
-/// Puts the report where readers look for it, before the commit. It is put only over nothing or over the report of an
-/// attempt that has not been published, so that a late attempt can never replace that of a published one.
-async fn claim(storage: &Storage, report: &Report, text: &str) -> Result<Option<Report>, Failure> {
-    let at = place(&report.output, layout::REPORT)?;
+/// Puts a file where readers look for it, before the commit. It is put only over nothing or over that of an attempt that
+/// has not been published, so that a late attempt can never replace what belongs to a published one.
+async fn claim(storage: &Storage, report: &Report, name: &str, text: &str) -> Result<Option<Report>, Failure> {
+    let at = place(&report.output, name)?;
     for _ in 0..CLAIMS {
         let condition = match storage.get_small(&at, LARGEST_TEXT).await {
             Ok((_, version)) => Condition::Matches(version),
@@ -96,7 +111,7 @@ async fn claim(storage: &Storage, report: &Report, text: &str) -> Result<Option<
         if let Some(before) = find(storage, &report.output, report.job).await? {
             return Ok(Some(before));
         }
-        match storage.put(&at, Bytes::from(text.to_owned()), layout::content_type(layout::REPORT), condition).await {
+        match storage.put(&at, Bytes::from(text.to_owned()), layout::content_type(name), condition).await {
             Ok(_) => return Ok(None),
             Err(StorageError::ConditionFailed { .. }) => {}
             Err(e) => return Err(e.into()),
@@ -126,11 +141,16 @@ async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) 
 }
 
 /// Another attempt put its playlist between our look and ours. What readers find must be one attempt's, so its report is
-/// put in place of ours: byte for byte, since figures that were read need not be written as they were.
+/// put in place of ours: byte for byte, since figures that were read need not be written as they were. So is its manifest.
 async fn lost_the_race(storage: &Storage, report: &Report, winner: Report) -> Result<Published, Unpublished> {
     let original = layout::attempt_file(&winner.attempt, layout::REPORT);
     if let Some(text) = get(storage, &place(&report.output, &original)?).await? {
         put(storage, &report.output, layout::REPORT, text).await?;
+    }
+    let original = layout::attempt_file(&winner.attempt, layout::MANIFEST);
+    if let Some(text) = get(storage, &place(&report.output, &original)?).await? {
+        let text = manifest::beside(&winner.attempt, &String::from_utf8_lossy(&text));
+        put(storage, &report.output, layout::MANIFEST, text).await?;
     }
     Ok(Published::Before(Box::new(winner)))
 }

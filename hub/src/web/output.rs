@@ -81,7 +81,7 @@ fn no_such_file(job: &Job) -> Refusal {
 /// attempt's folder, a way up.
 fn published(job: &Job, path: &str) -> Option<Location> {
     let attempt = layout::attempt_folder(&job.report.as_ref()?.attempt);
-    let top = matches!(path, layout::MASTER_PLAYLIST | layout::REPORT);
+    let top = matches!(path, layout::MASTER_PLAYLIST | layout::MANIFEST | layout::REPORT);
     let own = path.strip_prefix(&attempt).is_some_and(|rest| rest.starts_with('/') && !rest.ends_with('/'));
     if !top && !own || path.contains('\\') {
         return None;
@@ -131,6 +131,7 @@ mod tests {
     #[test]
     fn only_files_of_the_published_attempt_are_shown() {
         check("master.m3u8", Some("master.m3u8"));
+        check("manifest.mpd", Some("manifest.mpd"));
         check("reelmill.json", Some("reelmill.json"));
         check("a1-00000007/720p/seg_00000.m4s", Some("a1-00000007/720p/seg_00000.m4s"));
         for path in [

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! DEST/master.m3u8                            multivariant playlist, put last: its presence is the commit
+//! DEST/manifest.mpd                           DASH manifest of the same segments, put just before it
 //! DEST/reelmill.json                          the report of the attempt that was published
+//! DEST/a1-7f3c9d2b/manifest.mpd               the same manifest for this folder
 //! DEST/a1-7f3c9d2b/reelmill.json              the same report, where only this attempt writes
 //! DEST/a1-7f3c9d2b/1080p/index.m3u8           media playlist of one rendition
 //! DEST/a1-7f3c9d2b/1080p/init.mp4             its init segment
@@ -25,6 +27,8 @@ use crate::{AttemptId, job::JobId, preset::Container};
 
 /// The multivariant playlist, relative to the destination.
 pub const MASTER_PLAYLIST: &str = "master.m3u8";
+/// The DASH manifest, relative to the destination and to an attempt's folder.
+pub const MANIFEST: &str = "manifest.mpd";
 /// The report, relative to the destination and to an attempt's folder.
 pub const REPORT: &str = "reelmill.json";
 /// The init segment, relative to a rendition's folder.
@@ -54,6 +58,8 @@ pub fn segment(index: u64) -> String {
 
 /// The same name as ffmpeg's `-hls_segment_filename` pattern.
 pub const SEGMENT_PATTERN: &str = "seg_%05d.m4s";
+/// The same name as a DASH manifest's template.
+pub const SEGMENT_TEMPLATE: &str = "seg_$Number%05d$.m4s";
 
 /// A text segment's name within its rendition's folder, numbered from 0.
 pub fn text_segment(index: u64) -> String {
