@@ -34,12 +34,18 @@ pub(super) fn pictures(plan: &Plan, cuda: Cuda, preset: NvencPreset) -> Pictures
         decoder: decoder(cuda),
         graph: graph::to_gpu(plan, cuda),
         encoders: plan.videos().into_iter().map(|video| encoders::video(plan, video, preset)).collect(),
+        ..Pictures::default()
     }
 }
 
 /// How pictures are made where a GPU decodes and scales, and software encodes.
 pub(super) fn assisting_software(plan: &Plan, cuda: Cuda) -> Pictures {
-    Pictures { decoder: decoder(cuda), graph: graph::to_memory(plan, cuda), encoders: software::encoders(plan) }
+    Pictures {
+        decoder: decoder(cuda),
+        graph: graph::to_memory(plan, cuda),
+        encoders: software::encoders(plan),
+        ..Pictures::default()
+    }
 }
 
 /// One device for all. A decoder with threads would take surfaces for each of them, and gain nothing.
