@@ -134,8 +134,10 @@ impl Attempt<'_> {
         run: &Run,
         on_progress: impl Fn(Progress),
     ) -> Result<Verified, Failure> {
-        engine::run(&self.workshop.programs, plan, run, &self.cancel, on_progress).await?;
-        verify::verify(plan.grid, ladder, &run.settled_record().await)
+        let seen = engine::run(&self.workshop.programs, plan, run, &self.cancel, on_progress).await?;
+        let mut verified = verify::verify(plan.grid, ladder, &run.settled_record().await)?;
+        verified.remarks.extend(seen);
+        Ok(verified)
     }
 
     async fn open(&self, destination: &Location) -> Result<Run, Failure> {

@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod confine;
+mod damage;
 mod ffmpeg;
 mod lines;
 mod nvenc;
@@ -94,8 +95,8 @@ pub fn source_options() -> Vec<String> {
     ["-protocol_whitelist", "http,tcp", "-format_whitelist", ALLOWED_DEMUXERS].map(str::to_owned).into()
 }
 
-/// Runs the software engine over `plan`, telling `on_progress` how far it is. Its end is no success by itself: the
-/// caller verifies what `run` recorded.
+/// Runs the software engine over `plan`, telling `on_progress` how far it is; what was seen of the source that the plan
+/// could not know. Its end is no success by itself: the caller verifies what `run` recorded.
 ///
 /// # Errors
 /// Why the media process ended early, with what it said last.
@@ -105,12 +106,13 @@ pub async fn run(
     run: &Run,
     cancel: &CancellationToken,
     on_progress: impl Fn(Progress),
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let args = command_line(plan, run);
     log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
     let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
     let mut meter = progress::Meter::new(plan);
     let mut watch = child::StallWatch::new(programs.stall);
+    let damage = child.damage();
     loop {
         tokio::select! {
             line = child.next_line() => match line {
@@ -118,6 +120,10 @@ pub async fn run(
                     if plan.grid.is_overrun(progress.frame) {
                         child.kill().await;
                         return Err(overrun(plan, progress.frame));
+                    }
+                    if let Err(failure) = damage.judge(plan) {
+                        child.kill().await;
+                        return Err(failure);
                     }
                     watch.at(progress.frame);
                     on_progress(progress);
@@ -136,7 +142,8 @@ pub async fn run(
         }
     }
     let ended = child.wait(programs.stall, cancel).await;
-    judge(programs, run, plan, ended)
+    judge(programs, run, plan, ended)?;
+    Ok(Vec::from_iter(damage.judge(plan)?))
 }
 
 fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {

@@ -30,6 +30,8 @@ pub struct Plan {
     pub product: Product,
     /// What becomes of a source that is damaged in the middle.
     pub damage: Damage,
+    /// Whether its container is one that is recorded from a running stream, and so may end in the middle of a picture.
+    pub ragged_ends: bool,
     /// What is done to the source, in plain words for the report.
     pub changes: Vec<String>,
 }
@@ -266,9 +268,13 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         preset::Product::Files(recipes) => Product::Files(files::plan(&source, recipes, &grid, shown, &mut changes)),
         preset::Product::Live(_) => return Err(live_only(preset)),
     };
-    let mut plan = Plan { lead_micros, picture, grid, product, damage: preset.damage, changes };
+    let mut plan = Plan { lead_micros, picture, grid, product, damage: preset.damage, ragged_ends: has_ragged_ends(media), changes };
     plan.changes.extend(colour::changes(&plan));
     Ok(plan)
+}
+
+fn has_ragged_ends(media: &MediaFacts) -> bool {
+    matches!(media.container.as_str(), "mpegts" | "mpeg")
 }
 
 /// The longest sound before the first picture that is cut. An AAC encoder's priming is up to 46 ms (1024 samples at

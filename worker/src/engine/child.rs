@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Programs, confine, lines::Lines, words};
+use super::{Programs, confine, damage, lines::Lines, words};
 
 /// What a media process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub struct MediaChild {
     child: Child,
     lines: Lines<ChildStdout>,
     stderr: JoinHandle<Vec<String>>,
+    damage: damage::Meter,
 }
 
 /// Starts `program` under the launcher, able to reach only the gateway at `port`.
@@ -85,14 +86,17 @@ pub fn spawn(
         .map_err(|e| Failure::new(ErrorKind::Infrastructure, format!("cannot start {}: {e}", program.display())))?;
     let stdout = child.stdout.take().expect("stdout was asked for");
     let stderr = child.stderr.take().expect("stderr was asked for");
-    Ok(MediaChild { child, lines: Lines::new(stdout), stderr: tokio::spawn(keep_tail(stderr)) })
+    let damage = damage::Meter::default();
+    let stderr = tokio::spawn(keep_tail(stderr, damage.clone()));
+    Ok(MediaChild { child, lines: Lines::new(stdout), stderr, damage })
 }
 
 /// Reads to the end, whatever comes, and keeps the last lines.
-async fn keep_tail(stderr: ChildStderr) -> Vec<String> {
+async fn keep_tail(stderr: ChildStderr, damage: damage::Meter) -> Vec<String> {
     let mut tail = VecDeque::new();
     let mut lines = Lines::new(stderr);
     while let Some(line) = lines.next().await {
+        damage.line(&line);
         if tail.len() == STDERR_LINES {
             tail.pop_front();
         }
@@ -105,6 +109,11 @@ impl MediaChild {
     /// The next line it prints; `None` at the end.
     pub async fn next_line(&mut self) -> Option<String> {
         self.lines.next().await
+    }
+
+    /// What it has said of damage in its source, and will say.
+    pub(super) fn damage(&self) -> damage::Meter {
+        self.damage.clone()
     }
 
     /// Kills it, with all that it started, and waits until it is gone.
