@@ -1,8 +1,10 @@
-//! Finding out what a source is: runs ffprobe, confined, over the gateway, and reads its JSON.
+//! Finding out what a source is: runs ffprobe, confined, over the gateway, and reads its JSON; where that can be wrong about
+//! fields, looks at some pictures.
 
 pub mod parse;
+mod scan;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reelmill_api::{ErrorKind, Failure, MediaFacts};
 use tokio_util::sync::CancellationToken;
@@ -34,21 +36,62 @@ pub async fn probe(programs: &Programs, run: &Run, cancel: &CancellationToken) -
     args.extend(strings(&["-show_streams", "-show_frames", "-read_intervals", FIRST_PACKETS]));
     args.extend(source_options());
     args.push(run.source_url());
+    let output = match ended(programs, &programs.ffprobe, &args, run, cancel).await? {
+        Ended::Exited { success: true, stdout, .. } => stdout,
+        Ended::Exited { stderr, .. } => return Err(refused(&stderr)),
+        Ended::TimedOut | Ended::Canceled => {
+            return Err(bad_source("probing it took longer than a minute", "try to remux it first"));
+        }
+    };
+    let facts = parse::media_facts(&output, run.source_bytes());
+    let mut media = facts.map_err(|why| bad_source(&why, "is it a video file?"))?;
+    let duration = media.duration_seconds;
+    if let Some(video) = media.video.as_mut().filter(|video| scan::is_worthwhile(video)) {
+        scan::settle(video, &look(programs, run, video.index, duration, cancel).await?);
+    }
+    Ok(media)
+}
+
+/// Looks at a few pictures in some places. A place that cannot be decoded says nothing.
+async fn look(
+    programs: &Programs,
+    run: &Run,
+    stream: u32,
+    duration: Option<f64>,
+    cancel: &CancellationToken,
+) -> Result<Vec<scan::Seen>, Failure> {
+    let mut seen = Vec::new();
+    for place in scan::places(duration) {
+        let mut args = strings(&["-nostdin", "-hide_banner", "-loglevel", "error"]);
+        args.extend(source_options());
+        args.extend(strings(&["-ss", &format!("{place:.3}"), "-t", scan::SECONDS, "-i", &run.source_url()]));
+        args.extend(strings(&["-map", &format!("0:{stream}"), "-vf", scan::FILTERS, "-f", "null", "-"]));
+        match ended(programs, &programs.ffmpeg, &args, run, cancel).await? {
+            Ended::Exited { stdout, .. } => seen.push(scan::Seen::read(&String::from_utf8_lossy(&stdout))),
+            Ended::TimedOut | Ended::Canceled => break,
+        }
+    }
+    Ok(seen)
+}
+
+/// Runs a program to its end, for as long as a probe may take.
+async fn ended(
+    programs: &Programs,
+    program: &Path,
+    args: &[String],
+    run: &Run,
+    cancel: &CancellationToken,
+) -> Result<Ended, Failure> {
     let limits = Limits { cpu: LONGEST_PROBE, ..programs.limits };
-    let mut child = child::spawn(programs, &programs.ffprobe, &args, limits, run.port())?;
+    let mut child = child::spawn(programs, program, args, limits, run.port())?;
     let ended = child.finish(LONGEST_PROBE, cancel).await;
     if let Some(failure) = run.first_failure() {
         return Err(failure);
     }
-    let output = match ended {
-        Ended::Exited { success: true, stdout, .. } => stdout,
-        Ended::Exited { stderr, .. } => return Err(refused(&stderr)),
-        Ended::TimedOut => {
-            return Err(bad_source("probing it took longer than a minute", "try to remux it first"));
-        }
-        Ended::Canceled => return Err(Failure::new(ErrorKind::Canceled, "the run was called off while probing")),
-    };
-    parse::media_facts(&output, run.source_bytes()).map_err(|why| bad_source(&why, "is it a video file?"))
+    match ended {
+        Ended::Canceled => Err(Failure::new(ErrorKind::Canceled, "the run was called off while probing")),
+        ended => Ok(ended),
+    }
 }
 
 fn refused(stderr: &[String]) -> Failure {

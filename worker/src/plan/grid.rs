@@ -87,7 +87,7 @@ fn choose_rate(video: &VideoFacts, highest: f64, changes: &mut Vec<String>) -> R
         rate = film_rate(rate);
         changes.push(format!("inverse telecine: {} to {rate}", video.frame_rate));
     } else if !video.constant_rate {
-        rate = nearest_standard(rate);
+        rate = standard_for(rate);
         changes.push(format!("variable frame rate made a constant {rate}"));
     }
     let before = rate;
@@ -104,6 +104,20 @@ fn choose_rate(video: &VideoFacts, highest: f64, changes: &mut Vec<String>) -> R
 fn film_rate(rate: Rational) -> Rational {
     let exact = Rational::new(rate.num().saturating_mul(4), rate.den().saturating_mul(5));
     nearest_standard(exact.unwrap_or(rate))
+}
+
+/// The rate for frames that come unevenly: the standard one they are meant to have, of which telephones come short in the
+/// dark; else the next higher one, because a frame that is shown twice is less of a loss than one that is not shown.
+fn standard_for(average: Rational) -> Rational {
+    let nearest = nearest_standard(average);
+    if nearest.as_f64() >= average.as_f64() * 0.98 {
+        return nearest;
+    }
+    let higher = STANDARD_RATES.iter().filter_map(|&(n, d)| Rational::new(n, d));
+    higher
+        .filter(|r| r.as_f64() >= average.as_f64())
+        .min_by(|a, b| a.as_f64().total_cmp(&b.as_f64()))
+        .unwrap_or(nearest)
 }
 
 fn nearest_standard(rate: Rational) -> Rational {
@@ -134,6 +148,20 @@ mod tests {
     fn check(frames: Expected, made: u64, want: bool) {
         let grid = Grid { frame_rate: Rational::whole(25).expect("not zero"), gop: 100, frames };
         assert_eq!(grid.is_overrun(made), want, "{frames:?} {made}");
+    }
+
+    #[test]
+    fn uneven_frames_are_rather_shown_twice_than_left_out() {
+        let check = |average: &str, want: &str| {
+            assert_eq!(standard_for(average.parse().expect("a rate")).to_string(), want, "{average}");
+        };
+        check("2983/100", "30000/1001");
+        check("3002/100", "30/1");
+        check("273/10", "30000/1001");
+        check("40/1", "48/1");
+        check("241/10", "24/1");
+        check("12/1", "24000/1001");
+        check("90/1", "60/1");
     }
 
     #[test]

@@ -127,9 +127,12 @@ fn close(a: Rational, b: Rational) -> bool {
     (a.as_f64() / b.as_f64() - 1.0).abs() < 0.001
 }
 
+/// Shapes such as 5120:5123 come from rounding a display's shape, and stand for square samples: nobody can see the
+/// difference, and players trip over the odd sizes that it leads to.
 fn sample_aspect(stream: &Stream) -> Rational {
     let given = stream.sample_aspect_ratio.as_deref().and_then(|t| t.parse::<Rational>().ok());
-    given.filter(|r| (0.1..=10.0).contains(&r.as_f64())).unwrap_or_else(|| Rational::whole(1).expect("not zero"))
+    let square = Rational::whole(1).expect("not zero");
+    given.filter(|r| (0.1..=10.0).contains(&r.as_f64()) && (r.as_f64() - 1.0).abs() > 0.005).unwrap_or(square)
 }
 
 fn starts_at(stream: &Stream, begins: f64) -> f64 {
@@ -231,6 +234,20 @@ mod tests {
             "streams":[{"index":0,"codec_type":"audio","codec_name":"flac","channels":1,"sample_rate":"8000"}]}"#;
         let long = media_facts(json.as_bytes(), 1).expect("facts").duration_seconds.expect("a length");
         assert!((long - 2.52).abs() < 1e-9, "{long}");
+    }
+
+    #[test]
+    fn samples_that_are_square_but_for_a_rounding_are_square() {
+        for (shape, want) in
+            [("64:45", "64/45"), ("5120:5123", "1/1"), ("1:1", "1/1"), ("0:1", "1/1"), ("99:100", "99/100")]
+        {
+            let json = format!(
+                r#"{{"streams":[{{"index":0,"codec_type":"video","codec_name":"h264","width":16,"height":16,
+                "pix_fmt":"yuv420p","r_frame_rate":"25/1","sample_aspect_ratio":"{shape}"}}]}}"#
+            );
+            let facts = media_facts(json.as_bytes(), 1).expect("facts");
+            assert_eq!(facts.video.expect("video").sample_aspect.to_string(), want, "{shape}");
+        }
     }
 
     #[test]
