@@ -1,6 +1,9 @@
 //! One attempt at a task, from the source to the published output: probe, plan, run, verify, publish. The conductor:
 //! it knows all parts, and they do not know each other.
 
+mod beside;
+mod text;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -13,13 +16,18 @@ use reelmill_api::{
 use reelmill_storage::Storage;
 use tokio_util::sync::CancellationToken;
 
+use beside::Folder;
+use text::{Reader, Texts};
+
 use crate::{
     engine::{self, Programs},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
+    manifest,
     plan::{self, LadderPlan, Plan, Product},
     playlist, probe,
     publish::{self, Published, Unpublished},
+    spool::Spool,
     verify::{self, Verified},
 };
 
@@ -43,6 +51,8 @@ pub struct Workshop {
     pub gateway: Gateway,
     /// Media programs.
     pub programs: Programs,
+    /// Where single files are made.
+    pub spool: Spool,
     /// Bytes that passed.
     pub counters: Arc<Counters>,
 }
@@ -106,10 +116,11 @@ impl Attempt<'_> {
         let Product::Ladder(ladder) = &plan.product else {
             return Err(Failure::new(ErrorKind::NoCapability, "this worker does not make single files yet").into());
         };
+        run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
         run.expect_renditions(ladder.rendition_names());
+        ladder.storyboard.into_iter().for_each(|plan| run.expect_storyboard(plan));
         let verified = self.encode(&plan, ladder, &run, on_progress).await;
         if verified.is_err() {
-        run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
             // What is still on its way would arrive after the sweep.
             run.quiet(LONGEST_QUIET).await;
         }
@@ -134,10 +145,32 @@ impl Attempt<'_> {
         run: &Run,
         on_progress: impl Fn(Progress),
     ) -> Result<Verified, Failure> {
-        let seen = engine::run(&self.workshop.programs, plan, run, &self.cancel, on_progress).await?;
+        let programs = &self.workshop.programs;
+        let reader = Reader { programs, run, counters: &self.workshop.counters, cancel: &self.cancel };
+        let engine = engine::run(programs, plan, run, &self.cancel, on_progress);
+        let (seen, texts) = tokio::try_join!(engine, async { Ok(reader.read(&ladder.texts, plan.lead_micros).await) })?;
         let mut verified = verify::verify(plan.grid, ladder, &run.settled_record().await)?;
         verified.remarks.extend(seen);
+        verified.checks.push(verify::decode::sample(&self.workshop.programs, run, &verified, &self.cancel).await?);
+        self.store_beside(plan, ladder, texts, &mut verified).await?;
         Ok(verified)
+    }
+
+    /// Stores what lies beside the media: subtitles and the storyboard's index.
+    async fn store_beside(
+        &self,
+        plan: &Plan,
+        ladder: &LadderPlan,
+        texts: Texts,
+        verified: &mut Verified,
+    ) -> Result<(), Failure> {
+        let destination = &self.destination()?;
+        let folder = Folder { storage: &self.workshop.storage, destination, attempt: &self.id };
+        if let Some(board) = ladder.storyboard {
+            let frames = verified.renditions.first().map_or(0, |made| made.rendition.samples);
+            folder.store_index(board, plan.grid, frames).await?;
+        }
+        folder.store_texts(texts, verified).await
     }
 
     async fn open(&self, destination: &Location) -> Result<Run, Failure> {
@@ -152,10 +185,14 @@ impl Attempt<'_> {
         if self.cancel.is_cancelled() {
             return Err(Failure::new(ErrorKind::Canceled, "the run was called off before it was published").into());
         }
-        let master = playlist::multivariant(&self.id, &verified.renditions);
         let target = playlist::target_duration(&verified.renditions);
         let media = |made: &verify::Made| playlist::media(made, target);
-        match publish::publish(&self.workshop.storage, &report, verified, (media, master)).await? {
+        let entries = publish::Entries {
+            media,
+            manifest: manifest::manifest(&verified.renditions),
+            master: playlist::multivariant(&self.id, &verified.renditions),
+        };
+        match publish::publish(&self.workshop.storage, &report, verified, entries).await? {
             Published::Now => Ok(report),
             Published::Before(earlier) => Ok(*earlier),
         }
@@ -211,6 +248,7 @@ impl Attempt<'_> {
             entry,
             source,
             renditions: verified.renditions.iter().map(|m| m.rendition.clone()).collect(),
+            storyboard: verified.storyboard,
             changes,
             checks: verified.checks.clone(),
             timings,

@@ -1,11 +1,14 @@
 //! The loopback gateway: the only thing a media process can reach. It serves the source by ranged, retried reads and
 //! takes the output straight into uploads, and its record of what arrived whole is the only proof of success.
 
+mod check;
 mod input;
 mod listed;
 mod listener;
 mod output;
 mod record;
+mod sheets;
+mod words;
 
 use std::{
     collections::HashMap,
@@ -28,9 +31,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::plan::StoryboardPlan;
+
 pub use listed::Listed;
 use listener::Listener;
-pub use record::{Arrived, Record};
+pub use record::{Arrived, Record, Words};
 
 /// The gateway of one worker: one loopback listener for all its runs.
 #[derive(Clone)]
@@ -49,6 +54,14 @@ pub struct Run {
     state: Arc<RunState>,
 }
 
+/// What the media process of a run may put; nothing before that is said.
+#[derive(Debug, Default)]
+struct Awaited {
+    renditions: Vec<String>,
+    storyboard: Option<StoryboardPlan>,
+    texts: Vec<String>,
+}
+
 /// What a run may do and what became of it.
 struct RunState {
     storage: Storage,
@@ -56,7 +69,7 @@ struct RunState {
     info: ObjectInfo,
     destination: Location,
     attempt: AttemptId,
-    renditions: Mutex<Vec<String>>,
+    awaited: Mutex<Awaited>,
     extras: Mutex<Vec<Bytes>>,
     record: Mutex<Record>,
     failed: CancellationToken,
@@ -117,7 +130,7 @@ impl Gateway {
             info,
             destination,
             attempt,
-            renditions: Mutex::default(),
+            awaited: Mutex::default(),
             extras: Mutex::default(),
             record: Mutex::default(),
             failed: CancellationToken::new(),
@@ -151,7 +164,17 @@ impl Run {
 
     /// Allows output, for these renditions and no others.
     pub fn expect_renditions<'a>(&self, names: impl Iterator<Item = &'a str>) {
-        *lock(&self.state.renditions) = names.map(str::to_owned).collect();
+        lock(&self.state.awaited).renditions = names.map(str::to_owned).collect();
+    }
+
+    /// Allows the sheets of a storyboard, beside renditions of which the first has pictures.
+    pub fn expect_storyboard(&self, plan: StoryboardPlan) {
+        lock(&self.state.awaited).storyboard = Some(plan);
+    }
+
+    /// Allows whole subtitle tracks, for these renditions.
+    pub fn expect_texts<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        lock(&self.state.awaited).texts = names.map(str::to_owned).collect();
     }
 
     /// Serves these pictures beside the source, for filters that need them.
@@ -163,6 +186,19 @@ impl Run {
     pub fn extra_urls(&self) -> Vec<String> {
         let url = |n| format!("http://127.0.0.1:{}/{}/in/extra-{n}", self.port, self.token);
         (0..lock(&self.state.extras).len()).map(url).collect()
+    }
+
+    /// Where a media process reads a stored segment, with its init segment before it.
+    pub fn check_url(&self, rendition: &str, index: u64) -> String {
+        format!("http://127.0.0.1:{}/{}/check/{rendition}/{index}", self.port, self.token)
+    }
+
+    /// A second run over the same source, with a path, a record and failures of its own.
+    pub fn beside(&self, counters: Arc<Counters>) -> Self {
+        let RunState { storage, source, info, destination, attempt, .. } = &*self.state;
+        let (source, info, destination, attempt) = (source.clone(), info.clone(), destination.clone(), attempt.clone());
+        let gateway = Gateway { port: self.port, runs: self.runs.clone() };
+        gateway.open(storage, RunRequest { source, info, destination, attempt }, counters)
     }
 
     /// The first thing that went wrong between the media process and the store.
@@ -198,7 +234,7 @@ impl Run {
         loop {
             let (changed, busy) = {
                 let record = lock(&self.state.record);
-                if record.is_settled(&lock(&self.state.renditions)) {
+                if record.is_settled(&lock(&self.state.awaited)) {
                     return record.clone();
                 }
                 (record.changed.clone(), record.under_way > 0)
@@ -242,6 +278,7 @@ async fn serve(State(runs): State<Runs>, request: Request) -> Response {
     match (request.method(), way) {
         (&Method::GET | &Method::HEAD, "in") if rest == "source" => input::serve(&run, &request),
         (&Method::GET, "in") => extra(&run, rest),
+        (&Method::GET, "check") => check::serve(&run, rest).await,
         (&Method::PUT | &Method::POST, "out") => match Target::parse(&run, rest) {
             Some(target) => output::take(run, target, request.into_body()).await,
             None => StatusCode::FORBIDDEN.into_response(),
@@ -270,7 +307,15 @@ enum TargetFile {
     Segment(u64),
     /// ffmpeg's own playlist: its segments are counted, and it is thrown away.
     Playlist,
+    /// A sheet of small pictures.
+    Sheet(u64),
+    /// A whole subtitle track.
+    Words,
 }
+
+/// The name under which a media process puts a subtitle track, relative to its rendition's folder. It is held here and
+/// never stored so.
+pub const TRACK_OF_TEXT: &str = "track.vtt";
 
 impl Target {
     fn parse(run: &RunState, path: &str) -> Option<Self> {
@@ -278,9 +323,18 @@ impl Target {
         let file = match name {
             layout::INIT_SEGMENT => TargetFile::Init,
             layout::MEDIA_PLAYLIST => TargetFile::Playlist,
-            other => TargetFile::Segment(layout::segment_index(other)?),
+            TRACK_OF_TEXT => TargetFile::Words,
+            other => match layout::sheet_index(other) {
+                Some(index) => TargetFile::Sheet(index),
+                None => TargetFile::Segment(layout::segment_index(other)?),
+            },
         };
-        let expected = lock(&run.renditions).iter().any(|r| r == rendition);
+        let awaited = lock(&run.awaited);
+        let expected = match file {
+            TargetFile::Sheet(_) => rendition == layout::STORYBOARD && awaited.storyboard.is_some(),
+            TargetFile::Words => awaited.texts.iter().any(|name| name == rendition),
+            _ => awaited.renditions.iter().any(|name| name == rendition),
+        };
         expected.then(|| Self { rendition: rendition.to_owned(), file })
     }
 
@@ -289,6 +343,8 @@ impl Target {
             TargetFile::Init => layout::INIT_SEGMENT.to_owned(),
             TargetFile::Segment(index) => layout::segment(index),
             TargetFile::Playlist => layout::MEDIA_PLAYLIST.to_owned(),
+            TargetFile::Sheet(index) => layout::sheet(index),
+            TargetFile::Words => TRACK_OF_TEXT.to_owned(),
         }
     }
 }

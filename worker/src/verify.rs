@@ -1,16 +1,20 @@
 //! The checks before publishing: a pure function from the plan and the gateway's record to renditions, or to the reason
 //! why nothing may be published.
 
+pub mod decode;
+
 use reelmill_api::{
     ErrorKind, Failure, Rational, Rendition,
     preset::VideoCodec,
     rendition::{DynamicRange, Track},
+    report::Sheets,
 };
 
 use crate::{
-    fmp4::{InitFacts, SegmentFacts},
+    fmp4::{Cicp, InitFacts, SegmentFacts},
     gateway::{Arrived, Record},
     plan::{AudioPlan, Expected, Grid, LadderPlan, VideoPlan},
+    storyboard,
 };
 
 /// An output that passed every check.
@@ -35,6 +39,24 @@ pub struct Made {
     pub timescale: u32,
     /// The length of each segment.
     pub segment_ticks: Vec<u64>,
+    /// The frames or packets of each segment.
+    pub segment_samples: Vec<u64>,
+    /// Ticks that the first segment begins with and nobody hears: an audio encoder's priming, before 0.
+    pub priming_ticks: u64,
+    /// Its colours, where its bytes say.
+    pub colour: Option<Cicp>,
+}
+
+impl Made {
+    /// How long it is seen or heard.
+    pub fn shown_ticks(&self) -> u64 {
+        self.segment_ticks.iter().sum::<u64>().saturating_sub(self.priming_ticks)
+    }
+
+    /// The frames or packets of one segment.
+    pub fn samples_of(&self, index: u64) -> u64 {
+        usize::try_from(index).ok().and_then(|at| self.segment_samples.get(at)).copied().unwrap_or(0)
+    }
 }
 
 /// Checks what arrived against the plan.
@@ -52,6 +74,7 @@ pub fn verify(grid: Grid, plan: &LadderPlan, record: &Record) -> Result<Verified
         let (init, segments) = whole(record, &video.name)?;
         continuous(&video.name, &segments)?;
         on_grid(&video.name, &segments, grid, init.timescale)?;
+        begins_at_zero(&video.name, init, &segments)?;
         let made = video_rendition(video, grid.frame_rate, init, &segments)?;
         let samples = made.rendition.samples;
         if *frames.get_or_insert(samples) != samples {
@@ -65,17 +88,23 @@ pub fn verify(grid: Grid, plan: &LadderPlan, record: &Record) -> Result<Verified
     for audio in &plan.audios {
         let (init, segments) = whole(record, &audio.name)?;
         continuous(&audio.name, &segments)?;
+        begins_at_zero(&audio.name, init, &segments)?;
         let made = audio_rendition(audio, init, &segments)?;
         renditions.push(with_init_bytes(made, record, &audio.name));
     }
     let remarks = frame_count(grid, frames.unwrap_or(0))?;
-    Ok(Verified { renditions, checks: checks(grid, frames.unwrap_or(0)), remarks })
+    let mut checks = checks(grid, frames.unwrap_or(0));
+    let storyboard = plan.storyboard.map(|plan| storyboard::verify(plan, grid, frames.unwrap_or(0), &record.sheets));
+    let storyboard = storyboard.transpose()?;
+    checks.extend(storyboard.as_ref().map(storyboard::check));
+    Ok(Verified { renditions, storyboard, checks, remarks })
 }
 
 fn checks(grid: Grid, frames: u64) -> Vec<String> {
     let mut checks = vec![
         "every segment stored whole, in order, none missing".to_owned(),
         "timestamps run on from segment to segment to the tick, from 0".to_owned(),
+        "pictures and sound both begin at 0".to_owned(),
         format!("one keyframe grid in all video renditions: every {} frames", grid.gop),
         format!("{frames} frames in every video rendition"),
         "codec and picture size as planned, read from the stored bytes".to_owned(),
@@ -123,6 +152,25 @@ fn continuous(name: &str, segments: &[&SegmentFacts]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The longest that an audio encoder primes its decoder: two packets of AAC at 22 050 Hz.
+const LONGEST_PRIMING_MS: u64 = 93;
+
+/// Pictures are shown from 0 on, and sound is heard from 0 on: what an edit list skips of sound is an encoder's priming,
+/// and nothing else moves one against the other.
+fn begins_at_zero(name: &str, init: &InitFacts, segments: &[&SegmentFacts]) -> Result<(), Failure> {
+    let first = segments.first().map_or(0, |segment| segment.shown_from);
+    let skipped = i64::try_from(init.skipped_ticks).unwrap_or(i64::MAX);
+    if init.sound.is_none() && first != skipped {
+        let at = first.saturating_sub(skipped);
+        return Err(broken(name, &format!("its first picture is shown at tick {at} instead of 0")));
+    }
+    let longest = u64::from(init.timescale) * LONGEST_PRIMING_MS / 1000;
+    if init.sound.is_some() && (first != 0 || init.skipped_ticks > longest) {
+        return Err(broken(name, &format!("its sound begins at tick {first}, of which {skipped} are skipped")));
+    }
+    Ok(())
+}
+
 /// Each segment begins with a keyframe, holds one group of pictures of `gop` frames (the last one may be shorter), and
 /// each frame lasts one frame of the grid.
 fn on_grid(name: &str, segments: &[&SegmentFacts], grid: Grid, timescale: u32) -> Result<(), Failure> {
@@ -165,7 +213,15 @@ fn video_rendition(
         let why = format!("it is {} {found} instead of {} {width}x{height}", init.codecs, plan.codec);
         return Err(broken(&plan.name, &why));
     }
-    Ok(made(&plan.name, Track::Video { width, height, frame_rate, dynamic_range: DynamicRange::Sdr }, init, segments))
+    let dynamic_range = init.colour.map_or(DynamicRange::Sdr, Cicp::dynamic_range);
+    if plan.hdr == dynamic_range.is_standard() {
+        let wanted = if plan.hdr { "a high dynamic range" } else { "a standard one" };
+        return Err(broken(
+            &plan.name,
+            &format!("its dynamic range is {} instead of {wanted}", dynamic_range.as_str()),
+        ));
+    }
+    Ok(made(&plan.name, Track::Video { width, height, frame_rate, dynamic_range }, init, segments))
 }
 
 /// How the name of a codec in segments begins (RFC 6381).
@@ -232,7 +288,15 @@ fn made(name: &str, track: Track, init: &InitFacts, segments: &[&SegmentFacts]) 
         peak_bps: peak(segments, timescale),
         bytes,
     };
-    Made { rendition, timescale, segment_ticks: segments.iter().map(|s| s.ticks).collect() }
+    Made {
+        rendition,
+        timescale,
+        segment_ticks: segments.iter().map(|s| s.ticks).collect(),
+        segment_samples: segments.iter().map(|s| s.samples).collect(),
+        // The edit list of video only undoes its reordering: it is decoded from 0 and shown from 0.
+        priming_ticks: if init.sound.is_some() { init.skipped_ticks } else { 0 },
+        colour: init.colour,
+    }
 }
 
 fn with_init_bytes(mut made: Made, record: &Record, name: &str) -> Made {

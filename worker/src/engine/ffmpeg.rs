@@ -3,9 +3,10 @@
 mod colours;
 mod files;
 mod segments;
+mod sheets;
 mod sound;
 
-pub(super) use colours::colours;
+pub(super) use colours::{colours, tagging};
 
 use super::source_options;
 use crate::plan::{Plan, Product};
@@ -38,6 +39,8 @@ pub(super) struct Pictures {
     pub graph: String,
     /// The encoder of each rendition, in the order of [`Plan::videos`].
     pub encoders: Vec<Vec<String>>,
+    /// Whether the graph has the storyboard's sheets, at a pad `[v-storyboard]`.
+    pub storyboard: bool,
 }
 
 /// ffmpeg's arguments for a plan whose pictures are made so.
@@ -53,7 +56,10 @@ pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Ve
     }
     args.extend(["-filter_complex".to_owned(), pictures.graph]);
     match &plan.product {
-        Product::Ladder(ladder) => args.extend(segments::outputs(plan, ladder, &pictures.encoders, at.output)),
+        Product::Ladder(ladder) => {
+            args.extend(segments::outputs(plan, ladder, &pictures.encoders, at.output));
+            args.extend(pictures.storyboard.then(|| sheets::output(at.output)).unwrap_or_default());
+        }
         Product::Files(files) => {
             let made = files.iter().zip(&pictures.encoders);
             args.extend(made.flat_map(|(file, encoder)| files::output(plan, file, encoder, at.output)));

@@ -7,7 +7,7 @@ pub(super) mod words;
 
 use super::{
     ffmpeg::{Pictures, strings},
-    software,
+    software::{self, storyboard},
 };
 use crate::{
     config::NvencPreset,
@@ -30,22 +30,15 @@ const EXTRA_SURFACES: u32 = 8;
 
 /// How pictures are made by a GPU alone, or nearly.
 pub(super) fn pictures(plan: &Plan, cuda: Cuda, preset: NvencPreset) -> Pictures {
-    Pictures {
-        decoder: decoder(cuda),
-        graph: graph::to_gpu(plan, cuda),
-        encoders: plan.videos().into_iter().map(|video| encoders::video(plan, video, preset)).collect(),
-        ..Pictures::default()
-    }
+    let (graph, storyboard) = storyboard::added(plan, graph::to_gpu(plan, cuda), graph::fetched);
+    let encoders = plan.videos().into_iter().map(|video| encoders::video(plan, video, preset)).collect();
+    Pictures { decoder: decoder(cuda), graph, encoders, storyboard }
 }
 
 /// How pictures are made where a GPU decodes and scales, and software encodes.
 pub(super) fn assisting_software(plan: &Plan, cuda: Cuda) -> Pictures {
-    Pictures {
-        decoder: decoder(cuda),
-        graph: graph::to_memory(plan, cuda),
-        encoders: software::encoders(plan),
-        ..Pictures::default()
-    }
+    let (graph, storyboard) = storyboard::added(plan, graph::to_memory(plan, cuda), |_| String::new());
+    Pictures { decoder: decoder(cuda), graph, encoders: software::encoders(plan), storyboard }
 }
 
 /// One device for all. A decoder with threads would take surfaces for each of them, and gain nothing.

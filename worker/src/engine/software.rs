@@ -3,13 +3,15 @@
 mod encoders;
 mod filters;
 pub(super) mod graph;
+pub(super) mod storyboard;
 
 use super::ffmpeg::Pictures;
 use crate::plan::Plan;
 
 /// How pictures are made on the processor alone.
 pub(super) fn pictures(plan: &Plan) -> Pictures {
-    Pictures { decoder: Vec::new(), graph: graph::pictures(plan), encoders: encoders(plan) }
+    let (graph, storyboard) = storyboard::added(plan, graph::pictures(plan), |_| String::new());
+    Pictures { decoder: Vec::new(), graph, encoders: encoders(plan), storyboard }
 }
 
 /// The encoder of each rendition.

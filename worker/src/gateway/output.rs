@@ -11,7 +11,7 @@ use futures::StreamExt;
 use http::StatusCode;
 use reelmill_api::{ErrorKind, Failure, layout};
 
-use super::{Listed, RunState, Target, TargetFile, empty, lock};
+use super::{Listed, RunState, Target, TargetFile, empty, lock, sheets, words};
 use crate::fmp4::{BoxScanner, NotFmp4};
 
 /// Takes one file. The work goes on in a task of its own: the media process closes its connection as soon as it has
@@ -23,7 +23,9 @@ pub(super) async fn take(run: Arc<RunState>, target: Target, body: Body) -> Resp
     let task = tokio::spawn(async move {
         let taken = match target.file {
             TargetFile::Playlist => count(body).await.map(|listed| complete(&run, &target, listed)),
-            _ => store(&run, &target, body).await,
+            TargetFile::Sheet(index) => sheets::store(&run, index, body).await,
+            TargetFile::Words => words::hold(&run, &target.rendition, body).await,
+            TargetFile::Init | TargetFile::Segment(_) => store(&run, &target, body).await,
         };
         let ok = taken.is_ok();
         if let Err(failure) = taken {
@@ -71,7 +73,7 @@ async fn count(body: Body) -> Result<u64, Failure> {
 }
 
 /// The child went away in the middle of a file. On its own that says nothing about the cause.
-fn cut(what: &str) -> Failure {
+pub(super) fn cut(what: &str) -> Failure {
     Failure::new(ErrorKind::Infrastructure, format!("the media process broke off in the middle of {what}"))
 }
 
@@ -79,7 +81,7 @@ fn cut(what: &str) -> Failure {
 fn is_for_nothing(target: &Target, scanner: &BoxScanner) -> bool {
     match target.file {
         TargetFile::Segment(_) => scanner.is_without_media(),
-        TargetFile::Init | TargetFile::Playlist => scanner.bytes() == 0,
+        _ => scanner.bytes() == 0,
     }
 }
 
@@ -129,6 +131,6 @@ fn note(run: &RunState, target: &Target, scanner: BoxScanner) -> Result<(), NotF
     match target.file {
         TargetFile::Init => arrived.note_init(scanner),
         TargetFile::Segment(index) => arrived.note_segment(index, scanner),
-        TargetFile::Playlist => Ok(()),
+        _ => Ok(()),
     }
 }

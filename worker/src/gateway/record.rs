@@ -8,13 +8,21 @@ use std::{
 use reelmill_api::Failure;
 use tokio::sync::Notify;
 
-use crate::fmp4::{BoxScanner, InitFacts, NotFmp4, SegmentFacts};
+use super::Awaited;
+use crate::{
+    fmp4::{BoxScanner, InitFacts, NotFmp4, SegmentFacts},
+    storyboard::jpeg::Sheet,
+};
 
 /// The record of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     /// By rendition.
     pub arrived: BTreeMap<String, Arrived>,
+    /// Sheets of small pictures by index.
+    pub sheets: BTreeMap<u64, Sheet>,
+    /// Subtitle tracks by rendition.
+    pub texts: BTreeMap<String, Words>,
     /// The first thing that went wrong.
     pub failure: Option<Failure>,
     /// Files that are being taken.
@@ -24,11 +32,31 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether nothing more will come: all renditions are complete, or something failed, and nothing is under way.
-    pub(super) fn is_settled(&self, renditions: &[String]) -> bool {
+    /// Whether nothing more will come: all that is awaited is complete, or something failed, and nothing is under way.
+    pub(super) fn is_settled(&self, awaited: &Awaited) -> bool {
         let complete = |name: &String| self.arrived.get(name).is_some_and(Arrived::is_whole);
-        self.under_way == 0 && (self.failure.is_some() || renditions.iter().all(complete))
+        let all = || {
+            awaited.renditions.iter().all(complete)
+                && awaited.texts.iter().all(|name| self.texts.contains_key(name))
+                && awaited.storyboard.is_none_or(|plan| self.sheets.len() as u64 >= plan.sheets(self.frames(awaited)))
+        };
+        self.under_way == 0 && (self.failure.is_some() || all())
     }
+
+    /// Frames of the first rendition, a video where there is a storyboard.
+    fn frames(&self, awaited: &Awaited) -> u64 {
+        let first = awaited.renditions.first().and_then(|name| self.arrived.get(name));
+        first.map_or(0, |arrived| arrived.segments.values().map(|segment| segment.samples).sum())
+    }
+}
+
+/// A subtitle track as the media process printed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// More than is held of a track; thrown away.
+    TooMany,
 }
 
 /// What arrived of one rendition: stored whole in the store, read from its bytes.
@@ -40,7 +68,7 @@ pub struct Arrived {
     pub segments: BTreeMap<u64, SegmentFacts>,
     /// How many segments the media process said there are, once it was through.
     pub listed: Option<u64>,
-    /// Files that are being taken or were.
+    /// Files that are being taken or were, of whatever kind.
     pub(super) begun: BTreeSet<String>,
     /// Segments that were stored before their init segment, and can be read only with it.
     waiting: Vec<(u64, BoxScanner)>,

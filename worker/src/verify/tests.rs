@@ -3,9 +3,12 @@
 use reelmill_api::{ErrorKind, Failure};
 
 use super::*;
-use crate::plan::{
-    self,
-    tests::{hls_ladder, ladder, source, video},
+use crate::{
+    plan::{
+        self,
+        tests::{hls_ladder, ladder, source, video},
+    },
+    storyboard::jpeg::Sheet,
 };
 
 /// A plan for 132 frames at 25 fps in two rungs with sound.
@@ -20,7 +23,8 @@ fn planned() -> (Grid, LadderPlan) {
 }
 
 fn segment(starts_at: u64, ticks: u64, samples: u64, bytes: u64) -> SegmentFacts {
-    SegmentFacts { starts_at, ticks, samples, sync_samples: vec![0], bytes }
+    let shown_from = i64::try_from(starts_at).expect("a small time");
+    SegmentFacts { starts_at, ticks, samples, shown_from, sync_samples: vec![0], bytes }
 }
 
 fn init(size: Option<(u32, u32)>) -> InitFacts {
@@ -48,6 +52,8 @@ fn arrived(plan: &LadderPlan) -> Record {
         rendition.segments = [(0, sound(0, 187, 63_829)), (1, sound(191_488, 60, 20_480))].into();
         rendition.listed = Some(2);
     }
+    let size = plan.storyboard.expect("the preset wants one").sheet_size();
+    record.sheets = [(0, Sheet { width: size.width, height: size.height, bytes: 9000 })].into();
     record
 }
 
@@ -106,17 +112,26 @@ fn nothing_half_passes() {
     });
     check("segment 1 lasts 16385 ticks, not 32 frames", |r| r.segments.get_mut(&1).expect("there").ticks += 1);
     check("it is avc1.64001f 640x358 instead of H.264 640x360", |r| r.init = Some((init(Some((640, 358))), 1)));
+    check("its first picture is shown at tick 1024 instead of 0", |r| {
+        r.segments.get_mut(&0).expect("there").shown_from = 1024;
+    });
     assert!(refused(|r| drop(r.arrived.remove("360p"))).message.ends_with("nothing of it arrived"));
     assert!(
         refused(|r| r.failure = Some(Failure::new(ErrorKind::Infrastructure, "cannot store")))
             .message
             .contains("cannot store")
     );
+    assert!(refused(|r| r.sheets.clear()).message.ends_with("storyboard: sheet 0 did not arrive"));
     let other_sound = |r: &mut Record| {
         let audio = r.arrived.get_mut("audio").expect("it arrived");
         audio.init = Some((InitFacts::for_tests("mp4a.40.2", 48_000, None, Some((44_100, 2))), 1));
     };
     assert!(refused(other_sound).message.contains("its sound is"));
+    let late_sound = |r: &mut Record| {
+        let audio = r.arrived.get_mut("audio").expect("it arrived");
+        audio.init = Some((InitFacts::for_tests("mp4a.40.2", 48_000, None, Some((48_000, 2))).skipping(24_000), 1));
+    };
+    assert!(refused(late_sound).message.ends_with("its sound begins at tick 0, of which 24000 are skipped"));
 }
 
 #[test]

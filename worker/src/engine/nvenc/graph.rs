@@ -26,7 +26,9 @@ pub(super) fn to_gpu(plan: &Plan, cuda: Cuda) -> String {
                 scaled(video, surface(video.depth))
             ),
             // NVENC takes pictures from memory too.
-            Placement::Cropped(_) | Placement::OverBlur(_) => rendition(video, surface(video.depth), &format!("[v-{name}]")),
+            Placement::Cropped(_) | Placement::OverBlur(_) => {
+                rendition(video, surface(video.depth), &format!("[v-{name}]"))
+            }
         }
     };
     whole(plan, cuda, stays, one)
@@ -81,6 +83,14 @@ fn repaired(plan: &Plan, cuda: Cuda) -> String {
 fn scaled(video: &VideoPlan, format: &str) -> String {
     let Size { width, height } = video.size;
     format!("scale_cuda=w={width}:h={height}:interp_algo=bicubic:format={format}")
+}
+
+/// What brings the pictures of a rendition that [`to_gpu`] made back to the processor's memory.
+pub(super) fn fetched(video: &VideoPlan) -> String {
+    match video.placement {
+        Placement::Whole => format!("hwdownload,format={},", surface(video.depth)),
+        Placement::Cropped(_) | Placement::OverBlur(_) => String::new(),
+    }
 }
 
 /// The format of 4:2:0 pictures in the GPU's memory.

@@ -4,7 +4,7 @@ use reelmill_api::media::{Fields, Rotation};
 
 use super::filters;
 use crate::{
-    engine::ffmpeg::without_lead,
+    engine::ffmpeg::{tagging, without_lead},
     plan::{HdrSource, Picture, Placement, Plan, Size, VideoPlan},
 };
 
@@ -12,7 +12,14 @@ use crate::{
 pub(in crate::engine) fn pictures(plan: &Plan) -> String {
     let mut graph = parts(plan, &format!("[0:{}]", plan.picture.stream));
     for video in plan.videos() {
-        graph += &format!(";{}", rendition(video, pixel_format(video), &format!("[v-{}]", video.name)));
+        graph += &format!(
+            ";{}",
+            rendition(
+                video,
+                &format!("{},{}", pixel_format(video), tagging(plan, video)),
+                &format!("[v-{}]", video.name)
+            )
+        );
     }
     graph
 }
@@ -105,7 +112,7 @@ fn repairs(picture: &Picture) -> Vec<String> {
 }
 
 /// From PQ or HLG to BT.709, by way of linear light.
-fn tone_map(hdr: &HdrSource) -> String {
+pub(super) fn tone_map(hdr: &HdrSource) -> String {
     let tag = |tag: &Option<String>| tag.clone().unwrap_or_default();
     format!(
         "zscale=tin={}:pin={}:min={}:t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,\
