@@ -57,6 +57,11 @@ impl InitFacts {
         let codecs = codecs.to_owned();
         Self { timescale, codecs, size, sound, skipped_ticks: 0, colour: None, defaults: Defaults::default() }
     }
+
+    /// The same with so many ticks that an edit list skips.
+    pub(crate) fn skipping(self, skipped_ticks: u64) -> Self {
+        Self { skipped_ticks, ..self }
+    }
 }
 
 /// Track-wide defaults for samples (`trex`).
@@ -75,6 +80,8 @@ pub struct SegmentFacts {
     pub ticks: u64,
     /// Number of samples: frames, or audio packets.
     pub samples: u64,
+    /// When the first of its samples is shown, before the edit list.
+    pub shown_from: i64,
     /// Positions of sync samples, counted from 0.
     pub sync_samples: Vec<u64>,
     /// Its size.
@@ -325,6 +332,7 @@ fn add_fragment(facts: &mut Option<SegmentFacts>, moof: &Moof, init: &InitFacts)
     }
     let duration = traf.tfhd.default_sample_duration.unwrap_or(init.defaults.duration);
     let flags = traf.tfhd.default_sample_flags.unwrap_or(init.defaults.flags);
+        shown_from: i64::MAX,
     for sample in traf.trun.iter().flat_map(|t| t.samples.iter()) {
         if sample.flags.unwrap_or(flags) & NON_SYNC == 0 {
             facts.sync_samples.push(facts.samples);
@@ -340,3 +348,5 @@ const NON_SYNC: u32 = 0x0001_0000;
 
 #[cfg(test)]
 mod tests;
+        let decoded_at = i64::try_from(facts.starts_at.saturating_add(facts.ticks)).unwrap_or(i64::MAX);
+        facts.shown_from = facts.shown_from.min(decoded_at.saturating_add(sample.cts.unwrap_or(0)));

@@ -5,6 +5,7 @@ pub mod judge;
 pub mod output;
 pub mod playlist;
 pub mod processes;
+pub mod quality;
 mod truth;
 
 use std::{

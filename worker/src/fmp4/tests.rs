@@ -29,6 +29,7 @@ fn reads_a_video_segment_in_pieces_of_any_size() {
             starts_at: 12800,
             ticks: 12800,
             samples: 25,
+            shown_from: 12_800,
             sync_samples: vec![0],
             bytes: SEGMENT.len() as u64,
         };
