@@ -2,6 +2,8 @@
 //! it knows all parts, and they do not know each other.
 
 mod beside;
+mod files;
+mod made;
 mod text;
 
 use std::{
@@ -17,6 +19,7 @@ use reelmill_storage::Storage;
 use tokio_util::sync::CancellationToken;
 
 use beside::Folder;
+use made::Made;
 use text::{Reader, Texts};
 
 use crate::{
@@ -113,29 +116,28 @@ impl Attempt<'_> {
         let media = probe::probe(&self.workshop.programs, &run, &self.cancel).await?;
         let plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
-        let Product::Ladder(ladder) = &plan.product else {
-            return Err(Failure::new(ErrorKind::NoCapability, "this worker does not make single files yet").into());
-        };
         run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
-        run.expect_renditions(ladder.rendition_names());
-        ladder.storyboard.into_iter().for_each(|plan| run.expect_storyboard(plan));
-        let verified = self.encode(&plan, ladder, &run, on_progress).await;
-        if verified.is_err() {
+        let made = match &plan.product {
+            Product::Ladder(ladder) => self.encode(&plan, ladder, &run, on_progress).await.map(Made::Ladder),
+            Product::Files(files) => {
+                self.make_files(&plan, files, destination, &run, on_progress).await.map(Made::Files)
+            }
+        };
+        if made.is_err() {
             // What is still on its way would arrive after the sweep.
             run.quiet(LONGEST_QUIET).await;
         }
         drop(run);
-        let verified = verified?;
+        let made = made?;
         let encoded = Instant::now();
-        let seconds = verified.renditions.first().map_or(0.0, |m| m.rendition.duration_seconds);
         let encode_seconds = (encoded - probed).as_secs_f64();
         let timings = Timings {
             probe_seconds: (probed - began).as_secs_f64(),
             encode_seconds,
-            speed: seconds / encode_seconds.max(0.001),
+            speed: made.seconds() / encode_seconds.max(0.001),
         };
-        let report = self.report(destination, media, &plan, &verified, timings)?;
-        self.publish(report, &verified).await
+        let report = self.report(destination, media, &plan, &made, timings)?;
+        self.publish(report, &made).await
     }
 
     async fn encode(
@@ -145,6 +147,8 @@ impl Attempt<'_> {
         run: &Run,
         on_progress: impl Fn(Progress),
     ) -> Result<Verified, Failure> {
+        run.expect_renditions(ladder.rendition_names());
+        ladder.storyboard.into_iter().for_each(|plan| run.expect_storyboard(plan));
         let programs = &self.workshop.programs;
         let reader = Reader { programs, run, counters: &self.workshop.counters, cancel: &self.cancel };
         let engine = engine::run(programs, plan, run, &self.cancel, on_progress);
@@ -181,10 +185,21 @@ impl Attempt<'_> {
     }
 
     /// The last look before the commit: a worker that was told to stop, or whose lease went to another, publishes nothing.
-    async fn publish(&self, report: Report, verified: &Verified) -> Result<Report, Unpublished> {
+    async fn publish(&self, report: Report, made: &Made) -> Result<Report, Unpublished> {
         if self.cancel.is_cancelled() {
             return Err(Failure::new(ErrorKind::Canceled, "the run was called off before it was published").into());
         }
+        let published = match made {
+            Made::Ladder(verified) => self.publish_ladder(&report, verified).await?,
+            Made::Files(_) => publish::publish_files(&self.workshop.storage, &report).await?,
+        };
+        match published {
+            Published::Now => Ok(report),
+            Published::Before(earlier) => Ok(*earlier),
+        }
+    }
+
+    async fn publish_ladder(&self, report: &Report, verified: &Verified) -> Result<Published, Unpublished> {
         let target = playlist::target_duration(&verified.renditions);
         let media = |made: &verify::Made| playlist::media(made, target);
         let entries = publish::Entries {
@@ -192,10 +207,7 @@ impl Attempt<'_> {
             manifest: manifest::manifest(&verified.renditions),
             master: playlist::multivariant(&self.id, &verified.renditions),
         };
-        match publish::publish(&self.workshop.storage, &report, verified, entries).await? {
-            Published::Now => Ok(report),
-            Published::Before(earlier) => Ok(*earlier),
-        }
+        publish::publish(&self.workshop.storage, report, verified, entries).await
     }
 
     fn destination(&self) -> Result<Location, Failure> {
@@ -229,13 +241,11 @@ impl Attempt<'_> {
         destination: &Location,
         source: MediaFacts,
         plan: &Plan,
-        verified: &Verified,
+        made: &Made,
         timings: Timings,
     ) -> Result<Report, Failure> {
-        let entry = destination
-            .join(layout::MASTER_PLAYLIST)
-            .map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))?;
-        let changes = plan.changes.iter().chain(&verified.remarks).cloned().collect();
+        let entry = destination.join(made.entry()).map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))?;
+        let changes = plan.changes.iter().chain(made.remarks()).cloned().collect();
         Ok(Report {
             job: self.task.job,
             attempt: self.id.clone(),
@@ -247,10 +257,10 @@ impl Attempt<'_> {
             output: destination.clone(),
             entry,
             source,
-            renditions: verified.renditions.iter().map(|m| m.rendition.clone()).collect(),
-            storyboard: verified.storyboard,
+            renditions: made.renditions(),
+            storyboard: made.storyboard(),
             changes,
-            checks: verified.checks.clone(),
+            checks: made.checks().to_vec(),
             timings,
         })
     }

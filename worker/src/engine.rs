@@ -36,6 +36,8 @@ pub struct Programs {
     pub ffprobe: PathBuf,
     /// Folders besides the system's that they and their libraries may be read from.
     pub readable: Vec<PathBuf>,
+    /// The folder that this run's process may write files in; as a rule there is none.
+    pub writable: Option<confine::Writable>,
     /// Limits of a media process.
     pub limits: Limits,
     /// A run without progress for this long is killed.
@@ -107,7 +109,7 @@ pub async fn run(
     cancel: &CancellationToken,
     on_progress: impl Fn(Progress),
 ) -> Result<Vec<String>, Failure> {
-    let args = command_line(plan, run);
+    let args = command_line(programs, plan, run);
     log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
     let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
     let mut meter = progress::Meter::new(plan);
@@ -146,15 +148,18 @@ pub async fn run(
     Ok(Vec::from_iter(damage.judge(plan)?))
 }
 
-fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
-    if let Some(failure) = run.first_failure() {
-fn command_line(plan: &Plan, run: &Run) -> Vec<String> {
+fn command_line(programs: &Programs, plan: &Plan, run: &Run) -> Vec<String> {
     let (source, extras) = (run.source_url(), run.extra_urls());
-    let output = |rendition: &str| run.output_url(rendition);
+    let output = |name: &str| match &programs.writable {
+        Some(spool) => spool.folder.join(name).display().to_string(),
+        None => run.output_url(name),
+    };
     let addresses = ffmpeg::Addresses { source: &source, extras: &extras, output: &output };
     ffmpeg::command(plan, software::pictures(plan), &addresses)
 }
 
+fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
+    if let Some(failure) = run.first_failure() {
         return Err(failure);
     }
     match ended {

@@ -7,9 +7,11 @@ mod files;
 mod geometry;
 mod grid;
 mod ladder;
+pub mod timecode;
+pub mod weight;
 
 use reelmill_api::{
-    ErrorKind, Failure, MediaFacts, Preset, Rational,
+    ErrorKind, Failure, MediaFacts, Preset, Rational, layout,
     media::{Colour, Fields, HdrMetadata, Rotation, VideoFacts},
     preset::{self, AudioCodec, Container, Damage, Effort, Filter, VideoCodec},
 };
@@ -217,6 +219,13 @@ impl LadderPlan {
     /// The folders that the engine writes, video first.
     pub fn rendition_names(&self) -> impl Iterator<Item = &str> {
         self.videos.iter().map(|v| v.name.as_str()).chain(self.audios.iter().map(|a| a.name.as_str()))
+    }
+}
+
+impl FilePlan {
+    /// Its name with the container's ending.
+    pub fn file_name(&self) -> String {
+        layout::single_file(&self.video.name, self.container)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Publishing: everything under the attempt's own folder first, the multivariant playlist last, by one atomic put that
-//! only one attempt can win.
+//! Publishing: everything under the attempt's own folder first, then the commit, one atomic put that only one attempt can
+//! win: of a ladder its multivariant playlist, of single files the report that names them.
 
 use bytes::Bytes;
 use reelmill_api::{AttemptId, ErrorKind, Failure, JobId, Location, Report, layout};
@@ -44,17 +44,61 @@ impl From<Failure> for Unpublished {
 /// # Errors
 /// `bad_request` if something else is published there.
 pub async fn find(storage: &Storage, destination: &Location, job: JobId) -> Result<Option<Report>, Failure> {
-    let Some(master) = get(storage, &place(destination, layout::MASTER_PLAYLIST)?).await? else { return Ok(None) };
-    let taken = |whose: &str| {
-        Failure::new(ErrorKind::BadRequest, format!("{destination} already holds the published output of {whose}"))
-            .hint("choose another destination, or remove what is there")
+    let taken = |whose: &str| taken(destination, "published output", whose);
+    let report = match get(storage, &place(destination, layout::MASTER_PLAYLIST)?).await? {
+        None => committing_report(storage, destination).await?,
+        Some(master) => {
+            let attempt = layout::published_attempt(&String::from_utf8_lossy(&master));
+            let attempt = attempt.ok_or_else(|| taken("another program"))?;
+            let report = get(storage, &place(destination, &layout::attempt_file(&attempt, layout::REPORT))?).await?;
+            let report = report.and_then(|text| serde_json::from_slice(&text).ok());
+            Some(report.ok_or_else(|| taken("another program"))?)
+        }
     };
-    let attempt =
-        layout::published_attempt(&String::from_utf8_lossy(&master)).ok_or_else(|| taken("another program"))?;
-    let report = get(storage, &place(destination, &layout::attempt_file(&attempt, layout::REPORT))?).await?;
-    let report: Report =
-        report.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| taken("another program"))?;
-    if report.job == job { Ok(Some(report)) } else { Err(taken(&format!("job {}", report.job))) }
+    match report {
+        Some(report) if report.job != job => Err(taken(&format!("job {}", report.job))),
+        report => Ok(report),
+    }
+}
+
+/// The report at `destination`, if its presence is a commit.
+async fn committing_report(storage: &Storage, destination: &Location) -> Result<Option<Report>, Failure> {
+    let text = get(storage, &place(destination, layout::REPORT)?).await?;
+    let report: Option<Report> = text.and_then(|text| serde_json::from_slice(&text).ok());
+    Ok(report.filter(Report::is_the_commit))
+}
+
+fn taken(destination: &Location, what: &str, whose: &str) -> Failure {
+    Failure::new(ErrorKind::BadRequest, format!("{destination} already holds the {what} of {whose}"))
+        .hint("choose another destination, or remove what is there")
+}
+
+/// Whether the report of single files can be put at `destination`, where nothing of the job is published yet: only over
+/// nothing, for what a ladder that is not published claimed may yet be that of its commit.
+///
+/// # Errors
+/// `bad_request` if a report is there.
+pub async fn check_vacant(storage: &Storage, destination: &Location, job: JobId) -> Result<(), Failure> {
+    let Some(text) = get(storage, &place(destination, layout::REPORT)?).await? else { return Ok(()) };
+    match serde_json::from_slice::<Report>(&text) {
+        // Another attempt published meanwhile; the commit will find that out.
+        Ok(report) if report.job == job && report.is_the_commit() => Ok(()),
+        Ok(report) => Err(taken(destination, "report", &format!("job {}", report.job))),
+        Err(_) => Err(taken(destination, "report", "another program")),
+    }
+}
+
+/// Publishes single files that were verified and stored: their report appears, only where nothing is.
+///
+/// # Errors
+/// If the store fails; nothing is published then, or it is not known.
+pub async fn publish_files(storage: &Storage, report: &Report) -> Result<Published, Unpublished> {
+    let at = place(&report.output, layout::REPORT)?;
+    let text = Bytes::from(in_json(report)?);
+    match storage.put(&at, text, layout::content_type(layout::REPORT), Condition::Absent).await {
+        Ok(_) => Ok(Published::Now),
+        Err(e) => settle_commit(storage, report, e).await,
+    }
 }
 
 /// What players open, as text.
@@ -128,13 +172,17 @@ async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) 
     let mut in_doubt = error.is_transient() && !matches!(error, StorageError::Failed { .. });
     match find(storage, &report.output, report.job).await {
         Ok(Some(winner)) if winner.attempt == report.attempt => return Ok(Published::Now),
+        // Nothing was put before a commit that is the report itself.
+        Ok(Some(winner)) if report.is_the_commit() => return Ok(Published::Before(Box::new(winner))),
         Ok(Some(winner)) => return lost_the_race(storage, report, winner).await,
         Ok(None) => {}
         Err(_) => in_doubt = true,
     }
     let mut failure = Failure::from(error);
     if in_doubt {
-        let hint = format!("it may be published all the same, so its media was kept: look for {}", report.entry);
+        let commit = if report.is_the_commit() { layout::REPORT } else { layout::MASTER_PLAYLIST };
+        let at = place(&report.output, commit).unwrap_or_else(|_| report.entry.clone());
+        let hint = format!("it may be published all the same, so its media was kept: look for {at}");
         failure.hint.get_or_insert(hint);
     }
     Err(Unpublished { failure, in_doubt })

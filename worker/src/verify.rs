@@ -2,6 +2,7 @@
 //! why nothing may be published.
 
 pub mod decode;
+pub mod files;
 
 use reelmill_api::{
     ErrorKind, Failure, Rational, Rendition,
@@ -253,11 +254,15 @@ fn audio_rendition(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts
 }
 
 /// Whether the sound lasts as long as the source promised.
-#[allow(clippy::cast_precision_loss, reason = "seconds for people")]
 fn sound_length(plan: &AudioPlan, init: &InitFacts, segments: &[&SegmentFacts]) -> Result<(), Failure> {
-    let Some(expected) = plan.ends_at_ms else { return Ok(()) };
     let ticks: u64 = segments.iter().map(|s| s.ticks).sum();
-    let made = u64::try_from(u128::from(ticks) * 1000 / u128::from(init.timescale)).unwrap_or(u64::MAX);
+    sound_lasts(plan, u64::try_from(u128::from(ticks) * 1000 / u128::from(init.timescale)).unwrap_or(u64::MAX))
+}
+
+/// Whether so many milliseconds of sound are as much as the source promised.
+#[allow(clippy::cast_precision_loss, reason = "seconds for people")]
+fn sound_lasts(plan: &AudioPlan, made: u64) -> Result<(), Failure> {
+    let Some(expected) = plan.ends_at_ms else { return Ok(()) };
     let tolerated = 500.max(expected / 100);
     if made + tolerated >= expected {
         return Ok(());

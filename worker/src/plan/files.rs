@@ -6,6 +6,7 @@ use super::{
     FilePlan, Grid, RatePlan, VideoPlan, audio, colour,
     geometry::{self, Upright},
     ladder::Source,
+    timecode,
 };
 
 pub(super) fn plan(
@@ -16,13 +17,22 @@ pub(super) fn plan(
     changes: &mut Vec<String>,
 ) -> Vec<FilePlan> {
     let audios = audio::plan(source, changes);
+    let timecode = time_code(source, grid, changes);
     let files = recipes.iter().map(|recipe| FilePlan {
         container: recipe.container,
         video: video(source, recipe, grid, shown),
         audios: audios.clone(),
-        timecode: source.media.timecode.clone(),
+        timecode: timecode.clone(),
     });
     files.collect()
+}
+
+/// The source's time code, if it counts the frames of the files.
+fn time_code(source: &Source<'_>, grid: &Grid, changes: &mut Vec<String>) -> Option<String> {
+    let text = source.media.timecode.as_ref()?;
+    let Some(why) = timecode::unfit(text, source.video.frame_rate, grid.frame_rate) else { return Some(text.clone()) };
+    changes.push(format!("time code {text} left out: {why}"));
+    None
 }
 
 fn video(source: &Source<'_>, recipe: &FileRecipe, grid: &Grid, shown: Upright) -> VideoPlan {

@@ -100,6 +100,18 @@ impl Storage {
         }
     }
 
+    /// Begins an object that will have about so many bytes: an upload has at most 10 000 parts, so those of a large
+    /// object are larger.
+    ///
+    /// # Errors
+    /// If no object can be written there.
+    pub async fn create_large(&self, at: &Location, content_type: &str, bytes: u64) -> Result<Upload, StorageError> {
+        match at {
+            Location::S3(at) => Ok(Upload::to_s3(self.s3("write", at)?.create_large(at, content_type, bytes))),
+            Location::File(at) => self.0.folder.create(at).await.map(Upload::to_folder),
+        }
+    }
+
     /// All objects in a folder and below it, by name. `prefix` is a folder, with or without a `/` at its end; one that
     /// does not exist is empty.
     ///

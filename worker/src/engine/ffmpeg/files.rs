@@ -22,6 +22,6 @@ pub(super) fn output(plan: &Plan, file: &FilePlan, encoder: &[String], output: O
         Container::Mp4 => "-movflags +faststart -f mp4",
         Container::Mov => "-movflags +write_colr -f mov",
     }));
-    args.push(output(&file.video.name));
+    args.push(output(&file.file_name()));
     args
 }

@@ -42,7 +42,12 @@ struct Parts {
 impl S3 {
     /// Begins an object that is written bit by bit.
     pub(crate) fn create(&self, at: &S3Location, content_type: &str) -> S3Upload {
-        let part_bytes = self.known.part_bytes;
+        self.create_large(at, content_type, 0)
+    }
+
+    /// Begins an object that will have about so many bytes.
+    pub(crate) fn create_large(&self, at: &S3Location, content_type: &str, bytes: u64) -> S3Upload {
+        let part_bytes = part_bytes(self.known.part_bytes, bytes);
         S3Upload {
             s3: self.clone(),
             deed: self.deed("write", at),
@@ -53,6 +58,12 @@ impl S3 {
             parts: None,
         }
     }
+}
+
+/// The size of parts that an object of so many bytes fits into, with a tenth to spare.
+fn part_bytes(least: usize, bytes: u64) -> usize {
+    let parts = u64::from(MOST_PARTS.unsigned_abs()) * 9 / 10;
+    least.max(usize::try_from(bytes.div_ceil(parts)).unwrap_or(usize::MAX))
 }
 
 impl S3Upload {
@@ -242,5 +253,21 @@ impl Drop for S3Upload {
             parts.stop().await;
             s3.abort_upload(&at, &parts.upload_id).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LEAST_PART;
+
+    #[test]
+    fn a_large_object_fits_into_as_many_parts_as_there_may_be() {
+        assert_eq!(part_bytes(LEAST_PART, 0), LEAST_PART);
+        assert_eq!(part_bytes(LEAST_PART, 40 << 30), LEAST_PART);
+        for bytes in [50 << 30, 100 << 30, 5 << 40] {
+            let parts = bytes / part_bytes(LEAST_PART, bytes) as u64 + 1;
+            assert!((8000..=9001).contains(&parts), "{bytes}: {parts} parts");
+        }
     }
 }
