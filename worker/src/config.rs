@@ -82,6 +82,11 @@ pub struct MediaSection {
     pub cpu_hours: NonZeroU32,
     /// A media process without progress for so many seconds is killed (`STALL_SECONDS`). Default: 120.
     pub stall_seconds: NonZeroU32,
+    /// Where single files are made (`SPOOL_FOLDER`), for a stream cannot go back to write an index; ladders need no disk.
+    /// Default: `/tmp/transcode`.
+    pub spool: PathBuf,
+    /// The largest file that may be made there, GiB. Default: 2048.
+    pub spool_gib: NonZeroU32,
     /// Whether media processes may run on a kernel that cannot confine them fully. Default: `best-effort`.
     pub confinement: Confinement,
 }
@@ -180,6 +185,8 @@ impl Default for MediaSection {
             memory_mib: number(8192),
             cpu_hours: number(96),
             stall_seconds: number(120),
+            spool: PathBuf::from("/tmp/transcode"),
+            spool_gib: number(2048),
             confinement: Confinement::default(),
         }
     }
@@ -225,6 +232,7 @@ impl Config {
         env.read("REELMILL_FFMPEG", &mut self.media.ffmpeg);
         env.read("REELMILL_FFPROBE", &mut self.media.ffprobe);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
+        env.read("SPOOL_FOLDER", &mut self.media.spool);
         env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);
         env.read("STATUS_LISTEN", &mut self.status.listen);
     }

@@ -24,6 +24,7 @@ use crate::{
     },
     gateway::Gateway,
     lanes::Lanes,
+    spool::Spool,
 };
 
 /// Sockets and libraries of one media process; a ladder holds a connection a rendition.
@@ -133,6 +134,7 @@ pub fn programs(media: &MediaSection) -> anyhow::Result<Programs> {
         ffmpeg: find(&media.ffmpeg)?,
         ffprobe: find(&media.ffprobe)?,
         readable: media.readable.iter().map(|folder| readable(folder)).collect::<Result<_, _>>()?,
+        writable: None,
         limits: Limits {
             memory_bytes: u64::from(media.memory_mib.get()) << 20,
             cpu: Duration::from_secs(u64::from(media.cpu_hours.get()) * 3600),
@@ -152,6 +154,18 @@ fn readable(folder: &Path) -> anyhow::Result<PathBuf> {
         )
         .into()
     })
+}
+
+/// Where single files are made.
+///
+/// # Errors
+/// If it is no full path.
+pub fn spool(media: &MediaSection) -> anyhow::Result<Spool> {
+    if media.spool.is_absolute() {
+        return Ok(Spool::new(media.spool.clone(), u64::from(media.spool_gib.get()) << 30));
+    }
+    let message = format!("[media] spool (SPOOL_FOLDER): {} is no full path", media.spool.display());
+    Err(Hinted::new(message, "give the full path of a folder, e.g. /var/spool/reelmill").into())
 }
 
 /// A program by its path, or by its name on `PATH`.
@@ -185,6 +199,8 @@ pub async fn workshop(config: &Config, presets: Presets, stop: CancellationToken
             "set HWACCEL=none to encode in software"
         )),
     };
+    let spool = spool(&config.media)?;
+    spool.sweep();
     let default_output =
         config.store.output_bucket.as_ref().map(|bucket| S3Location::new(bucket, "").map(Location::S3)).transpose()?;
     Ok(Workshop {
@@ -195,6 +211,7 @@ pub async fn workshop(config: &Config, presets: Presets, stop: CancellationToken
         storage: storage(config)?,
         gateway: Gateway::start(stop).await.context("cannot start the loopback gateway")?,
         programs,
+        spool,
         counters: Arc::default(),
     })
 }

@@ -85,6 +85,7 @@ async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {
     let lanes = setup::lanes(config, &presets)?;
     http::require_loopback(config.status.listen)?;
     setup::programs(&config.media)?;
+    setup::spool(&config.media)?;
     let storage = setup::storage(config)?;
     let names: Vec<_> = lanes.served().iter().map(ToString::to_string).collect();
     println!("presets: {}", names.join(", "));

@@ -70,7 +70,7 @@ pub fn spawn(
     limits: Limits,
     port: u16,
 ) -> Result<MediaChild, Failure> {
-    let launcher: Vec<OsString> = confine::arguments(&limits, port, &programs.readable, program);
+    let launcher: Vec<OsString> = confine::arguments(programs, &limits, port, program);
     let mut child = Command::new(&programs.launcher)
         .args(launcher)
         .args(args)

@@ -1,8 +1,8 @@
 //! The launcher of media processes: gives up every right that decoding does not need, then becomes the program.
 //!
 //! A source is hostile, and a decoder has bugs. The process that runs it may open no file but programs and libraries,
-//! connect to no port but the gateway's, see no other process, write no file, and use only so much memory, time and
-//! descriptors. Run as root, it first becomes nobody.
+//! connect to no port but the gateway's, see no other process, write no file (or only in one folder of its own), and use
+//! only so much memory, time and descriptors. Run as root, it first becomes nobody.
 
 use std::{
     ffi::OsString,
@@ -12,9 +12,10 @@ use std::{
     process::Command,
 };
 
+use anyhow::Context as _;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
 
@@ -41,7 +42,16 @@ const READABLE: &[&str] = &[
 ];
 
 /// Nobody and nogroup, by convention of every distribution.
-const NOBODY: u32 = 65_534;
+pub const NOBODY: u32 = 65_534;
+
+/// A folder that a media process may write files in, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writable {
+    /// The folder; where the worker is root, nobody's.
+    pub folder: PathBuf,
+    /// Bytes that each file may have.
+    pub largest_file: u64,
+}
 
 /// What a media process is held to.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,6 +71,12 @@ pub struct Confine {
     /// Folders besides the system's that it may read and execute.
     #[arg(long)]
     readable: Vec<PathBuf>,
+    /// A folder that it may make plain files in.
+    #[arg(long, requires = "file_bytes")]
+    writable: Option<PathBuf>,
+    /// Bytes that each of those may have.
+    #[arg(long, requires = "writable")]
+    file_bytes: Option<u64>,
     /// The program, by its full path.
     program: PathBuf,
     /// Its arguments.
@@ -69,7 +85,7 @@ pub struct Confine {
 }
 
 /// The launcher's arguments for a program.
-pub fn arguments(limits: &super::Limits, port: u16, readable: &[PathBuf], program: &Path) -> Vec<OsString> {
+pub fn arguments(programs: &super::Programs, limits: &super::Limits, port: u16, program: &Path) -> Vec<OsString> {
     let flag = |name: &str, value: u64| OsString::from(format!("--{name}={value}"));
     let mut arguments = vec![
         SUBCOMMAND.into(),
@@ -78,7 +94,10 @@ pub fn arguments(limits: &super::Limits, port: u16, readable: &[PathBuf], progra
         flag("cpu", limits.cpu.as_secs()),
         flag("files", limits.files),
     ];
-    arguments.extend(readable.iter().flat_map(|folder| ["--readable".into(), folder.into()]));
+    arguments.extend(programs.readable.iter().flat_map(|folder| ["--readable".into(), folder.into()]));
+    if let Some(Writable { folder, largest_file }) = &programs.writable {
+        arguments.extend(["--writable".into(), folder.into(), flag("file-bytes", *largest_file)]);
+    }
     arguments.extend(["--".into(), program.into()]);
     arguments
 }
@@ -114,9 +133,9 @@ fn prepare(confine: &Confine) -> anyhow::Result<()> {
     limit(Resource::Data, confine.memory)?;
     limit(Resource::Cpu, confine.cpu)?;
     limit(Resource::Nofile, confine.files)?;
-    limit(Resource::Fsize, 0)?;
+    limit(Resource::Fsize, confine.file_bytes.unwrap_or(0))?;
     limit(Resource::Core, 0)?;
-    restrict(confine.port, &confine.readable)?;
+    restrict(confine.port, &confine.readable, confine.writable.as_deref())?;
     become_nobody()?;
     // After the change of user, which would clear it: the process ends with the worker.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -164,8 +183,8 @@ impl Enforcement {
     }
 }
 
-fn restrict(port: u16, readable: &[PathBuf]) -> anyhow::Result<Enforcement> {
-    let status = ruleset(port, readable)?;
+fn restrict(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::Result<Enforcement> {
+    let status = ruleset(port, readable, writable)?;
     Ok(match status {
         RulesetStatus::FullyEnforced => Enforcement::Full,
         RulesetStatus::PartiallyEnforced => Enforcement::Partial,
@@ -173,7 +192,13 @@ fn restrict(port: u16, readable: &[PathBuf]) -> anyhow::Result<Enforcement> {
     })
 }
 
-fn ruleset(port: u16, readable: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
+/// Making plain files and writing them; reading them too, since an index is put first by moving what was written.
+/// Nothing that could lead elsewhere: no link, no device, no folder.
+fn writing() -> BitFlags<AccessFs> {
+    AccessFs::MakeReg | AccessFs::WriteFile | AccessFs::ReadFile | AccessFs::Truncate
+}
+
+fn ruleset(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::Result<RulesetStatus> {
     let abi = ABI::V6;
     let read = AccessFs::from_read(abi);
     let mut rules = Ruleset::default()
@@ -190,6 +215,10 @@ fn ruleset(port: u16, readable: &[PathBuf]) -> Result<RulesetStatus, RulesetErro
         let allowed = if path.is_dir() { read } else { read & AccessFs::from_file(abi) };
         rules = rules.add_rule(PathBeneath::new(fd, allowed))?;
     }
+    if let Some(folder) = writable {
+        let fd = PathFd::new(folder).with_context(|| format!("cannot open the folder {}", folder.display()))?;
+        rules = rules.add_rule(PathBeneath::new(fd, writing()))?;
+    }
     if let Ok(null) = PathFd::new("/dev/null") {
         rules = rules.add_rule(PathBeneath::new(null, AccessFs::ReadFile | AccessFs::WriteFile))?;
     }
@@ -198,7 +227,7 @@ fn ruleset(port: u16, readable: &[PathBuf]) -> Result<RulesetStatus, RulesetErro
 
 /// How far this kernel enforces confinement, found out by a thread that confines itself.
 pub fn probe_kernel() -> Enforcement {
-    let attempt = std::thread::spawn(|| restrict(1, &[]));
+    let attempt = std::thread::spawn(|| restrict(1, &[], None));
     match attempt.join() {
         Ok(Ok(enforcement)) => enforcement,
         Ok(Err(_)) | Err(_) => Enforcement::None,

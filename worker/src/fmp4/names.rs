@@ -4,7 +4,7 @@ use mp4_atom::{Av1c, Hvcc};
 
 /// ISO/IEC 14496-15, annex E.3: profile, compatibility flags in reverse bit order, tier and level, and the constraint
 /// bytes up to the last that is not zero.
-pub(super) fn hevc(config: &Hvcc) -> String {
+pub(crate) fn hevc(config: &Hvcc) -> String {
     let space = ["", "A", "B", "C"][usize::from(config.general_profile_space & 3)];
     let compatibility = u32::from_be_bytes(config.general_profile_compatibility_flags).reverse_bits();
     let tier = if config.general_tier_flag { 'H' } else { 'L' };
@@ -18,7 +18,7 @@ pub(super) fn hevc(config: &Hvcc) -> String {
 }
 
 /// AV1 Codec ISO Media File Format Binding, section 5: profile, level and tier, bits of a sample.
-pub(super) fn av1(config: &Av1c) -> String {
+pub(crate) fn av1(config: &Av1c) -> String {
     let tier = if config.seq_tier_0 { 'H' } else { 'M' };
     let depth = match (config.high_bitdepth, config.twelve_bit) {
         (true, true) => 12,
