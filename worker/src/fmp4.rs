@@ -90,7 +90,7 @@ pub struct SegmentFacts {
 
 /// A stored file that is not what its name says.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
+#[error("{}", reelmill_api::error::printable(.0))]
 pub struct NotFmp4(String);
 
 /// Takes a file's bytes in pieces of any size and keeps only its metadata boxes.
@@ -305,16 +305,24 @@ fn segment_facts(mut meta: &[u8], init: &InitFacts, bytes: u64) -> Result<Segmen
         let (this, rest) = meta.split_at_checked(size).ok_or_else(|| NotFmp4("a box is cut".to_owned()))?;
         if &kind == b"moof" {
             let moof: Moof = find(this)?.ok_or_else(|| NotFmp4("a moof box is broken".to_owned()))?;
-            add_fragment(&mut facts, &moof, init)?;
+            add_fragment(&mut facts, &moof, init, bytes)?;
         }
         meta = rest;
     }
     let mut facts = facts.ok_or_else(|| NotFmp4("it holds no moof box".to_owned()))?;
+    if facts.starts_at.checked_add(facts.ticks).is_none() {
+        return Err(NotFmp4("it ends after all time".to_owned()));
+    }
     facts.bytes = bytes;
     Ok(facts)
 }
 
-fn add_fragment(facts: &mut Option<SegmentFacts>, moof: &Moof, init: &InitFacts) -> Result<(), NotFmp4> {
+fn add_fragment(
+    facts: &mut Option<SegmentFacts>,
+    moof: &Moof,
+    init: &InitFacts,
+    bytes: u64,
+) -> Result<(), NotFmp4> {
     let [traf] = moof.traf.as_slice() else {
         return Err(NotFmp4(format!("a fragment has {} tracks instead of one", moof.traf.len())));
     };
@@ -327,13 +335,17 @@ fn add_fragment(facts: &mut Option<SegmentFacts>, moof: &Moof, init: &InitFacts)
         sync_samples: Vec::new(),
         bytes: 0,
     });
-    if facts.starts_at + facts.ticks != starts_at {
+    if facts.starts_at.checked_add(facts.ticks) != Some(starts_at) {
         return Err(NotFmp4("its fragments do not follow each other".to_owned()));
     }
     let duration = traf.tfhd.default_sample_duration.unwrap_or(init.defaults.duration);
     let flags = traf.tfhd.default_sample_flags.unwrap_or(init.defaults.flags);
         shown_from: i64::MAX,
     for sample in traf.trun.iter().flat_map(|t| t.samples.iter()) {
+        // A run may claim four thousand million samples in twenty bytes.
+        if facts.samples == bytes {
+            return Err(NotFmp4("it claims more samples than it has bytes".to_owned()));
+        }
         if sample.flags.unwrap_or(flags) & NON_SYNC == 0 {
             facts.sync_samples.push(facts.samples);
         }

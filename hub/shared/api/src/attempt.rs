@@ -50,7 +50,8 @@ impl FromStr for AttemptId {
                 .then_some(())?;
             Some(Self { number: number.parse().ok()?, nonce: u32::from_str_radix(nonce, 16).ok()? })
         };
-        parse().ok_or_else(|| NotAnAttempt(s.to_owned()))
+        // `a01` is no other name of `a1`: whoever deletes by the one would keep the other.
+        parse().filter(|id: &Self| id.to_string() == s).ok_or_else(|| NotAnAttempt(s.to_owned()))
     }
 }
 
@@ -77,7 +78,7 @@ mod tests {
         let id = AttemptId::new(12, 0x00ab_cdef);
         assert_eq!(id.to_string(), "a12-00abcdef");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in ["a1", "a1-", "a-00abcdef", "a1-00ABCDEF", "1080p", "a1-00abcdef0", "a+1-00abcdef", "b1-00abcdef"] {
+        for bad in ["a1", "a1-", "a-00abcdef", "a1-00ABCDEF", "1080p", "a1-00abcdef0", "a+1-00abcdef", "b1-00abcdef", "a01-00abcdef"] {
             assert!(bad.parse::<AttemptId>().is_err(), "{bad}");
         }
     }

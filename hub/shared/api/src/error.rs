@@ -1,6 +1,6 @@
 //! Why something failed, in kinds that decide what happens next and in words that a person understands.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,15 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+/// Text from outside, fit for a terminal, a log and a page: other control characters than line ends are shown, not obeyed.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() && c != '\n';
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
+}
+
 /// A failure as it is told to people and programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
@@ -61,13 +70,13 @@ pub struct Failure {
 impl Failure {
     /// A failure without a hint.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: printable(&message.into()).into_owned(), hint: None }
     }
 
     /// The same failure with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(&hint.into()).into_owned());
         self
     }
 
@@ -77,5 +86,16 @@ impl Failure {
             Some(hint) => format!("{}\nhint: {hint}", self.message),
             None => self.message.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_in_a_failure() {
+        let failure = Failure::new(ErrorKind::BadSource, "a\u{1b}[2Jb\tc\nd \"\u{e9}\"").hint("e\u{7}");
+        assert_eq!(failure.lines(), "a\u{fffd}[2Jb\u{fffd}c\nd \"\u{e9}\"\nhint: e\u{fffd}");
     }
 }

@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::printable;
+
 /// An object or a prefix in an S3 store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct S3Location {
@@ -35,16 +37,16 @@ pub enum Location {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadLocation {
     /// Neither `s3://` nor `file://`.
-    #[error("`{0}` is not a location: it must start with s3:// or file://")]
+    #[error("`{}` is not a location: it must start with s3:// or file://", printable(.0))]
     Scheme(String),
     /// A bucket name that no store accepts.
-    #[error("`{0}` names no valid bucket: 3 to 63 lower-case letters, digits, dots and hyphens")]
+    #[error("`{}` names no valid bucket: 3 to 63 lower-case letters, digits, dots and hyphens", printable(.0))]
     Bucket(String),
     /// A key with a part that could leave its prefix, an empty part or a control character.
-    #[error("`{0}` has a key with an empty part, `.`, `..` or a control character")]
+    #[error("`{}` has a key with an empty part, `.`, `..` or a control character", printable(.0))]
     Key(String),
     /// A path that is not absolute or holds `..`.
-    #[error("`{0}` must name an absolute path without `..`")]
+    #[error("`{}` must name an absolute path without `..`", printable(.0))]
     Path(String),
 }
 

@@ -188,7 +188,7 @@ impl Preset {
     pub fn from_toml(file: &str, text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|e| {
             let (line, column) = e.span().map_or((1, 1), |s| line_and_column(text, s.start));
-            format!("{file}:{line}:{column}: {}", e.message())
+            format!("{file}:{line}:{column}: {}", crate::error::printable(e.message()))
         })
     }
 

@@ -1,6 +1,6 @@
 //! What ffprobe prints, as far as it is read.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 
 #[derive(Deserialize)]
 pub(super) struct Output {
@@ -33,23 +33,32 @@ pub(super) struct Frame {
 #[derive(Deserialize)]
 pub(super) struct Stream {
     pub(super) index: u32,
+    #[serde(default, deserialize_with = "name")]
     pub(super) codec_type: Option<String>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) codec_name: Option<String>,
     pub(super) width: Option<u32>,
     pub(super) height: Option<u32>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) pix_fmt: Option<String>,
     pub(super) sample_aspect_ratio: Option<String>,
     pub(super) r_frame_rate: Option<String>,
     pub(super) avg_frame_rate: Option<String>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) field_order: Option<String>,
     pub(super) duration: Option<String>,
     pub(super) nb_frames: Option<String>,
     pub(super) start_time: Option<String>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) color_range: Option<String>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) color_space: Option<String>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) color_transfer: Option<String>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) color_primaries: Option<String>,
     pub(super) channels: Option<u32>,
+    #[serde(default, deserialize_with = "name")]
     pub(super) channel_layout: Option<String>,
     pub(super) sample_rate: Option<String>,
     #[serde(default)]
@@ -94,4 +103,15 @@ pub(super) struct SideData {
     pub(super) white_point_y: Option<String>,
     pub(super) max_luminance: Option<String>,
     pub(super) min_luminance: Option<String>,
+}
+
+/// ffprobe's own names of codecs, formats, colours and layouts. They go into filter graphs and playlists, and ffprobe has
+/// read a hostile file: one that could end an option or a quoted text is none.
+fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let given = Option::<String>::deserialize(from)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.+() ".contains(&b);
+    match given {
+        Some(name) if !name.bytes().all(plain) => Err(D::Error::custom(format!("{name:?} is no name of ffprobe's"))),
+        given => Ok(given),
+    }
 }
