@@ -2,6 +2,7 @@
 
 pub mod boxes;
 pub mod judge;
+pub mod mpd;
 pub mod output;
 pub mod playlist;
 pub mod processes;

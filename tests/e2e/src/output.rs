@@ -10,6 +10,7 @@ use crate::{
     boxes::{Sample, samples},
     files_under,
     judge::Track,
+    mpd::Manifest,
     playlist::{Attributes, Master, Media},
 };
 
@@ -17,8 +18,10 @@ use crate::{
 pub struct Rendition {
     /// Its folder's name.
     pub name: String,
-    /// Its attributes in the multivariant playlist.
+    /// Its attributes in the multivariant playlist, where it comes first.
     pub attributes: Attributes,
+    /// Its media playlist's address there.
+    pub uri: String,
     /// Its media playlist.
     pub media: Media,
     /// Bytes of each segment.
@@ -39,6 +42,8 @@ pub struct Output {
     pub report: Report,
     /// Its multivariant playlist.
     pub master: Master,
+    /// Its DASH manifest.
+    pub manifest: Manifest,
     /// Video renditions.
     pub videos: Vec<Rendition>,
     /// Audio renditions.
@@ -67,17 +72,33 @@ impl Output {
         let fetched = TempDir::new().expect("a temporary folder");
         copy(folder, fetched.path());
         let master = Master::read(&read(&fetched.path().join("master.m3u8")));
-        let rendition =
-            |uri: &str, attributes: &Attributes| Rendition::of(&fetched.path().join(uri), attributes.clone());
-        let videos = master.variants.iter().map(|(attributes, uri)| rendition(uri, attributes)).collect();
-        let sounds = master.media.iter().map(|attributes| rendition(attributes.text("URI"), attributes)).collect();
-        Self { report, videos, sounds, master, fetched }
+        let manifest = Manifest::read(&read(&fetched.path().join("manifest.mpd")));
+        let videos = each_once(fetched.path(), master.variants.iter().map(|(a, uri)| (uri.as_str(), a)));
+        let sound = master.media.iter().filter(|a| a.text("TYPE") == "AUDIO");
+        let sounds = each_once(fetched.path(), sound.map(|a| (a.text("URI"), a)));
+        Self { report, videos, sounds, master, manifest, fetched }
+    }
+
+    /// A file of it, by its address relative to the multivariant playlist.
+    pub fn text(&self, address: &str) -> String {
+        read(&self.fetched.path().join(address))
     }
 
     /// What a player opens.
     pub fn entry(&self) -> PathBuf {
         self.fetched.path().join("master.m3u8")
     }
+}
+
+/// Renditions lie in several groups, and are fetched once.
+fn each_once<'a>(folder: &Path, named: impl Iterator<Item = (&'a str, &'a Attributes)>) -> Vec<Rendition> {
+    let mut renditions: Vec<Rendition> = Vec::new();
+    for (uri, attributes) in named {
+        if renditions.iter().all(|known| known.uri != uri) {
+            renditions.push(Rendition::of(folder, uri, attributes.clone()));
+        }
+    }
+    renditions
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -89,7 +110,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Rendition {
-    fn of(playlist: &Path, attributes: Attributes) -> Self {
+    fn of(output: &Path, uri: &str, attributes: Attributes) -> Self {
+        let playlist = &output.join(uri);
         let folder = playlist.parent().expect("a playlist lies in a folder");
         let media = Media::read(&read(playlist));
         let get = |name: &String| std::fs::read(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -108,6 +130,7 @@ impl Rendition {
             samples: samples(&init, &parts),
             sizes: parts.iter().map(|p| p.len() as u64).collect(),
             segments: parts.iter().enumerate().map(alone).collect(),
+            uri: uri.to_owned(),
             attributes,
             media,
             file,

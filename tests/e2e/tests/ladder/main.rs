@@ -28,8 +28,7 @@ async fn transcode(source: &Path, preset: &str) -> Output {
 
 /// Names and sizes of all rungs.
 fn rungs(output: &Output) -> Vec<(String, String)> {
-    let name = |uri: &str| uri.split('/').nth(1).expect("attempt/rung/playlist").to_owned();
-    output.master.variants.iter().map(|(a, uri)| (name(uri), a.text("RESOLUTION").to_owned())).collect()
+    output.videos.iter().map(|video| (video.name.clone(), video.attributes.text("RESOLUTION").to_owned())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

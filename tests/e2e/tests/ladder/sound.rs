@@ -115,7 +115,7 @@ async fn each_track_of_sound_is_a_rendition_with_its_language() {
     );
     let output = transcode(&media::make(folder.path(), &words), QUICK).await;
     let languages: Vec<_> = output.sounds.iter().map(|s| s.attributes.text("LANGUAGE")).collect();
-    assert_eq!(languages, ["eng", "deu"]);
+    assert_eq!(languages, ["en", "de"]);
     for (sound, pitch) in output.sounds.iter().zip([400, 900]) {
         let heard = judge::pitch(&judge::sound(&sound.file, 0));
         assert!(heard.abs_diff(pitch) < 10, "{heard} Hz instead of {pitch}");
