@@ -1,13 +1,12 @@
 //! Software encoders and their options, each from its own documentation and ffmpeg's.
 
-use reelmill_api::{
-    media::HdrMetadata,
-    preset::{Effort, VideoCodec},
-};
+mod hdr;
+
+use reelmill_api::preset::{Effort, VideoCodec};
 
 use crate::{
     engine::ffmpeg::{colours, mapped, strings},
-    plan::{Plan, RatePlan, VideoPlan},
+    plan::{HdrSource, Plan, RatePlan, VideoPlan},
 };
 
 /// The encoder of one rendition, from its pad on: what codec, how good, where keyframes lie, what colours.
@@ -15,7 +14,7 @@ pub(super) fn video(plan: &Plan, video: &VideoPlan) -> Vec<String> {
     let encoder = match video.codec {
         VideoCodec::H264 => x264(video),
         VideoCodec::Hevc => x265(plan, video),
-        VideoCodec::Av1 => svt_av1(video),
+        VideoCodec::Av1 => svt_av1(plan, video),
         // ProRes 422 HQ; `apl0` is Apple's own vendor code, which some programs ask for.
         VideoCodec::Prores => strings("-c:v prores_ks -profile:v 3 -vendor apl0 -mbs_per_slice 8"),
         VideoCodec::Dnxhr if video.depth > 8 => strings("-c:v dnxhd -profile:v dnxhr_hqx"),
@@ -43,38 +42,17 @@ fn x265(plan: &Plan, video: &VideoPlan) -> Vec<String> {
     let profile = if video.depth == 10 { "main10" } else { "main" };
     let mut args = strings(&format!("-c:v libx265 -preset {} -profile:v {profile} -tag:v hvc1", video.effort.as_str()));
     args.extend(rate(video.rate));
-    let mut params = format!("log-level=error:keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0");
-    if let Some(hdr) = plan.picture.hdr.as_ref().filter(|_| video.hdr) {
-        params += &hdr_params(&hdr.metadata);
+    let mut params = format!("log-level=error:keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:repeat-headers=0");
+    if let Some(hdr) = kept(plan, video) {
+        params += &hdr::x265(hdr);
     }
     args.extend(strings(&format!("-force_key_frames expr:eq(mod(n,{gop}),0) -x265-params {params}")));
     args
 }
 
-/// Mastering display and light levels as SEI; x265 counts as the metadata does (0.00002, 0.0001 cd/m2).
-fn hdr_params(metadata: &HdrMetadata) -> String {
-    let mut params = ":hdr10-opt=1:repeat-headers=0".to_owned();
-    if let Some(m) = &metadata.mastering {
-        let [red, green, blue] = m.primaries;
-        let point = |(x, y): (u32, u32)| format!("({x},{y})");
-        params += &format!(
-            ":master-display=G{}B{}R{}WP{}L({},{})",
-            point(green),
-            point(blue),
-            point(red),
-            point(m.white),
-            m.max_luminance,
-            m.min_luminance
-        );
-    }
-    if let Some(max_cll) = metadata.max_cll {
-        params += &format!(":max-cll={max_cll},{}", metadata.max_fall.unwrap_or(0));
-    }
-    params
-}
-
-/// SVT-AV1 counts efforts from 0 (most) to 13 (Docs/Parameters.md there). A closed group needs `irefresh-type=2`.
-fn svt_av1(video: &VideoPlan) -> Vec<String> {
+/// SVT-AV1 counts efforts from 0 (most) to 13 (Docs/Parameters.md there). A closed group needs `irefresh-type=2`. Its cap
+/// may be exceeded by half as it comes, which a player on that rung could not fetch.
+fn svt_av1(plan: &Plan, video: &VideoPlan) -> Vec<String> {
     let gop = video.gop;
     let preset = match video.effort {
         Effort::Ultrafast => 12,
@@ -87,8 +65,17 @@ fn svt_av1(video: &VideoPlan) -> Vec<String> {
     };
     let mut args = strings(&format!("-c:v libsvtav1 -preset {preset}"));
     args.extend(rate(video.rate));
-    args.extend(strings(&format!("-g {gop} -svtav1-params irefresh-type=2:scd=0")));
+    let mut params = "irefresh-type=2:scd=0:mbr-overshoot-pct=0".to_owned();
+    if let Some(hdr) = kept(plan, video) {
+        params += &hdr::svt_av1(&hdr.metadata);
+    }
+    args.extend(strings(&format!("-g {gop} -svtav1-params {params}")));
     args
+}
+
+/// The high dynamic range that a rendition keeps.
+fn kept<'a>(plan: &'a Plan, video: &VideoPlan) -> Option<&'a HdrSource> {
+    plan.picture.hdr.as_ref().filter(|_| video.hdr)
 }
 
 fn rate(plan: Option<RatePlan>) -> Vec<String> {
