@@ -16,6 +16,7 @@ use reelmill_api::{
     report::Timings,
 };
 use reelmill_storage::Storage;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use beside::Folder;
@@ -23,7 +24,8 @@ use made::Made;
 use text::{Reader, Texts};
 
 use crate::{
-    engine::{self, Programs},
+    config::NvencPreset,
+    engine::{self, EngineKind, Programs, capability::Need, prove::Prover, sessions::Sessions},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
     manifest,
@@ -42,8 +44,12 @@ const LONGEST_QUIET: Duration = Duration::from_secs(10);
 pub struct Workshop {
     /// This node's name.
     pub node: String,
-    /// The engine's name and version, as proven at start.
-    pub engine: String,
+    /// Proves what this node encodes.
+    pub prover: Prover,
+    /// The effort of NVENC.
+    pub nvenc_preset: NvencPreset,
+    /// Encoder sessions of a GPU.
+    pub sessions: Sessions,
     /// Known presets.
     pub presets: Presets,
     /// Where output goes that names no place.
@@ -114,8 +120,10 @@ impl Attempt<'_> {
         let began = Instant::now();
         let run = self.open(destination).await?;
         let media = probe::probe(&self.workshop.programs, &run, &self.cancel).await?;
-        let plan = plan::plan(preset, &media)?;
+        let mut plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
+        self.choose(&mut plan, preset).await?;
+        let _sessions = self.sessions(&plan)?;
         run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
         let made = match &plan.product {
             Product::Ladder(ladder) => self.encode(&plan, ladder, &run, on_progress).await.map(Made::Ladder),
@@ -138,6 +146,23 @@ impl Attempt<'_> {
         };
         let report = self.report(destination, media, &plan, &made, timings)?;
         self.publish(report, &made).await
+    }
+
+    /// Chooses what makes the plan; what is not known of this node yet is proven now.
+    async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<(), Failure> {
+        let facts = self.workshop.prover.facts_for(&Need::of_plan(plan)).await;
+        let (maker, changes) = facts.choose(plan, preset.fallback, self.workshop.nvenc_preset)?;
+        plan.maker = maker;
+        plan.changes.extend(changes);
+        Ok(())
+    }
+
+    /// A session of the GPU's encoder for each rendition that it makes.
+    fn sessions(&self, plan: &Plan) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        match plan.maker.engine {
+            EngineKind::Nvenc => self.workshop.sessions.claim(plan.videos().len()),
+            EngineKind::Software | EngineKind::Jetson => Ok(None),
+        }
     }
 
     async fn encode(
@@ -251,7 +276,7 @@ impl Attempt<'_> {
             attempt: self.id.clone(),
             node: self.workshop.node.clone(),
             reelmill: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: self.workshop.engine.clone(),
+            engine: plan.maker.name.clone(),
             preset: self.task.preset.clone(),
             input: self.task.input.clone(),
             output: destination.clone(),

@@ -27,6 +27,9 @@ pub struct Config {
     pub hwaccel: HwAccel,
     /// The effort of a hardware encoder (`NVENC_PRESET`), p1 (fastest) to p7 (best). Default: p4.
     pub nvenc_preset: NvencPreset,
+    /// A folder where what was proven of this node is kept for the next start (`REELMILL_CACHE_FOLDER`). Default: the one
+    /// that systemd's `CacheDirectory=` makes; without either, all is proven at each start.
+    pub cache_folder: Option<PathBuf>,
     /// Where tasks come from.
     pub queue: QueueSection,
     /// Where media lies: AWS, where keys and no address are given.
@@ -87,6 +90,9 @@ pub struct MediaSection {
     pub spool: PathBuf,
     /// The largest file that may be made there, GiB. Default: 2048.
     pub spool_gib: NonZeroU32,
+    /// Encoder sessions that the GPU's driver allows at once, one for each rendition (`NVENC_SESSIONS`): 8 on consumer cards
+    /// since 2024. Default: as many as it gives.
+    pub nvenc_sessions: Option<NonZeroU32>,
     /// Whether media processes may run on a kernel that cannot confine them fully. Default: `best-effort`.
     pub confinement: Confinement,
 }
@@ -158,7 +164,8 @@ impl Default for Config {
             preset_folder: None,
             concurrency: NonZeroUsize::MIN,
             hwaccel: HwAccel::default(),
-            nvenc_preset: NvencPreset(4),
+            nvenc_preset: NvencPreset::default(),
+            cache_folder: None,
             queue: QueueSection::default(),
             store: StoreSection::default(),
             files: FilesSection::default(),
@@ -187,6 +194,7 @@ impl Default for MediaSection {
             stall_seconds: number(120),
             spool: PathBuf::from("/tmp/transcode"),
             spool_gib: number(2048),
+            nvenc_sessions: None,
             confinement: Confinement::default(),
         }
     }
@@ -223,6 +231,8 @@ impl Config {
         env.read("CONCURRENCY", &mut self.concurrency);
         env.read("HWACCEL", &mut self.hwaccel);
         env.read("NVENC_PRESET", &mut self.nvenc_preset);
+        env.read_some("CACHE_DIRECTORY", &mut self.cache_folder);
+        env.read_some("REELMILL_CACHE_FOLDER", &mut self.cache_folder);
         env.secret("QUEUE_URL", &mut self.queue.url);
         env.read("QUEUE_NAME", &mut self.queue.name);
         env.read("LEASE_SECONDS", &mut self.queue.lease_seconds);
@@ -231,6 +241,7 @@ impl Config {
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.write);
         env.read("REELMILL_FFMPEG", &mut self.media.ffmpeg);
         env.read("REELMILL_FFPROBE", &mut self.media.ffprobe);
+        env.read_some("NVENC_SESSIONS", &mut self.media.nvenc_sessions);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
         env.read("SPOOL_FOLDER", &mut self.media.spool);
         env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);
@@ -274,6 +285,13 @@ impl FromStr for HwAccel {
             "none" => Ok(Self::None),
             _ => Err(NotOneOf("auto, cuda, jetson, none")),
         }
+    }
+}
+
+/// NVENC's own default, in the middle.
+impl Default for NvencPreset {
+    fn default() -> Self {
+        Self(4)
     }
 }
 

@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use reelmill_api::{
-    ErrorKind, JobId, PresetName, Progress, Report, Task, metrics,
+    Capability, ErrorKind, JobId, PresetName, Progress, Report, Task, metrics,
     status::{RunningTask, WorkerState, WorkerStatus},
 };
 
@@ -27,6 +27,8 @@ pub struct Identity {
     pub node: String,
     /// Engines that proved themselves.
     pub engines: Vec<String>,
+    /// What they encode.
+    pub capabilities: Vec<Capability>,
     /// Presets served.
     pub presets: Vec<PresetName>,
     /// Tasks at once.
@@ -60,6 +62,21 @@ struct PresetLabels {
     preset: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CapabilityLabels {
+    engine: String,
+    codec: &'static str,
+    depth: u32,
+    largest: String,
+}
+
+impl CapabilityLabels {
+    fn of(fact: &Capability) -> Self {
+        let Capability { engine, codec, depth, width, height, .. } = fact;
+        Self { engine: engine.clone(), codec: codec.as_str(), depth: *depth, largest: format!("{width}x{height}") }
+    }
+}
+
 fn durations() -> Histogram {
     Histogram::new([1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0])
 }
@@ -88,6 +105,15 @@ impl Desk {
         registry.register(metrics::WORKER_RUNNING, "Tasks in work", desk.tasks.clone());
         registry.register(metrics::WORKER_READ_BYTES, "Bytes read from sources", desk.read.clone());
         registry.register(metrics::WORKER_STORED_BYTES, "Bytes stored as output", desk.stored.clone());
+        let proven: Family<CapabilityLabels, Gauge<f64, AtomicU64>> = Family::default();
+        registry.register(
+            metrics::WORKER_CAPABILITY,
+            "Seconds of video at 30 frames per second made per second when an encoder was proven",
+            proven.clone(),
+        );
+        for fact in &desk.identity.capabilities {
+            proven.get_or_create(&CapabilityLabels::of(fact)).set(fact.speed);
+        }
         Arc::new(desk)
     }
 
@@ -155,13 +181,14 @@ impl Desk {
 
     /// The status as the agent reads it.
     pub fn status(&self) -> WorkerStatus {
-        let Identity { node, engines, presets, concurrency } = self.identity.clone();
+        let Identity { node, engines, capabilities, presets, concurrency } = self.identity.clone();
         WorkerStatus {
             node,
             reelmill: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             state: if self.draining.load(Ordering::Relaxed) { WorkerState::Draining } else { WorkerState::Ready },
             engines,
+            capabilities,
             presets,
             concurrency,
             running: self.running().values().cloned().collect(),

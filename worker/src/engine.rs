@@ -1,5 +1,6 @@
 //! Engines turn frames into renditions: one media process per run, confined, judged by what the gateway received.
 
+pub mod capability;
 pub mod child;
 pub mod confine;
 mod damage;
@@ -8,10 +9,13 @@ mod lines;
 mod nvenc;
 mod progress;
 pub mod prove;
+pub mod sessions;
 mod software;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use crate::plan::EngineKind;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -23,6 +27,7 @@ use crate::{
     gateway::Run,
     plan::{Expected, Plan},
 };
+use capability::Hardware;
 use child::{Ended, Limits};
 
 /// The programs that engines start, and what they may use.
@@ -44,46 +49,23 @@ pub struct Programs {
     pub stall: Duration,
 }
 
-/// What turns frames into renditions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EngineKind {
-    /// ffmpeg with x264.
-    Software,
-    /// ffmpeg with cuda decode, scale_cuda and NVENC.
-    Nvenc,
-    /// GStreamer with the L4T elements.
-    Jetson,
-}
-
-impl EngineKind {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Software => "software",
-            Self::Nvenc => "nvenc",
-            Self::Jetson => "jetson",
-        }
-    }
-}
-
-/// The engine that `HWACCEL` means on this machine: the value `cuda` is the Jetson's own engine on a Jetson, because the
+/// The hardware that `HWACCEL` means on this machine: the value `cuda` is the Jetson's own engine on a Jetson, because the
 /// NVENC API is not there.
 ///
 /// # Errors
 /// If a forced value contradicts the machine.
-pub fn select(wanted: HwAccel, is_jetson: bool, has_nvidia: bool) -> Result<EngineKind, Failure> {
+pub fn select(wanted: HwAccel, is_jetson: bool, has_nvidia: bool) -> Result<Hardware, Failure> {
+    let absent = |what: &str| {
+        Err(Failure::new(ErrorKind::NoCapability, what.to_owned())
+            .hint("set HWACCEL=none to encode in software, or HWACCEL=auto to let each node choose"))
+    };
     match (wanted, is_jetson, has_nvidia) {
-        (HwAccel::None, _, _) | (HwAccel::Auto, false, _) | (HwAccel::Auto, true, _) => Ok(EngineKind::Software),
-        (HwAccel::Cuda | HwAccel::Jetson, true, _) => Ok(EngineKind::Jetson),
-        (HwAccel::Cuda, false, true) => Ok(EngineKind::Nvenc),
-        (HwAccel::Cuda, false, false) => {
-            Err(Failure::new(ErrorKind::NoCapability, "HWACCEL=cuda, but this machine has no NVIDIA device")
-                .hint("set HWACCEL=none to encode in software, or HWACCEL=auto to let each node choose"))
-        }
-        (HwAccel::Jetson, false, _) => {
-            Err(Failure::new(ErrorKind::NoCapability, "HWACCEL=jetson, but this machine is no Jetson")
-                .hint("set HWACCEL=none to encode in software, or HWACCEL=auto to let each node choose"))
-        }
+        (HwAccel::None, _, _) => Ok(Hardware::Never),
+        (_, true, _) => Ok(Hardware::Present(EngineKind::Jetson)),
+        (HwAccel::Auto | HwAccel::Cuda, false, true) => Ok(Hardware::Present(EngineKind::Nvenc)),
+        (HwAccel::Auto, false, false) => Ok(Hardware::Absent),
+        (HwAccel::Cuda, false, false) => absent("HWACCEL=cuda, but this machine has no NVIDIA device"),
+        (HwAccel::Jetson, false, _) => absent("HWACCEL=jetson, but this machine is no Jetson"),
     }
 }
 
@@ -97,7 +79,7 @@ pub fn source_options() -> Vec<String> {
     ["-protocol_whitelist", "http,tcp", "-format_whitelist", ALLOWED_DEMUXERS].map(str::to_owned).into()
 }
 
-/// Runs the software engine over `plan`, telling `on_progress` how far it is; what was seen of the source that the plan
+/// Runs the chosen engine over `plan`, telling `on_progress` how far it is; what was seen of the source that the plan
 /// could not know. Its end is no success by itself: the caller verifies what `run` recorded.
 ///
 /// # Errors
@@ -148,6 +130,16 @@ pub async fn run(
     Ok(Vec::from_iter(damage.judge(plan)?))
 }
 
+/// How a plan's engine makes its pictures.
+fn pictures(plan: &Plan) -> ffmpeg::Pictures {
+    match (plan.maker.engine, plan.maker.cuda) {
+        (EngineKind::Software, None) => software::pictures(plan),
+        (EngineKind::Software, Some(cuda)) => nvenc::assisting_software(plan, cuda),
+        (EngineKind::Nvenc, cuda) => nvenc::pictures(plan, cuda.unwrap_or_default(), plan.maker.preset),
+        (EngineKind::Jetson, _) => unreachable!("it is proven by a program of its own, which this build does not have"),
+    }
+}
+
 fn command_line(programs: &Programs, plan: &Plan, run: &Run) -> Vec<String> {
     let (source, extras) = (run.source_url(), run.extra_urls());
     let output = |name: &str| match &programs.writable {
@@ -155,7 +147,7 @@ fn command_line(programs: &Programs, plan: &Plan, run: &Run) -> Vec<String> {
         None => run.output_url(name),
     };
     let addresses = ffmpeg::Addresses { source: &source, extras: &extras, output: &output };
-    ffmpeg::command(plan, software::pictures(plan), &addresses)
+    ffmpeg::command(plan, pictures(plan), &addresses)
 }
 
 fn judge(programs: &Programs, run: &Run, plan: &Plan, ended: Ended) -> Result<(), Failure> {
@@ -197,9 +189,22 @@ const SOURCE_FAULTS: &[&str] = &[
     "Cannot determine format of input",
 ];
 
+/// A GPU that refused a session, by its kind.
+fn refused(kind: ErrorKind, tail: &str) -> Failure {
+    match kind {
+        ErrorKind::Busy => Failure::new(kind, format!("the GPU's encoder sessions or its memory are taken: {tail}"))
+            .hint("set nvenc_sessions under [media] to what the driver allows, or lower CONCURRENCY"),
+        _ => Failure::new(kind, format!("the GPU does not encode any more: {tail}"))
+            .hint("run `reelmill-worker doctor` on this node"),
+    }
+}
+
 /// A media process that dies of a signal may have been hit by the machine; one that gives up says why.
 fn crashed(plan: &Plan, status: &str, stderr: &[String]) -> Failure {
     let tail = stderr.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join("; ");
+    if let Some(kind) = nvenc::words::refusal(stderr) {
+        return refused(kind, &tail);
+    }
     if SOURCE_FAULTS.iter().any(|fault| tail.contains(fault)) {
         let message = format!("ffmpeg gave up on it ({status}): {tail}");
         return Failure::new(ErrorKind::BadSource, message)

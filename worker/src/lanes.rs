@@ -1,8 +1,11 @@
 //! Which lanes a worker leases from, and where a task belongs that it does not serve.
 
-use reelmill_api::{Lane, PresetName, QueueName, preset::Presets};
+use reelmill_api::{Failure, Lane, PresetName, QueueName, preset::Presets};
 
-use crate::config::PresetChoice;
+use crate::{
+    config::PresetChoice,
+    engine::capability::{Facts, Need},
+};
 
 /// The lanes of one worker.
 #[derive(Clone, Debug)]
@@ -28,6 +31,20 @@ impl Lanes {
         served.sort();
         served.dedup();
         Ok(Self { queue, served })
+    }
+
+    /// The same lanes without those of presets that a node with these `facts` cannot encode; and why not.
+    pub fn able(self, presets: &Presets, facts: &Facts) -> (Self, Vec<(PresetName, Failure)>) {
+        let Self { queue, served } = self;
+        let (mut able, mut unable) = (Vec::new(), Vec::new());
+        for name in served {
+            let preset = presets.get(&name).expect("a served preset is known");
+            match facts.engine_for(&Need::of_preset(preset), preset.fallback) {
+                Ok(_) => able.push(name),
+                Err(failure) => unable.push((name, failure)),
+            }
+        }
+        (Self { queue, served: able }, unable)
     }
 
     /// The presets served.
@@ -76,6 +93,18 @@ mod tests {
         let turned = lanes(&["hls-ladder"]).expect("lanes").in_turn(3);
         assert_eq!(turned.iter().map(Lane::as_str).collect::<Vec<_>>(), ["reelmill", "reelmill-hls-ladder"]);
         assert_eq!(lanes(&["nope"]).expect_err("unknown").as_str(), "nope");
+    }
+
+    #[test]
+    fn leases_only_what_the_node_can_encode() {
+        let presets = Presets::built_in();
+        let h264 = "h264 8 bit up to 4096x2304 by software";
+        let facts = crate::engine::capability::tests::software(&[reelmill_api::preset::VideoCodec::H264]);
+        let (able, unable) = lanes(&["hls-ladder", "hls-ladder-av1", "proxy"]).expect("lanes").able(&presets, &facts);
+        let served: Vec<_> = able.served().iter().map(PresetName::as_str).collect();
+        assert_eq!(served, ["hls-ladder", "proxy"], "with only {h264}");
+        let unable: Vec<_> = unable.iter().map(|(name, failure)| format!("{name}: {}", failure.message)).collect();
+        assert_eq!(unable, ["hls-ladder-av1: this node's ffmpeg 8.0 does not encode av1 8 bit up to 1920x1088"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod files;
 mod geometry;
 mod grid;
 mod ladder;
+mod maker;
 pub mod timecode;
 pub mod weight;
 
@@ -18,6 +19,7 @@ use reelmill_api::{
 
 pub use geometry::{Placement, Size};
 pub use grid::{Expected, Grid};
+pub use maker::{Cuda, EngineKind, Maker};
 
 /// What an engine makes of one source, in one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,8 @@ pub struct Plan {
     pub damage: Damage,
     /// Whether its container is one that is recorded from a running stream, and so may end in the middle of a picture.
     pub ragged_ends: bool,
+    /// What makes it.
+    pub maker: Maker,
     /// What is done to the source, in plain words for the report.
     pub changes: Vec<String>,
 }
@@ -277,7 +281,16 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         preset::Product::Files(recipes) => Product::Files(files::plan(&source, recipes, &grid, shown, &mut changes)),
         preset::Product::Live(_) => return Err(live_only(preset)),
     };
-    let mut plan = Plan { lead_micros, picture, grid, product, damage: preset.damage, ragged_ends: has_ragged_ends(media), changes };
+    let mut plan = Plan {
+        lead_micros,
+        picture,
+        grid,
+        product,
+        damage: preset.damage,
+        maker: Maker::default(),
+        ragged_ends: has_ragged_ends(media),
+        changes,
+    };
     plan.changes.extend(colour::changes(&plan));
     Ok(plan)
 }

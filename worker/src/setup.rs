@@ -17,10 +17,11 @@ use crate::{
     attempt::Workshop,
     config::{Config, Confinement, MediaSection},
     engine::{
-        self, EngineKind, Programs,
+        self, Programs,
         child::Limits,
         confine::{self, Enforcement},
-        prove,
+        prove::Prover,
+        sessions::Sessions,
     },
     gateway::Gateway,
     lanes::Lanes,
@@ -185,27 +186,33 @@ fn find(program: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Everything that an attempt works with, the engine proven by a real encode.
+/// What finds out what this node can encode.
 ///
 /// # Errors
-/// If the engine does not work here, or the kernel confines less than the configuration requires.
+/// If `HWACCEL` contradicts the machine, or ffmpeg does not start.
+pub async fn prover(config: &Config, programs: &Programs) -> anyhow::Result<Prover> {
+    let hardware = engine::select(config.hwaccel, is_jetson(), has_nvidia()).map_err(error)?;
+    let folder = config.cache_folder.clone();
+    Prover::new(programs.clone(), hardware, config.nvenc_preset, folder).await.map_err(error)
+}
+
+/// Everything that an attempt works with.
+///
+/// # Errors
+/// If ffmpeg does not work here, or the kernel confines less than the configuration requires.
 pub async fn workshop(config: &Config, presets: Presets, stop: CancellationToken) -> anyhow::Result<Workshop> {
     let programs = programs(&config.media)?;
     check_confinement(config.media.confinement)?;
-    let engine = match engine::select(config.hwaccel, is_jetson(), has_nvidia()).map_err(error)? {
-        EngineKind::Software => prove::software(&programs).await.map_err(error)?,
-        other => anyhow::bail!(Hinted::new(
-            format!("HWACCEL asks for the {} engine, which this build does not have yet", other.name()),
-            "set HWACCEL=none to encode in software"
-        )),
-    };
+    let prover = prover(config, &programs).await?;
     let spool = spool(&config.media)?;
     spool.sweep();
     let default_output =
         config.store.output_bucket.as_ref().map(|bucket| S3Location::new(bucket, "").map(Location::S3)).transpose()?;
     Ok(Workshop {
         node: config.node.clone(),
-        engine,
+        prover,
+        nvenc_preset: config.nvenc_preset,
+        sessions: Sessions::new(config.media.nvenc_sessions),
         presets,
         default_output,
         storage: storage(config)?,

@@ -4,15 +4,18 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use reelmill_api::{Location, S3Location};
+use reelmill_api::{Failure, Location, S3Location};
 use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process};
 use reelmill_storage::Access;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    attempt::Workshop,
     cli::{Cli, Command},
     config::Config,
     desk::{Desk, Identity},
+    engine::capability::{Facts, Need},
+    lanes::Lanes,
     one, setup, status,
     worker::{Until, Worker},
 };
@@ -46,17 +49,20 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
     let lanes = setup::lanes(config, &presets)?;
     let queue = setup::queue(config).await?;
     let workshop = setup::workshop(config, presets, stop_serving.clone()).await?;
+    let facts = facts(&workshop, &lanes).await;
+    let lanes = able(lanes, &workshop, &facts)?;
     let mut registry = Registry::default();
     let identity = Identity {
         node: config.node.clone(),
-        engines: vec![workshop.engine.clone()],
+        engines: facts.engines(),
+        capabilities: facts.encodes.clone(),
         presets: lanes.served().to_vec(),
         concurrency: config.concurrency.get(),
     };
     let desk = Desk::new(identity, &mut registry);
     http::require_loopback(config.status.listen)?;
     let listener = http::bind(config.status.listen).await?;
-    log::info!("engine: {}; status at http://{}/status", workshop.engine, listener.local_addr()?);
+    log::info!("engine: {}; status at http://{}/status", facts.engines().join(", "), listener.local_addr()?);
     let serving = tokio::spawn(http::serve(
         listener,
         status::router(desk.clone(), &Metrics::new(registry)),
@@ -78,6 +84,35 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
     stop_serving.cancel();
     watchdog.await?;
     Ok(serving.await??)
+}
+
+/// What is proven of this node for the presets that it is to serve.
+async fn facts(workshop: &Workshop, lanes: &Lanes) -> Facts {
+    let served = lanes.served().iter().filter_map(|name| workshop.presets.get(name));
+    let needs: Vec<_> = served.flat_map(Need::of_preset).collect();
+    let facts = workshop.prover.facts_for(&needs).await;
+    for fact in &facts.encodes {
+        log::info!("proven: {fact}");
+    }
+    for refusal in &facts.refusals {
+        log::info!("not proven: {} by {}: {}", refusal.need, refusal.engine.name(), refusal.why);
+    }
+    facts
+}
+
+/// The lanes that this node can serve; those that it cannot are told.
+fn able(lanes: Lanes, workshop: &Workshop, facts: &Facts) -> anyhow::Result<Lanes> {
+    let (able, unable) = lanes.able(&workshop.presets, facts);
+    for (preset, failure) in &unable {
+        log::warn!("not served: {preset}: {}", failure.lines());
+    }
+    match unable.into_iter().next() {
+        Some((preset, failure)) if able.served().is_empty() => {
+            let failure = Failure { message: format!("cannot serve preset {preset}: {}", failure.message), ..failure };
+            Err(setup::error(failure))
+        }
+        _ => Ok(able),
+    }
 }
 
 async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {

@@ -21,10 +21,13 @@ pub fn program(name: &str) -> PathBuf {
     })
 }
 
-/// A command for one of our programs with an empty environment but for `PATH`.
+/// A command for one of our programs with an empty environment but for `PATH` and the folder where workers keep what was
+/// proven of this machine: hundreds of them start in the tests, and it takes each a while.
 pub fn command(name: &str) -> Command {
-    let mut command = Command::new(program(name));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let program = program(name);
+    let kept = program.with_file_name("proven");
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("REELMILL_CACHE_FOLDER", kept);
     command
 }
 

@@ -5,24 +5,17 @@ mod encoders;
 mod graph;
 pub(super) mod words;
 
+pub(super) use encoders::encoder;
+
 use super::{
     ffmpeg::{Pictures, strings},
     software::{self, storyboard},
 };
 use crate::{
     config::NvencPreset,
-    plan::{Placement, Plan},
+    plan::{Cuda, Placement, Plan},
 };
 use reelmill_api::media::{Fields, Rotation};
-
-/// How a GPU is used for one plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cuda {
-    /// Whether NVDEC reads the source; else software does.
-    pub decodes: bool,
-    /// Whether this ffmpeg has `bwdif_cuda` (from 6.1 on), which sees motion better than `yadif_cuda`.
-    pub bwdif: bool,
-}
 
 /// Surfaces that a decoder keeps beside those it needs itself: for frames that filters and encoders still hold. NVDEC has
 /// 32 at most.

@@ -1,44 +1,190 @@
-//! Proof at start that an engine works here: a short real encode, never the presence of a program.
+//! Proof that an engine works here: short real encodes, never the presence of a program or a library. What was proven is
+//! kept, in memory and, where there is a folder for it, in a file.
 
-use std::time::Duration;
+mod cuda;
+mod store;
 
-use reelmill_api::{ErrorKind, Failure};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use reelmill_api::{Capability, ErrorKind, Failure, preset::Effort};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Programs,
+    EngineKind, Programs,
+    capability::{CLASSES, Facts, Hardware, Need, Refusal},
     child::{self, Ended},
+    ffmpeg::strings,
+    nvenc, software,
+};
+use crate::{
+    config::NvencPreset,
+    plan::{Placement, RatePlan, VideoPlan},
 };
 
-/// No proof takes longer on a healthy machine.
-const LONGEST_PROOF: Duration = Duration::from_secs(20);
+/// No proof takes longer, even on a machine that has other work: a second of it is enough on an idle one.
+const LONGEST_PROOF: Duration = Duration::from_secs(60);
 /// The gateway serves no proof; port 1 is nobody's.
 const NO_PORT: u16 = 1;
+/// Frames per second of what is encoded, by which its speed is counted.
+const RATE: u32 = 30;
 
-/// Encodes a few frames and a little sound; the engine's name with its program's version.
-///
-/// # Errors
-/// `no_capability` with what the program said.
-pub async fn software(programs: &Programs) -> Result<String, Failure> {
-    let version = output(programs, &["-hide_banner", "-version"]).await?;
-    let encode = "-nostdin -hide_banner -loglevel error -f lavfi -i testsrc2=size=128x128:rate=25 -f lavfi -i sine=sample_rate=48000 \
-                  -frames:v 8 -shortest -c:v libx264 -pix_fmt yuv420p -c:a aac -f null -";
-    output(programs, &encode.split_whitespace().collect::<Vec<_>>()).await?;
-    Ok(format!("software ({})", version_of(&version)))
+/// Proves engines, each thing once.
+pub struct Prover {
+    programs: Programs,
+    preset: NvencPreset,
+    known: Mutex<Facts>,
+    store: Option<store::Store>,
 }
 
-async fn output(programs: &Programs, args: &[&str]) -> Result<String, Failure> {
-    let args: Vec<String> = args.iter().map(|&a| a.to_owned()).collect();
-    let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, NO_PORT)?;
-    let said = match child.finish(LONGEST_PROOF, &CancellationToken::new()).await {
-        Ended::Exited { success: true, stdout, .. } => return Ok(String::from_utf8_lossy(&stdout).into_owned()),
-        Ended::Exited { status, stderr, .. } => format!("{status}: {}", stderr.join("; ")),
-        Ended::TimedOut | Ended::Canceled => "it took too long".to_owned(),
-    };
-    let message = format!("{} cannot encode a test picture: {said}", programs.ffmpeg.display());
-    Err(Failure::new(ErrorKind::NoCapability, message)
-        .hint("install an ffmpeg with libx264, or set `ffmpeg` under [media] to its path"))
+impl Prover {
+    /// Nothing proven yet but that ffmpeg starts; or what an earlier worker with the same programs and devices proved and
+    /// left in `folder`.
+    ///
+    /// # Errors
+    /// `no_capability` if ffmpeg does not start, with what it said.
+    pub async fn new(
+        programs: Programs,
+        hardware: Hardware,
+        preset: NvencPreset,
+        folder: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let version = version(&programs).await?;
+        let store = folder.map(|folder| {
+            let settings =
+                format!("{version}, {hardware:?}, {preset}, {} bytes of memory", programs.limits.memory_bytes);
+            store::Store::new(&folder, &programs.ffmpeg, &settings)
+        });
+        let fresh = Facts { hardware, program: version, encodes: Vec::new(), refusals: Vec::new(), cuda: None };
+        let mut known = store.as_ref().and_then(store::Store::read).unwrap_or(fresh);
+        if hardware == Hardware::Present(EngineKind::Nvenc) && known.cuda.is_none() {
+            known.cuda = cuda::prove(&programs).await;
+        }
+        Ok(Self { programs, preset, known: Mutex::new(known), store })
+    }
+
+    /// What is known once it is known of all `needs` whether they are met.
+    pub async fn facts_for(&self, needs: &[Need]) -> Facts {
+        let mut known = self.known.lock().await;
+        let before = known.clone();
+        for need in needs {
+            self.settle(&mut known, *need).await;
+        }
+        if let Some(store) = self.store.as_ref().filter(|_| *known != before) {
+            store.write(&known);
+        }
+        known.clone()
+    }
+
+    /// Hardware first; software only where hardware does not meet the need.
+    async fn settle(&self, known: &mut Facts, need: Need) {
+        let hardware = if let Hardware::Present(engine) = known.hardware { Some(engine) } else { None };
+        for engine in hardware.into_iter().chain([EngineKind::Software]) {
+            if known.meets(engine, need) {
+                return;
+            }
+            if known.refuses(engine, need) {
+                continue;
+            }
+            match self.encode(engine, need).await {
+                Ok(speed) => {
+                    log::debug!("proven: {need} by {} at {speed:.1}x", engine.name());
+                    known
+                        .encodes
+                        .retain(|c| (c.engine.as_str(), c.codec, c.depth) != (engine.name(), need.codec, need.depth));
+                    return known.encodes.push(capability(engine, need, speed));
+                }
+                Err(why) => {
+                    log::debug!("not proven: {need} by {}: {why}", engine.name());
+                    known.refusals.push(Refusal { engine, need, why });
+                }
+            }
+        }
+    }
+
+    /// A short encode; its speed, or why there is none.
+    async fn encode(&self, engine: EngineKind, need: Need) -> Result<f64, String> {
+        match engine {
+            EngineKind::Software => {
+                self.by_ffmpeg(need, software::encoder(&proof(need), None), software::format(&proof(need))).await
+            }
+            EngineKind::Nvenc if need.codec.is_mezzanine() => Err("no GPU encodes it".to_owned()),
+            EngineKind::Nvenc => {
+                let format = if need.depth > 8 { "p010le" } else { "nv12" };
+                self.by_ffmpeg(need, nvenc::encoder(&proof(need), self.preset), format).await
+            }
+            EngineKind::Jetson => Err("this build has no jetson engine".to_owned()),
+        }
+    }
+
+    async fn by_ffmpeg(&self, need: Need, encoder: Vec<String>, format: &str) -> Result<f64, String> {
+        let size = CLASSES[need.class];
+        let frames = frames(need);
+        let mut args = strings("-nostdin -hide_banner -loglevel error -f lavfi -i");
+        args.push(format!("testsrc2=size={}x{}:rate={RATE}", size.width, size.height));
+        args.extend(strings(&format!("-f lavfi -i sine=sample_rate=48000 -frames:v {frames} -shortest")));
+        args.extend(encoder);
+        args.extend(strings(&format!("-pix_fmt {format} -c:a aac -f null -")));
+        let began = Instant::now();
+        run(&self.programs, &args).await.map_err(|said| said.join("; "))?;
+        Ok(f64::from(frames) / f64::from(RATE) / began.elapsed().as_secs_f64().max(0.001))
+    }
 }
+
+fn capability(engine: EngineKind, need: Need, speed: f64) -> Capability {
+    let size = CLASSES[need.class];
+    // Two digits are more than a few frames can tell.
+    let speed = (speed * 100.0).round() / 100.0;
+    let engine = engine.name().to_owned();
+    Capability { engine, codec: need.codec, depth: need.depth, width: size.width, height: size.height, speed }
+}
+
+/// Few, since large pictures take software long; the first class has enough to see that groups of frames come out.
+fn frames(need: Need) -> u32 {
+    if need.class == 0 { 3 } else { 1 }
+}
+
+/// A rendition as presets ask for it.
+fn proof(need: Need) -> VideoPlan {
+    VideoPlan {
+        name: "proof".to_owned(),
+        size: CLASSES[need.class],
+        placement: Placement::Whole,
+        codec: need.codec,
+        depth: need.depth,
+        hdr: false,
+        effort: Effort::Fast,
+        rate: (!need.codec.is_mezzanine()).then_some(RatePlan { crf: 24, max_bps: Some(8_000_000) }),
+        gop: RATE,
+    }
+}
+
+/// `ffmpeg 5.1.9`, from what it prints of itself.
+async fn version(programs: &Programs) -> Result<String, Failure> {
+    let said = run(programs, &strings("-hide_banner -version")).await.map_err(|said| {
+        let message = format!("{} does not start: {}", programs.ffmpeg.display(), said.join("; "));
+        Failure::new(ErrorKind::NoCapability, message).hint("install ffmpeg, or set `ffmpeg` under [media] to its path")
+    })?;
+    Ok(version_of(&said))
+}
+
+/// Runs ffmpeg to its end: what it printed, or how it failed and what it said last.
+async fn run(programs: &Programs, args: &[String]) -> Result<String, Vec<String>> {
+    let spawned = child::spawn(programs, &programs.ffmpeg, args, programs.limits, NO_PORT);
+    let mut child = spawned.map_err(|failure| vec![failure.message])?;
+    match child.finish(LONGEST_PROOF, &CancellationToken::new()).await {
+        Ended::Exited { success: true, stdout, .. } => Ok(String::from_utf8_lossy(&stdout).into_owned()),
+        Ended::Exited { status, stderr, .. } if stderr.is_empty() => Err(vec![status]),
+        Ended::Exited { stderr, .. } => Err(stderr.into_iter().take(SAID_LINES).collect()),
+        Ended::TimedOut | Ended::Canceled => Err(vec!["it took too long".to_owned()]),
+    }
+}
+
+/// The first lines say why; what follows is how the rest fell with it.
+const SAID_LINES: usize = 2;
 
 /// `ffmpeg 5.1.9` of `ffmpeg version 5.1.9-0+deb12u1 Copyright ...`.
 fn version_of(text: &str) -> String {

@@ -5,6 +5,9 @@ mod filters;
 pub(super) mod graph;
 pub(super) mod storyboard;
 
+pub(super) use encoders::encoder;
+pub(super) use graph::pixel_format as format;
+
 use super::ffmpeg::Pictures;
 use crate::plan::Plan;
 

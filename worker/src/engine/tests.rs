@@ -8,14 +8,14 @@ use reelmill_api::{
 
 use super::{
     EngineKind,
+    capability::Hardware,
     ffmpeg::{self, Pictures},
-    nvenc::{self, Cuda},
-    select, software,
+    nvenc, select, software,
 };
 use crate::{
     config::{HwAccel, NvencPreset},
     plan::{
-        Plan, plan,
+        Cuda, Plan, plan,
         tests::{hls_ladder, source, video},
     },
 };
@@ -102,15 +102,18 @@ fn sound_just_before_the_first_picture_is_cut() {
 
 #[test]
 fn cuda_on_a_jetson_means_its_own_engine() {
+    let present = |engine| Some(Hardware::Present(engine));
     let table = [
-        (HwAccel::Cuda, true, true, Some(EngineKind::Jetson)),
-        (HwAccel::Cuda, true, false, Some(EngineKind::Jetson)),
-        (HwAccel::Jetson, true, true, Some(EngineKind::Jetson)),
-        (HwAccel::Cuda, false, true, Some(EngineKind::Nvenc)),
+        (HwAccel::Cuda, true, true, present(EngineKind::Jetson)),
+        (HwAccel::Cuda, true, false, present(EngineKind::Jetson)),
+        (HwAccel::Jetson, true, true, present(EngineKind::Jetson)),
+        (HwAccel::Auto, true, false, present(EngineKind::Jetson)),
+        (HwAccel::Cuda, false, true, present(EngineKind::Nvenc)),
+        (HwAccel::Auto, false, true, present(EngineKind::Nvenc)),
         (HwAccel::Cuda, false, false, None),
         (HwAccel::Jetson, false, true, None),
-        (HwAccel::None, true, true, Some(EngineKind::Software)),
-        (HwAccel::Auto, false, false, Some(EngineKind::Software)),
+        (HwAccel::None, true, true, Some(Hardware::Never)),
+        (HwAccel::Auto, false, false, Some(Hardware::Absent)),
     ];
     for (wanted, jetson, nvidia, want) in table {
         assert_eq!(select(wanted, jetson, nvidia).ok(), want, "{wanted:?} jetson={jetson} nvidia={nvidia}");

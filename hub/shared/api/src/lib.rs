@@ -2,6 +2,7 @@
 //! names under which output lies in a store. Data, parsing and state machines only: no IO, no clock, no async.
 
 pub mod attempt;
+pub mod capability;
 pub mod error;
 pub mod event;
 pub mod job;
@@ -20,6 +21,7 @@ pub mod status;
 pub mod task;
 
 pub use attempt::{AttemptId, AttemptNumber};
+pub use capability::Capability;
 pub use error::{ErrorKind, Failure};
 pub use event::{Event, EventBody, Progress};
 pub use job::{JobId, JobRequest, JobState, Priority};

@@ -14,6 +14,9 @@ pub const WORKER_RUNNING: &str = "reelmill_worker_tasks_running";
 pub const WORKER_READ_BYTES: &str = "reelmill_worker_source_read_bytes";
 /// Bytes stored as output.
 pub const WORKER_STORED_BYTES: &str = "reelmill_worker_output_stored_bytes";
+/// Seconds of video at 30 frames per second that an engine made per second when it was proven. Labels: `engine`, `codec`,
+/// `depth`, `largest` (the size that was tried).
+pub const WORKER_CAPABILITY: &str = "reelmill_worker_capability_speed";
 /// Jobs by state. Label: `state`.
 pub const HUB_JOBS: &str = "reelmill_hub_jobs";
 /// Tasks waiting on a lane. Label: `lane`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, Location, PresetName, Progress};
+use crate::{Capability, JobId, Location, PresetName, Progress};
 
 /// What a worker is doing now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct WorkerStatus {
     pub state: WorkerState,
     /// Engines that proved themselves at start.
     pub engines: Vec<String>,
+    /// What it encodes, as proven at start.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
     /// Presets it serves.
     pub presets: Vec<PresetName>,
     /// How many tasks it runs at once.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use reelmill_api::{
-    AttemptId, ErrorKind, Event, EventBody, Failure, JobId, JobRequest, JobState, Priority, Progress, Rational,
-    Rendition, Report, Task,
+    AttemptId, Capability, ErrorKind, Event, EventBody, Failure, JobId, JobRequest, JobState, Priority, Progress,
+    Rational, Rendition, Report, Task,
     job::Job,
     media::{AudioFacts, Colour, Fields, MediaFacts, Rotation, SubtitleFacts, VideoFacts},
-    preset::Settings,
+    preset::{Settings, VideoCodec},
     problem::Problem,
     rendition::{DynamicRange, Sound, Track},
     report::{Sheets, Timings},
@@ -227,6 +227,14 @@ fn status_and_problems() {
             pid: 4711,
             state: WorkerState::Draining,
             engines: vec!["software (ffmpeg 5.1.9)".to_owned()],
+            capabilities: vec![Capability {
+                engine: "software".to_owned(),
+                codec: VideoCodec::H264,
+                depth: 8,
+                width: 4096,
+                height: 2304,
+                speed: 0.5,
+            }],
             presets: vec![request().preset],
             concurrency: 1,
             running: vec![running],

@@ -24,7 +24,7 @@ pub(super) fn video(plan: &Plan, video: &VideoPlan, preset: NvencPreset) -> Vec<
 }
 
 /// Codec, quality and groups, without what belongs to a plan.
-fn encoder(video: &VideoPlan, preset: NvencPreset) -> Vec<String> {
+pub(in crate::engine) fn encoder(video: &VideoPlan, preset: NvencPreset) -> Vec<String> {
     let mut args = strings(match (video.codec, video.depth > 8) {
         (VideoCodec::H264, _) => "-c:v h264_nvenc -profile:v high",
         (VideoCodec::Hevc, false) => "-c:v hevc_nvenc -profile:v main -tag:v hvc1",

@@ -2,13 +2,13 @@
 
 use reelmill_api::media::Fields;
 
-use super::{Cuda, in_memory};
+use super::in_memory;
 use crate::{
     engine::{
         ffmpeg::without_lead,
         software::graph::{parted, parts, pixel_format, rendition},
     },
-    plan::{Placement, Plan, Size, VideoPlan},
+    plan::{Cuda, Placement, Plan, Size, VideoPlan},
 };
 
 /// The graph whose pictures end in the GPU's memory, for its encoders.
