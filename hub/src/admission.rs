@@ -26,8 +26,13 @@ const SMALLEST: &str = r#"the smallest job is {"input":"s3://bucket/key","preset
 /// What is wrong, with a pointer to the bad field.
 pub fn admit(body: &[u8], terms: &Terms, drawn: JobId, now: &str) -> Result<(Job, Task), Box<Problem>> {
     let request = parse(body, &terms.presets)?;
-    settings_fit(known_preset(&request.preset, &terms.presets)?, &request.settings)?;
+    let preset = known_preset(&request.preset, &terms.presets)?;
+    settings_fit(preset, &request.settings)?;
     source_sane(&request.input)?;
+    source_fits(&request.input, preset)?;
+    if request.output.as_ref().is_some_and(Location::is_live) {
+        return Err(bad_place("/output", "output goes to a store, not to a live address").into());
+    }
     let id = request.id.unwrap_or(drawn);
     let output = match &request.output {
         Some(output) => output.clone(),
@@ -77,8 +82,25 @@ fn source_sane(input: &Location) -> Result<(), Box<Problem>> {
                 .hint("name one object, e.g. s3://bucket/folder/film.mp4")
                 .into())
         }
-        Location::S3(_) | Location::File(_) => Ok(()),
+        Location::S3(_) | Location::File(_) | Location::Stream(_) => Ok(()),
     }
+}
+
+fn source_fits(input: &Location, preset: &Preset) -> Result<(), Box<Problem>> {
+    let problem = match (input.is_live(), preset.is_live()) {
+        (true, false) => bad_place("/preset", &format!("preset {} is for files, and the input is live", preset.name))
+            .hint("choose live-hls for a live source"),
+        (false, true) => {
+            bad_place("/input", &format!("preset {} is for live sources, and this one is a file", preset.name))
+                .hint("give an srt://, rtmp:// or rtsp:// address, or choose hls-ladder for files")
+        }
+        _ => return Ok(()),
+    };
+    Err(problem.into())
+}
+
+fn bad_place(pointer: &str, why: &str) -> Problem {
+    Problem::new(422, "bad-location", "bad location", why).pointer(pointer)
 }
 
 fn default_output(terms: &Terms, id: &JobId) -> Result<Location, Box<Problem>> {
@@ -125,7 +147,9 @@ fn refused(error: &serde_path_to_error::Error<serde_json::Error>, presets: &Pres
 
 fn field_hint(field: &str, presets: &Presets) -> Option<String> {
     let hint = match field {
-        "input" => "write it like s3://bucket/folder/film.mp4 or file:///folder/film.mp4",
+        "input" => {
+            "write it like s3://bucket/folder/film.mp4 or file:///folder/film.mp4, live ones like srt://host:9000"
+        }
         "output" => "write it like s3://bucket/folder/, or leave it out",
         "priority" => "take low, normal or high, or leave it out",
         "id" => "take a UUID, or leave it out and one is drawn",
@@ -178,6 +202,12 @@ mod tests {
     }
 
     #[test]
+    fn a_live_source_goes_with_a_live_preset() {
+        let (job, task) = admit_text(r#"{"input":"srt://cam:9000?mode=listener","preset":"live-hls"}"#).expect("a job");
+        assert_eq!((job.input.to_string().as_str(), task.input), ("srt://cam:9000?mode=listener", job.input));
+    }
+
+    #[test]
     fn a_client_may_name_the_id_and_the_place() {
         let body = r#"{"id":"0190cafe-0000-7000-8000-000000000001","input":"file:///srv/a.mp4","preset":"hls-ladder",
                        "output":"s3://films/out/","priority":"high"}"#;
@@ -208,10 +238,14 @@ mod tests {
         check(r#""hls-ladder""#, "422 ", "expected");
         check("{}", "422 /input", "missing field");
         check(r#"{"input":"s3://media-ingest/a.mp4"}"#, "422 /preset", "missing field");
-        check(&with(input, r#""hevc-ladder""#, ""), "422 /preset", "presets here: hls-ladder");
+        check(&with(input, r#""hevc-ladder""#, ""), "422 /preset", "presets here: archive-dnxhr");
         check(&with(input, r#""../../etc""#, ""), "422 /preset", "cannot name a preset");
-        check(&with(input, r#""HLS""#, ""), "422 /preset", "presets here: hls-ladder");
+        check(&with(input, r#""HLS""#, ""), "422 /preset", "presets here: archive-dnxhr");
         check(&with(input, "7", ""), "422 /preset", "expected");
+        check(&with(r#""srt://h:9000""#, preset, ""), "422 /preset", "live-hls");
+        check(&with(input, r#""live-hls""#, ""), "422 /input", "srt://");
+        check(&with(r#""srt://h:9000?passphrase=0123456789""#, r#""live-hls""#, ""), "422 /input", "not taken");
+        check(&with(r#""srt://h:9000""#, r#""live-hls""#, r#","output":"rtmp://h/x""#), "422 /output", "live address");
         check(&with(r#""/etc/passwd""#, preset, ""), "422 /input", "s3:// or file://");
         check(&with(r#""http://169.254.169.254/""#, preset, ""), "422 /input", "s3:// or file://");
         check(&with(r#""s3://media-ingest/../a""#, preset, ""), "422 /input", "`..`");

@@ -69,7 +69,7 @@ impl App {
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/jobs", post(jobs::submit).get(jobs::list))
-        .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/jobs/{id}", get(jobs::show).delete(jobs::stop))
         .route("/v1/jobs/{id}/events", get(events::of_job))
         .route("/v1/jobs/{id}/output/{*path}", get(output::file))
         .route("/v1/events", get(events::of_all))

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, exit::FAILED, screen::Screen, submit, transcode, up};
+use crate::{demo, exit::FAILED, screen::Screen, stop, submit, transcode, up};
 
 /// Turn video files into adaptive ladders, on this machine or on a farm.
 #[derive(Debug, Parser)]
@@ -28,6 +28,7 @@ enum Command {
     Up(up::Args),
     Demo(demo::Args),
     Submit(submit::Args),
+    Stop(stop::Args),
 }
 
 impl Args {
@@ -39,6 +40,7 @@ impl Args {
             Command::Up(args) => up::run(args, &screen).await,
             Command::Demo(args) => demo::run(args, &screen).await,
             Command::Submit(args) => submit::run(args, &screen).await,
+            Command::Stop(args) => stop::run(args, &screen).await,
         };
         ended.unwrap_or_else(|error| {
             screen.error(&*error);

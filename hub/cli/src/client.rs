@@ -55,6 +55,11 @@ impl Client {
         read_json(self.soon(Request::get(self.url(parts).as_str()).body(empty())).await?).await
     }
 
+    /// Deletes, and reads JSON.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, parts: &[&str]) -> anyhow::Result<T> {
+        read_json(self.soon(Request::delete(self.url(parts).as_str()).body(empty())).await?).await
+    }
+
     /// Sends JSON and reads JSON.
     pub(crate) async fn post<T: DeserializeOwned>(&self, parts: &[&str], body: Vec<u8>) -> anyhow::Result<T> {
         let body = Full::new(Bytes::from(body)).map_err(never).boxed_unsync();

@@ -86,6 +86,10 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
 fn source(video: &Place) -> anyhow::Result<Location> {
     match video.as_source()?.location {
         file @ Location::File(_) => Ok(file),
+        Location::Stream(at) => {
+            let hint = "name a file; `reelmill submit --preset live-hls` takes live sources";
+            Err(Hinted::new(format!("the demo is of a file, and {at} is live"), hint).into())
+        }
         Location::S3(at) => {
             let hint = "name a file; `reelmill submit` takes a location in a farm's store";
             Err(Hinted::new(format!("the demo has a store of its own, which does not hold {at}"), hint).into())

@@ -79,6 +79,11 @@ impl Hub {
         self.0.post(&["v1", "jobs"], body).await
     }
 
+    /// Wishes a live job to end; the job as it stood.
+    pub(crate) async fn stop(&self, job: JobId) -> anyhow::Result<Job> {
+        self.0.delete(&["v1", "jobs", &job.to_string()]).await
+    }
+
     /// The job as it is now, and again whenever it changes, until the hub ends the stream.
     pub(crate) async fn events(
         &self,

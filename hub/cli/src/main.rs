@@ -18,6 +18,7 @@ mod render;
 mod running;
 mod screen;
 mod sse;
+mod stop;
 mod submit;
 mod transcode;
 mod up;

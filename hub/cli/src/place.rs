@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use reelmill_api::{ErrorKind, Failure, FileLocation, Location, S3Location};
+use reelmill_api::{ErrorKind, Failure, FileLocation, Location, S3Location, StreamLocation};
 
 /// A place as it was typed: a path, or a location in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) enum Place {
     Path(PathBuf),
     /// In an S3 store.
     S3(S3Location),
+    /// A live source.
+    Stream(StreamLocation),
 }
 
 /// A place as the worker is told of it.
@@ -40,6 +42,7 @@ impl Place {
         match text.parse().map_err(|e| format!("{e}"))? {
             Location::S3(at) => Ok(Self::S3(at)),
             Location::File(at) => Ok(Self::Path(at.path().to_owned())),
+            Location::Stream(at) => Ok(Self::Stream(at)),
         }
     }
 
@@ -47,6 +50,7 @@ impl Place {
     pub(crate) fn as_source(&self) -> Result<Placed, Failure> {
         let path = match self {
             Self::S3(at) => return Ok(Placed { location: Location::S3(at.clone()), root: None }),
+            Self::Stream(at) => return Ok(Placed { location: Location::Stream(at.clone()), root: None }),
             Self::Path(path) => path,
         };
         let cannot = |e: io::Error| {
@@ -70,6 +74,10 @@ impl Place {
     pub(crate) fn as_destination(&self) -> Result<Placed, Failure> {
         let path = match self {
             Self::S3(at) => return Ok(Placed { location: Location::S3(at.clone()), root: None }),
+            Self::Stream(at) => {
+                return Err(bad(format!("{at} is a live address, and output goes to a folder or a store"))
+                    .hint("name a folder, or s3://bucket/folder/"));
+            }
             Self::Path(path) => path,
         };
         let cannot = |e: io::Error| bad(format!("cannot use the destination {}: {}", path.display(), why(&e)));
@@ -141,6 +149,7 @@ mod tests {
         let got = Place::parse(word.into()).map(|place| match place {
             Place::Path(path) => path.display().to_string(),
             Place::S3(at) => at.to_string(),
+            Place::Stream(at) => at.to_string(),
         });
         match want {
             Ok(want) => assert_eq!(got.as_deref(), Ok(want)),
@@ -155,6 +164,8 @@ mod tests {
         check("dir/x://y", Ok("dir/x://y"));
         check("file:///srv/a b.mp4", Ok("/srv/a b.mp4"));
         check("s3://media/a.mp4", Ok("s3://media/a.mp4"));
+        check("srt://cam:9000", Ok("srt://cam:9000"));
+        check("rtsp://admin:secret@cam/", Err("it is not taken"));
         check("file://a.mp4", Err("absolute path"));
         check("file:///srv/../etc/passwd", Err("absolute path"));
         check("https://host/a.mp4", Err("must start with s3:// or file://"));

@@ -41,7 +41,7 @@ fn clock(seconds: f64) -> String {
 pub(crate) fn place(at: &Location) -> String {
     match at {
         Location::File(file) => visible(&file.path().display().to_string()),
-        Location::S3(_) => visible(&at.to_string()),
+        Location::S3(_) | Location::Stream(_) => visible(&at.to_string()),
     }
 }
 

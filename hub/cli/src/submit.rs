@@ -23,7 +23,8 @@ pub(crate) const DEFAULT_HUB: &str = "http://127.0.0.1:8080";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The source: a path, which is uploaded, or s3://bucket/key in the farm's store
+    /// The source: a path, which is uploaded, s3://bucket/key in the farm's store, or a live srt://, rtmp:// or rtsp://
+    /// address
     #[arg(value_parser = OsStringValueParser::new().try_map(Place::parse))]
     src: Place,
     /// The hub's address
@@ -44,6 +45,7 @@ const EXAMPLES: &str = "\
 Examples:
   reelmill submit holiday.mov
   reelmill submit s3://media-ingest/a.mp4 --hub http://127.0.0.1:8080 --no-wait
+  reelmill submit 'srt://0.0.0.0:9000?mode=listener' --preset live-hls
 
 Ctrl-C stops following; the job goes on.";
 
@@ -63,7 +65,7 @@ async fn submit(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     let hub = Hub::at(args.hub);
     let source = args.src.as_source()?.location;
     let input = match &source {
-        Location::S3(_) => source,
+        Location::S3(_) | Location::Stream(_) => source,
         Location::File(file) => {
             screen.note(&format!("uploading {}", render::place(&source)));
             hub.upload_file(file.path()).await?

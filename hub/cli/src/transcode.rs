@@ -80,6 +80,11 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> u8 {
 
 async fn transcode(args: &Args, screen: &Screen) -> Result<Report, Failure> {
     let (source, target) = (args.src.as_source()?, args.dest.as_destination()?);
+    if source.location.is_live() {
+        let message = format!("{} is live, and this command makes one output from one file", source.location);
+        return Err(Failure::new(ErrorKind::BadRequest, message)
+            .hint("start a farm with `reelmill up`, then `reelmill submit ADDRESS --preset live-hls`"));
+    }
     let program = Program::find("reelmill-worker")
         .map_err(|e| Failure::new(ErrorKind::Infrastructure, e.to_string()).hint(e.hint()))?;
     let shutdown = Shutdown::on_signals()

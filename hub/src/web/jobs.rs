@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use reelmill_api::{JobId, JobState, Preset, job::Job, problem::Problem};
+use reelmill_api::{JobId, JobState, Preset, job::Job, layout, problem::Problem};
+use reelmill_storage::Condition;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -93,6 +94,27 @@ pub(super) async fn list(
 /// Shows one job.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<impl IntoResponse, Refusal> {
     Ok(json(&find(&app, &id).await?))
+}
+
+/// Notes the wish to end a live job where its worker looks for it. Repeating it is harmless, and so is one that comes late.
+pub(super) async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let job = find(&app, &id).await?;
+    if !job.input.is_live() {
+        let detail = format!("job {} is of a file: it ends by itself", job.id);
+        return Err(Problem::new(409, "not-live", "not a live job", detail).into());
+    }
+    if job.state.is_final() {
+        return Ok((StatusCode::OK, json(&job)).into_response());
+    }
+    let at = job.output.join(layout::LIVE_STOP).map_err(|e| {
+        Problem::new(500, "bad-location", "bad location", format!("the output cannot be written to: {e}"))
+    })?;
+    let wish = Bytes::from_static(b"stop\n");
+    match app.storage.put(&at, wish, "text/plain", Condition::Always).await {
+        Ok(_) => log::info!("job {} is to end", job.id),
+        Err(e) => return Err(Refusal::store("note the wish to stop", &e)),
+    }
+    Ok((StatusCode::ACCEPTED, json(&job)).into_response())
 }
 
 /// The job that an address names.

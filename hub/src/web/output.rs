@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reelmill_api::{Location, job::Job, layout, problem::Problem};
+use reelmill_api::{AttemptId, Location, job::Job, layout, problem::Problem};
 use reelmill_storage::{StorageError, Version};
 
 use super::{
@@ -80,6 +80,10 @@ fn no_such_file(job: &Job) -> Refusal {
 /// Where a published file of the job lies; `None` for anything that is not one: a job that is not done, another
 /// attempt's folder, a way up.
 fn published(job: &Job, path: &str) -> Option<Location> {
+    if job.input.is_live() {
+        let shown = layout::is_live_output(path) && !path.contains('\\');
+        return shown.then(|| job.output.join(path).ok()).flatten();
+    }
     let attempt = layout::attempt_folder(&job.report.as_ref()?.attempt);
     let top = matches!(path, layout::MASTER_PLAYLIST | layout::MANIFEST | layout::REPORT);
     let own = path.strip_prefix(&attempt).is_some_and(|rest| rest.starts_with('/') && !rest.ends_with('/'));
@@ -100,7 +104,7 @@ fn matches(known: &str, etag: &str) -> bool {
 }
 
 fn common(path: &str, etag: String) -> [(HeaderName, HeaderValue); 5] {
-    let own = path.contains('/');
+    let own = path.split_once('/').is_some_and(|(folder, _)| folder.parse::<AttemptId>().is_ok());
     [
         (header::CONTENT_TYPE, HeaderValue::from_static(layout::content_type(path))),
         (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
@@ -154,6 +158,22 @@ mod tests {
         ] {
             check(path, None);
         }
+    }
+
+    #[test]
+    fn files_of_a_live_job_are_shown_while_it_runs() {
+        let mut job = sample::job();
+        job.input = "srt://cam:9000".parse().expect("a literal");
+        let shown = |path: &str| published(&job, path).is_some();
+        assert!(shown("master.m3u8") && shown("720p/index.m3u8") && shown("a1-00000007/s1/720p/seg_00000.m4s"));
+        for path in ["live.json", "stop", "a1-00000007/s1/../x", "../master.m3u8", "720p/..\\index.m3u8", ""] {
+            assert!(!shown(path), "{path}");
+        }
+        let kept = |path: &str| common(path, "\"x\"".to_owned())[2].1.clone();
+        assert_eq!(
+            (kept("720p/index.m3u8"), kept("a1-00000007/s1/a/b")),
+            (ASK_AGAIN.parse().expect("text"), FOR_EVER.parse().expect("text"))
+        );
     }
 
     #[test]

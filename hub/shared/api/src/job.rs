@@ -62,7 +62,8 @@ impl Priority {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
-    /// The source: `s3://bucket/key`, or `file:///path` under a root that the workers allow.
+    /// The source: `s3://bucket/key`, or `file:///path` under a root that the workers allow; for a live preset an
+    /// `srt://`, `rtmp://` or `rtsp://` address.
     pub input: Location,
     /// The recipe.
     pub preset: PresetName,

@@ -23,6 +23,18 @@
 //! DEST/a1-7f3c9d2b/archive-prores.mov         a file
 //! ```
 
+//! A live output is never complete: its playlists lie where they stay, and are put anew with every segment.
+//!
+//! ```text
+//! DEST/live.json                              how far it is: whoever replaces it has the output
+//! DEST/master.m3u8                            multivariant playlist, put with the first segments
+//! DEST/720p/index.m3u8                        media playlist of one rendition, a window that slides
+//! DEST/a1-7f3c9d2b/s1/720p/init.mp4           its init segment for one session, that is until the source drops
+//! DEST/a1-7f3c9d2b/s1/720p/seg_00000.m4s      the session's segments, from 0
+//! DEST/reelmill.json                          the report, once it was stopped
+//! DEST/stop                                   the wish to end it; removed with the end
+//! ```
+
 use crate::{AttemptId, job::JobId, preset::Container};
 
 /// The multivariant playlist, relative to the destination.
@@ -35,6 +47,35 @@ pub const REPORT: &str = "reelmill.json";
 pub const INIT_SEGMENT: &str = "init.mp4";
 /// The media playlist, relative to a rendition's folder.
 pub const MEDIA_PLAYLIST: &str = "index.m3u8";
+
+/// How far a live output is, relative to the destination.
+pub const LIVE_STATE: &str = "live.json";
+/// The wish to end a live output, relative to the destination.
+pub const LIVE_STOP: &str = "stop";
+
+/// A file of one session of a live attempt, relative to the destination.
+pub fn live_file(attempt: &AttemptId, session: u32, rendition: &str, name: &str) -> String {
+    format!("{attempt}/s{session}/{rendition}/{name}")
+}
+
+/// The media playlist of a live rendition, relative to the destination.
+pub fn live_playlist(rendition: &str) -> String {
+    format!("{rendition}/{MEDIA_PLAYLIST}")
+}
+
+/// Whether a path relative to a live output's destination is one that readers may have: not how it is made.
+pub fn is_live_output(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    match parts.as_slice() {
+        [MASTER_PLAYLIST | REPORT] => true,
+        [rendition, MEDIA_PLAYLIST] => plain(rendition),
+        [attempt, session, rendition, file] => {
+            attempt.parse::<AttemptId>().is_ok() && [session, rendition, file].into_iter().all(|part| plain(part))
+        }
+        _ => false,
+    }
+}
 
 /// The folder of one attempt, relative to the destination.
 pub fn attempt_folder(attempt: &AttemptId) -> String {
@@ -143,6 +184,19 @@ mod tests {
         }
         for other in ["sheet_1.jpg", "sheet_00001.png", "storyboard.vtt", "sheet_+0001.jpg"] {
             assert_eq!(sheet_index(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn tells_what_readers_of_a_live_output_may_have() {
+        let attempt = AttemptId::new(2, 0xbeef);
+        let segment = live_file(&attempt, 3, "720p", &segment(7));
+        assert_eq!(segment, "a2-0000beef/s3/720p/seg_00007.m4s");
+        for path in [&segment, &live_playlist("720p"), MASTER_PLAYLIST, REPORT] {
+            assert!(is_live_output(path), "{path}");
+        }
+        for path in [LIVE_STATE, LIVE_STOP, "../index.m3u8", "x/y/z/seg", "a2-0000beef/s3/../x", "/index.m3u8", ""] {
+            assert!(!is_live_output(path), "{path}");
         }
     }
 

@@ -18,6 +18,7 @@ pub mod rendition;
 pub mod report;
 pub mod settle;
 pub mod status;
+pub mod stream;
 pub mod task;
 
 pub use attempt::{AttemptId, AttemptNumber};
@@ -33,4 +34,5 @@ pub use rational::Rational;
 pub use rendition::Rendition;
 pub use report::Report;
 pub use settle::Settlement;
+pub use stream::StreamLocation;
 pub use task::Task;

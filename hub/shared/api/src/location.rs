@@ -1,4 +1,4 @@
-//! Where a source lies and where output goes: `s3://bucket/key` or `file:///path`.
+//! Where a source lies and where output goes: `s3://bucket/key` or `file:///path`; or where a live source is.
 
 use std::{
     fmt,
@@ -7,6 +7,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::stream::{Protocol, StreamLocation};
 
 use crate::error::printable;
 
@@ -31,6 +33,8 @@ pub enum Location {
     S3(S3Location),
     /// On a file system that the node mounts.
     File(FileLocation),
+    /// A live source: read while it lasts, never written to.
+    Stream(StreamLocation),
 }
 
 /// Why a text is no location.
@@ -48,6 +52,14 @@ pub enum BadLocation {
     /// A path that is not absolute or holds `..`.
     #[error("`{}` must name an absolute path without `..`", printable(.0))]
     Path(String),
+    /// A live address that cannot be used; it is not repeated, for it may hold a secret.
+    #[error("the {scheme}:// address cannot be used: {why}")]
+    Stream {
+        /// Its first word.
+        scheme: &'static str,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl S3Location {
@@ -121,7 +133,13 @@ impl Location {
             // `Path::join` lets an absolute path take the place of the base.
             Self::File(_) if relative.starts_with('/') => Err(BadLocation::Path(relative.to_owned())),
             Self::File(at) => FileLocation::new(at.path.join(relative)).map(Self::File),
+            Self::Stream(_) => Err(BadLocation::Path(relative.to_owned())),
         }
+    }
+
+    /// Whether it is a live source.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Stream(_))
     }
 
     /// The last part of the key or path, for messages and file names.
@@ -129,6 +147,7 @@ impl Location {
         match self {
             Self::S3(at) => at.key.trim_end_matches('/').rsplit('/').next().unwrap_or(""),
             Self::File(at) => at.path.file_name().and_then(|n| n.to_str()).unwrap_or(""),
+            Self::Stream(at) => at.host(),
         }
     }
 }
@@ -150,6 +169,7 @@ impl fmt::Display for Location {
         match self {
             Self::S3(at) => at.fmt(f),
             Self::File(at) => at.fmt(f),
+            Self::Stream(at) => at.fmt(f),
         }
     }
 }
@@ -163,6 +183,8 @@ impl FromStr for Location {
             S3Location::new(bucket, key).map(Self::S3)
         } else if let Some(path) = s.strip_prefix("file://") {
             FileLocation::new(path).map(Self::File)
+        } else if s.split_once("://").is_some_and(|(scheme, _)| Protocol::of_scheme(scheme).is_some()) {
+            s.parse().map(Self::Stream)
         } else {
             Err(BadLocation::Scheme(s.to_owned()))
         }

@@ -192,6 +192,11 @@ impl Preset {
         })
     }
 
+    /// Whether it is for live sources.
+    pub fn is_live(&self) -> bool {
+        matches!(self.product, Product::Live(_))
+    }
+
     /// The codecs of its pictures.
     pub fn codecs(&self) -> Vec<VideoCodec> {
         let own = |codec: Option<VideoCodec>| codec.unwrap_or(self.video.codec);

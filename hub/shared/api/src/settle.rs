@@ -42,6 +42,12 @@ pub fn settle(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
     }
 }
 
+/// The same for a live task, which is not finished by trying: it never becomes a dead letter for having been taken over,
+/// handed back or repeated often, only for what trying again cannot change.
+pub fn settle_live(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
+    settle(outcome, number.min(MAX_ATTEMPTS - 1))
+}
+
 fn back_off(number: AttemptNumber) -> Duration {
     let doublings = number.saturating_sub(1).min(16);
     FIRST_RETRY.saturating_mul(1 << doublings).min(LONGEST_RETRY)
@@ -68,6 +74,14 @@ mod tests {
         for (kind, number, want) in table {
             assert_eq!(settle(kind, number), want, "{kind:?} at attempt {number}");
         }
+    }
+
+    #[test]
+    fn a_live_task_is_tried_for_ever() {
+        assert_eq!(settle_live(Some(ErrorKind::Infrastructure), 1), Settlement::RetryAfter(FIRST_RETRY));
+        assert_eq!(settle_live(Some(ErrorKind::Infrastructure), 1000), Settlement::RetryAfter(FIRST_RETRY * 8));
+        assert_eq!(settle_live(Some(ErrorKind::BadRequest), 1), Settlement::DeadLetter);
+        assert_eq!(settle_live(None, 1000), Settlement::Ack);
     }
 
     #[test]

@@ -188,6 +188,12 @@ pub enum StorageError {
         /// The deed.
         what: String,
     },
+    /// A live source, which holds no objects.
+    #[error("cannot {what}: a live source is no object in a store")]
+    NotAnObject {
+        /// The deed.
+        what: String,
+    },
     /// The configuration cannot be used.
     #[error("{message}")]
     Config {
@@ -267,6 +273,7 @@ impl StorageError {
                 "add its folder to the roots that may be written".to_owned()
             }
             Self::NoStore { .. } => "set S3_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+            Self::NotAnObject { .. } => "live sources go with live presets, as in --preset live-hls".to_owned(),
             Self::Changed { .. } => "submit it again when it is no longer written to".to_owned(),
             _ => return None,
         };
@@ -283,6 +290,7 @@ impl StorageError {
             | Self::TooLarge { .. }
             | Self::NotAFile { .. }
             | Self::NoStore { .. }
+            | Self::NotAnObject { .. }
             | Self::Refused { .. }
             | Self::WrongRegion { .. }
             | Self::ConditionFailed { .. }

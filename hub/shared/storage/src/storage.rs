@@ -40,6 +40,7 @@ impl Storage {
         match at {
             Location::S3(at) => self.s3("read", at)?.head(at).await,
             Location::File(at) => self.0.folder.head(at).await,
+            Location::Stream(_) => Err(no_object("read", at)),
         }
     }
 
@@ -51,6 +52,7 @@ impl Storage {
         match at {
             Location::S3(at) => self.s3("read", at)?.get_small(at, limit).await,
             Location::File(at) => self.0.folder.get_small(at, limit).await,
+            Location::Stream(_) => Err(no_object("read", at)),
         }
     }
 
@@ -67,6 +69,7 @@ impl Storage {
                 Err(error) => return Reader::failed(error),
             },
             Location::File(at) => Source::Folder(self.0.folder.clone(), at.clone(), None),
+            Location::Stream(_) => return Reader::failed(no_object("read", at)),
         };
         Reader::begin(source, info.clone(), range)
     }
@@ -86,6 +89,7 @@ impl Storage {
         match at {
             Location::S3(at) => self.s3("write", at)?.put(at, body, content_type, &condition).await,
             Location::File(at) => self.0.folder.put(at, body, &condition).await,
+            Location::Stream(_) => Err(no_object("write", at)),
         }
     }
 
@@ -97,6 +101,7 @@ impl Storage {
         match at {
             Location::S3(at) => Ok(Upload::to_s3(self.s3("write", at)?.create(at, content_type))),
             Location::File(at) => self.0.folder.create(at).await.map(Upload::to_folder),
+            Location::Stream(_) => Err(no_object("write", at)),
         }
     }
 
@@ -109,6 +114,7 @@ impl Storage {
         match at {
             Location::S3(at) => Ok(Upload::to_s3(self.s3("write", at)?.create_large(at, content_type, bytes))),
             Location::File(at) => self.0.folder.create(at).await.map(Upload::to_folder),
+            Location::Stream(_) => Err(no_object("write", at)),
         }
     }
 
@@ -121,6 +127,7 @@ impl Storage {
         match prefix {
             Location::S3(at) => self.s3("list", at)?.list(at).await,
             Location::File(at) => self.0.folder.list(at).await,
+            Location::Stream(_) => Err(no_object("list", prefix)),
         }
     }
 
@@ -132,6 +139,7 @@ impl Storage {
         match prefix {
             Location::S3(at) => self.s3("list", at)?.list_folders(at).await,
             Location::File(at) => self.0.folder.list_folders(at).await,
+            Location::Stream(_) => Err(no_object("list", prefix)),
         }
     }
 
@@ -145,6 +153,7 @@ impl Storage {
             Location::S3(at) if at.key().is_empty() => Err(StorageError::TooMuch { what: format!("delete {at}") }),
             Location::S3(at) => self.s3("delete", at)?.delete_prefix(at).await,
             Location::File(at) => self.0.folder.delete_prefix(at).await,
+            Location::Stream(_) => Err(no_object("delete", prefix)),
         }
     }
 
@@ -156,6 +165,7 @@ impl Storage {
         match at {
             Location::S3(at) => self.s3("delete", at)?.delete(at).await,
             Location::File(at) => self.0.folder.delete(at).await,
+            Location::Stream(_) => Err(no_object("delete", at)),
         }
     }
 
@@ -177,10 +187,15 @@ impl Storage {
                 s3.probe_list(at).await.map(|()| s3.store().to_owned())
             }
             Location::File(at) => self.0.folder.probe_list(at).await.map(|()| "the file system".to_owned()),
+            Location::Stream(_) => Err(no_object("use", at)),
         }
     }
 
     fn s3(&self, verb: &str, at: &S3Location) -> Result<&S3, StorageError> {
         self.0.s3.as_ref().ok_or_else(|| StorageError::NoStore { what: format!("{verb} {at}") })
     }
+}
+
+fn no_object(verb: &str, at: &Location) -> StorageError {
+    StorageError::NotAnObject { what: format!("{verb} {at}") }
 }

@@ -29,7 +29,7 @@ impl S3 {
         let found = self.list(prefix).await?;
         let objects = found.iter().filter_map(|listed| match &listed.location {
             Location::S3(at) => Some(Ok(at)),
-            Location::File(_) => None,
+            Location::File(_) | Location::Stream(_) => None,
         });
         stream::iter(objects).try_for_each_concurrent(AT_ONCE, |at: &S3Location| self.delete(at)).await?;
         Ok(found.len() as u64)
