@@ -30,7 +30,7 @@ impl Folder<'_> {
     /// # Errors
     /// If the store fails.
     pub(super) async fn store_texts(&self, texts: Texts, verified: &mut Verified) -> Result<(), Failure> {
-        verified.remarks.extend(texts.left_out);
+        verified.remarks.extend(texts.remarks);
         let Some(video) = verified.renditions.first() else { return Ok(()) };
         let cutter = Cutter::beside(video);
         let mut tracks = 0;

@@ -28,7 +28,24 @@ pub(super) struct Texts {
     /// What could be read.
     pub(super) read: Vec<Subtitles>,
     /// What is left out and why, in words for the report.
-    pub(super) left_out: Vec<String>,
+    pub(super) remarks: Vec<String>,
+}
+
+/// What a run printed.
+#[derive(Default)]
+struct Printed {
+    /// Tracks by rendition.
+    words: BTreeMap<String, Words>,
+    /// The first thing that could not be decoded.
+    complaint: Option<String>,
+}
+
+/// Why a run printed nothing.
+enum Fault {
+    /// It ended early.
+    Failed(String),
+    /// It did not end.
+    Stuck(String),
 }
 
 /// Reads subtitle tracks.
@@ -46,39 +63,45 @@ impl Reader<'_> {
         let mut texts = Texts::default();
         let (plans, spare) = plans.split_at(plans.len().min(MOST_TRACKS));
         let why = format!("more than {MOST_TRACKS} tracks of text");
-        texts.left_out.extend(spare.iter().map(|plan| text::left_out(plan, &why)));
-        let all: Vec<_> = plans.iter().collect();
-        match self.print(&all).await {
-            Ok(words) => all.into_iter().for_each(|plan| texts.take(plan, words.get(&plan.name), lead_micros)),
+        texts.leave_out(spare, &why);
+        match self.print(&plans.iter().collect::<Vec<_>>()).await {
+            Ok(printed) => texts.take(plans, &printed, lead_micros),
             // Which one it was is not known, so each gets a run of its own.
-            Err(_) if plans.len() > 1 => {
-                for plan in all {
-                    match self.print(&[plan]).await {
-                        Ok(words) => texts.take(plan, words.get(&plan.name), lead_micros),
-                        Err(why) => texts.left_out.push(text::left_out(plan, &why)),
-                    }
-                }
-            }
-            Err(why) => texts.left_out.extend(plans.iter().map(|plan| text::left_out(plan, &why))),
+            Err(Fault::Failed(_)) if plans.len() > 1 => self.one_by_one(plans, lead_micros, &mut texts).await,
+            Err(Fault::Failed(why) | Fault::Stuck(why)) => texts.leave_out(plans, &why),
         }
         texts
     }
 
+    /// A track that hangs its run ends it all: a source may have many of them.
+    async fn one_by_one(&self, plans: &[TextPlan], lead_micros: u32, texts: &mut Texts) {
+        for (n, plan) in plans.iter().enumerate() {
+            match self.print(&[plan]).await {
+                Ok(printed) => texts.take(std::slice::from_ref(plan), &printed, lead_micros),
+                Err(Fault::Failed(why)) => texts.leave_out(std::slice::from_ref(plan), &why),
+                Err(Fault::Stuck(why)) => return texts.leave_out(&plans[n..], &why),
+            }
+        }
+    }
+
     /// One run over the source that prints these tracks.
-    async fn print(&self, plans: &[&TextPlan]) -> Result<BTreeMap<String, Words>, String> {
+    async fn print(&self, plans: &[&TextPlan]) -> Result<Printed, Fault> {
         if plans.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Printed::default());
         }
         let counters = Arc::new(Counters::default());
         let run = self.run.beside(counters.clone());
         run.expect_texts(plans.iter().map(|plan| plan.name.as_str()));
         let ended = self.watch(plans, &run, &counters).await;
         self.counters.read.fetch_add(counters.read.load(Ordering::Relaxed), Ordering::Relaxed);
-        match ended? {
-            Ended::Exited { success: true, .. } => Ok(run.settled_record().await.texts),
-            Ended::Exited { status, stderr, .. } => Err(stderr.last().unwrap_or(&status).clone()),
-            Ended::TimedOut => Err("reading it took too long".to_owned()),
-            Ended::Canceled => Err("the run was called off".to_owned()),
+        match ended.map_err(Fault::Failed)? {
+            Ended::Exited { success: true, stderr, .. } => {
+                let words = run.settled_record().await.texts;
+                Ok(Printed { words, complaint: stderr.into_iter().next() })
+            }
+            Ended::Exited { status, stderr, .. } => Err(Fault::Failed(stderr.last().unwrap_or(&status).clone())),
+            Ended::TimedOut => Err(Fault::Stuck("reading it took too long".to_owned())),
+            Ended::Canceled => Err(Fault::Stuck("the run was called off".to_owned())),
         }
     }
 
@@ -113,11 +136,19 @@ impl Reader<'_> {
 }
 
 impl Texts {
-    fn take(&mut self, plan: &TextPlan, words: Option<&Words>, lead_micros: u32) {
-        let read = words.ok_or_else(|| "nothing of it could be decoded".to_owned());
-        match read.and_then(|words| text::read(plan, words, lead_micros)) {
-            Ok(subtitles) => self.read.push(subtitles),
-            Err(why) => self.left_out.push(text::left_out(plan, &why)),
+    fn leave_out(&mut self, plans: &[TextPlan], why: &str) {
+        self.remarks.extend(plans.iter().map(|plan| text::left_out(plan, why)));
+    }
+
+    fn take(&mut self, plans: &[TextPlan], printed: &Printed, lead_micros: u32) {
+        let complaint = |said: &String| format!("subtitles: not all of them could be decoded: {said}");
+        self.remarks.extend(printed.complaint.as_ref().map(complaint));
+        for plan in plans {
+            let words = printed.words.get(&plan.name).ok_or_else(|| "nothing of it could be decoded".to_owned());
+            match words.and_then(|words| text::read(plan, words, lead_micros)) {
+                Ok(subtitles) => self.read.push(subtitles),
+                Err(why) => self.leave_out(std::slice::from_ref(plan), &why),
+            }
         }
     }
 }
