@@ -317,12 +317,7 @@ fn segment_facts(mut meta: &[u8], init: &InitFacts, bytes: u64) -> Result<Segmen
     Ok(facts)
 }
 
-fn add_fragment(
-    facts: &mut Option<SegmentFacts>,
-    moof: &Moof,
-    init: &InitFacts,
-    bytes: u64,
-) -> Result<(), NotFmp4> {
+fn add_fragment(facts: &mut Option<SegmentFacts>, moof: &Moof, init: &InitFacts, bytes: u64) -> Result<(), NotFmp4> {
     let [traf] = moof.traf.as_slice() else {
         return Err(NotFmp4(format!("a fragment has {} tracks instead of one", moof.traf.len())));
     };
@@ -332,6 +327,7 @@ fn add_fragment(
         starts_at,
         ticks: 0,
         samples: 0,
+        shown_from: i64::MAX,
         sync_samples: Vec::new(),
         bytes: 0,
     });
@@ -340,7 +336,6 @@ fn add_fragment(
     }
     let duration = traf.tfhd.default_sample_duration.unwrap_or(init.defaults.duration);
     let flags = traf.tfhd.default_sample_flags.unwrap_or(init.defaults.flags);
-        shown_from: i64::MAX,
     for sample in traf.trun.iter().flat_map(|t| t.samples.iter()) {
         // A run may claim four thousand million samples in twenty bytes.
         if facts.samples == bytes {
@@ -349,6 +344,8 @@ fn add_fragment(
         if sample.flags.unwrap_or(flags) & NON_SYNC == 0 {
             facts.sync_samples.push(facts.samples);
         }
+        let decoded_at = i64::try_from(facts.starts_at.saturating_add(facts.ticks)).unwrap_or(i64::MAX);
+        facts.shown_from = facts.shown_from.min(decoded_at.saturating_add(sample.cts.unwrap_or(0)));
         facts.ticks += u64::from(sample.duration.unwrap_or(duration));
         facts.samples += 1;
     }
@@ -360,5 +357,3 @@ const NON_SYNC: u32 = 0x0001_0000;
 
 #[cfg(test)]
 mod tests;
-        let decoded_at = i64::try_from(facts.starts_at.saturating_add(facts.ticks)).unwrap_or(i64::MAX);
-        facts.shown_from = facts.shown_from.min(decoded_at.saturating_add(sample.cts.unwrap_or(0)));

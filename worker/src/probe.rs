@@ -105,8 +105,9 @@ fn refused(stderr: &[String]) -> Failure {
     if said.contains("Invalid data found") {
         return bad_source("it is not in a media format that can be read", "is it a video file?");
     }
-    let last = stderr.last().map_or("ffprobe failed without a word", String::as_str);
-    bad_source(last, "is it a whole video file?")
+    let says = |line: &String| format!("ffprobe says of it: {}", line.trim_start_matches("the source: "));
+    let last = stderr.last().map_or("ffprobe failed without a word".to_owned(), says);
+    bad_source(&last, "is it a whole video file?")
 }
 
 /// The demuxer that the allow-list shut out, of a line such as `[hls] Format not on whitelist 'mov,...'`.

@@ -1,6 +1,7 @@
 //! A small farm for tests that cross programs: a real store, a real queue, and workers as processes.
 
 pub mod boxes;
+pub mod damage;
 pub mod judge;
 pub mod mpd;
 pub mod output;

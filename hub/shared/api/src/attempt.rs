@@ -78,7 +78,17 @@ mod tests {
         let id = AttemptId::new(12, 0x00ab_cdef);
         assert_eq!(id.to_string(), "a12-00abcdef");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in ["a1", "a1-", "a-00abcdef", "a1-00ABCDEF", "1080p", "a1-00abcdef0", "a+1-00abcdef", "b1-00abcdef", "a01-00abcdef"] {
+        for bad in [
+            "a1",
+            "a1-",
+            "a-00abcdef",
+            "a1-00ABCDEF",
+            "1080p",
+            "a1-00abcdef0",
+            "a+1-00abcdef",
+            "b1-00abcdef",
+            "a01-00abcdef",
+        ] {
             assert!(bad.parse::<AttemptId>().is_err(), "{bad}");
         }
     }

@@ -1,6 +1,6 @@
 //! A farm on which hostile sources are played: one worker, a preset that costs little, secrets in the worker's environment.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::path::Path;
 
 use reelmill_api::{EventBody, Failure, JobId, Report};
 use reelmill_e2e::Farm;
@@ -19,7 +19,7 @@ pub(crate) const QUICK: &str = "quick";
 pub(crate) struct Stage {
     pub(crate) farm: Farm,
     pub(crate) canary: Canary,
-    _worker: Running,
+    pub(crate) worker: Running,
 }
 
 /// How a job ended, at its first attempt.
@@ -33,7 +33,7 @@ impl Stage {
         let mut worker = farm.worker();
         worker.env("CONCURRENCY", "3").env("STALL_SECONDS", "5").env("CANARY_SECRET", SECRET);
         worker.env("REELMILL_FILE_ROOTS", farm.folder.path());
-        Self { canary: Canary::new(), _worker: Running::start(worker), farm }
+        Self { canary: Canary::new(), worker: Running::start(worker), farm }
     }
 
     /// Puts a source into the store and submits it.
@@ -48,20 +48,6 @@ impl Stage {
     pub(crate) async fn end(&self, job: JobId) -> End {
         let event = self.farm.wait_for(job, "the end of its first attempt", |e| is_end(&e.body)).await;
         self.judged(job, event.body)
-    }
-
-    /// The ends of many jobs, in any order.
-    pub(crate) async fn ends(&self, mut jobs: HashMap<JobId, String>) -> Vec<(String, End)> {
-        let mut ends = Vec::new();
-        let until = tokio::time::Instant::now() + Duration::from_secs(300);
-        while !jobs.is_empty() {
-            assert!(tokio::time::Instant::now() < until, "waited in vain for {:?}", jobs.values());
-            for event in self.farm.events().await.into_iter().filter(|e| is_end(&e.body)) {
-                ends.extend(jobs.remove(&event.job).map(|name| (name, self.judged(event.job, event.body))));
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        ends
     }
 
     fn judged(&self, job: JobId, end: EventBody) -> End {
