@@ -1,5 +1,6 @@
 //! The software engine: ffmpeg with x264, x265, SVT-AV1, ProRes and DNxHD. A plan into options, nothing else.
 
+mod cascade;
 mod encoders;
 mod filters;
 pub(super) mod graph;
@@ -14,7 +15,7 @@ use crate::plan::Plan;
 /// How pictures are made on the processor alone.
 pub(super) fn pictures(plan: &Plan) -> Pictures {
     let (graph, storyboard) = storyboard::added(plan, graph::pictures(plan), |_| String::new());
-    Pictures { decoder: Vec::new(), graph, encoders: encoders(plan), storyboard }
+    Pictures { graph, encoders: encoders(plan), storyboard, ..Pictures::default() }
 }
 
 /// The encoder of each rendition.

@@ -2,7 +2,7 @@
 
 use reelmill_api::media::{Fields, Rotation};
 
-use super::filters;
+use super::{cascade, filters};
 use crate::{
     engine::ffmpeg::{tagging, without_lead},
     plan::{HdrSource, Picture, Placement, Plan, Size, VideoPlan},
@@ -10,28 +10,39 @@ use crate::{
 
 /// The graph; each rendition's pictures come out of a pad `[v-NAME]`.
 pub(in crate::engine) fn pictures(plan: &Plan) -> String {
-    let mut graph = parts(plan, &format!("[0:{}]", plan.picture.stream));
-    for video in plan.videos() {
-        graph += &format!(
-            ";{}",
-            rendition(
-                video,
-                &format!("{},{}", pixel_format(video), tagging(plan, video)),
-                &format!("[v-{}]", video.name)
-            )
-        );
+    let videos = plan.videos();
+    let from_source: Vec<_> = videos.iter().filter(|v| cascade::parent(v, &videos).is_none()).copied().collect();
+    let mut graph = parts_of(plan, &format!("[0:{}]", plan.picture.stream), &from_source);
+    for video in &videos {
+        let format = format!("{},{}", pixel_format(video), tagging(plan, video));
+        graph += &format!(";{}", rendition(video, &format, &outlet(video, &videos)));
     }
     graph
+}
+
+/// The pad that a rendition's encoder reads; renditions that are scaled from it have theirs beside it.
+fn outlet(video: &VideoPlan, videos: &[&VideoPlan]) -> String {
+    let smaller = videos.iter().filter(|v| cascade::parent(v, videos).is_some_and(|p| p.name == video.name));
+    let pads: Vec<_> = smaller.map(|v| format!("[s-{}]", v.name)).collect();
+    match pads.len() {
+        0 => format!("[v-{}]", video.name),
+        n => format!(",split={}[v-{}]{}", n + 1, video.name, pads.concat()),
+    }
 }
 
 /// From the decoded source, which `input` leads to, to a pad `[s-NAME]` for each rendition: repaired, filtered, and in
 /// the rendition's dynamic range.
 pub(in crate::engine) fn parts(plan: &Plan, input: &str) -> String {
+    parts_of(plan, input, &plan.videos())
+}
+
+/// The same for some renditions, while the others are scaled from those.
+fn parts_of(plan: &Plan, input: &str, videos: &[&VideoPlan]) -> String {
     let mut chain = Vec::from_iter(without_lead("setpts", plan));
     chain.extend(repairs(&plan.picture));
     chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
     let trunk = format!("{input}{}", chain.join(","));
-    let (kept, standard): (Vec<_>, Vec<_>) = plan.videos().into_iter().partition(|v| v.hdr);
+    let (kept, standard): (Vec<_>, Vec<_>) = videos.iter().partition(|v| v.hdr);
     let filtered = |trunk: String| filters::after(trunk, &plan.picture);
     match &plan.picture.hdr {
         None => parted(&filtered(trunk), &standard),
@@ -107,6 +118,9 @@ fn repairs(picture: &Picture) -> Vec<String> {
         Rotation::Cw90 => chain.push("transpose=clock".to_owned()),
         Rotation::Half => chain.push("hflip,vflip".to_owned()),
         Rotation::Ccw90 => chain.push("transpose=cclock".to_owned()),
+    }
+    if let Some(matrix) = picture.colour.matrix.as_ref().filter(|_| picture.rgb) {
+        chain.push(format!("scale=out_color_matrix={matrix}:out_range=tv,format=yuv444p|yuv444p10le"));
     }
     chain
 }
