@@ -75,6 +75,12 @@ pub struct MediaSection {
     pub ffmpeg: PathBuf,
     /// The ffprobe program. Default: from `PATH`.
     pub ffprobe: PathBuf,
+    /// The program `reelmill-gst` (`REELMILL_GST`), for the jetson engine. Default: beside this one, else from `PATH`.
+    pub gst: PathBuf,
+    /// Folders in which GStreamer's plug-ins lie (`REELMILL_GST_PLUGINS`, separated by colons). Default: the system's.
+    pub gst_plugins: Vec<PathBuf>,
+    /// Whose elements the jetson engine uses: `l4t` (default), or `software`, which needs no Jetson.
+    pub gst_elements: Elements,
     /// More folders that media programs and their libraries may be read from, e.g. `["/opt/ffmpeg"]`. Those of the system
     /// (`/usr`, `/lib`, `/nix/store` ...) always may. A hostile source can read them too, so they should hold nothing
     /// else; where the worker runs as root, they must be open to all users, since media programs run as nobody.
@@ -140,6 +146,17 @@ pub enum HwAccel {
     None,
 }
 
+/// GStreamer elements of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Elements {
+    /// NVIDIA's, on a Jetson.
+    #[default]
+    L4t,
+    /// Those of any machine: slower than the software engine, and the same graph.
+    Software,
+}
+
 /// The effort of a hardware encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -188,6 +205,9 @@ impl Default for MediaSection {
         Self {
             ffmpeg: PathBuf::from("ffmpeg"),
             ffprobe: PathBuf::from("ffprobe"),
+            gst: PathBuf::from("reelmill-gst"),
+            gst_plugins: Vec::new(),
+            gst_elements: Elements::default(),
             readable: Vec::new(),
             memory_mib: number(8192),
             cpu_hours: number(96),
@@ -241,6 +261,8 @@ impl Config {
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.write);
         env.read("REELMILL_FFMPEG", &mut self.media.ffmpeg);
         env.read("REELMILL_FFPROBE", &mut self.media.ffprobe);
+        env.read("REELMILL_GST", &mut self.media.gst);
+        env.read_paths("REELMILL_GST_PLUGINS", &mut self.media.gst_plugins);
         env.read_some("NVENC_SESSIONS", &mut self.media.nvenc_sessions);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
         env.read("SPOOL_FOLDER", &mut self.media.spool);
@@ -285,6 +307,13 @@ impl FromStr for HwAccel {
             "none" => Ok(Self::None),
             _ => Err(NotOneOf("auto, cuda, jetson, none")),
         }
+    }
+}
+
+impl NvencPreset {
+    /// Its number, 1 to 7.
+    pub fn number(self) -> u8 {
+        self.0
     }
 }
 

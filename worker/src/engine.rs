@@ -5,6 +5,7 @@ pub mod child;
 pub mod confine;
 mod damage;
 mod ffmpeg;
+pub mod jetson;
 mod lines;
 mod nvenc;
 mod progress;
@@ -43,6 +44,10 @@ pub struct Programs {
     pub readable: Vec<PathBuf>,
     /// The folder that this run's process may write files in; as a rule there is none.
     pub writable: Option<confine::Writable>,
+    /// A port besides the gateway's that this run's process may connect to; only for live sources.
+    pub reach: Option<u16>,
+    /// GStreamer, on a node that encodes with it.
+    pub jetson: Option<jetson::Jetson>,
     /// Limits of a media process.
     pub limits: Limits,
     /// A run without progress for this long is killed.
@@ -79,7 +84,7 @@ pub fn source_options() -> Vec<String> {
     ["-protocol_whitelist", "http,tcp", "-format_whitelist", ALLOWED_DEMUXERS].map(str::to_owned).into()
 }
 
-/// Runs the chosen engine over `plan`, telling `on_progress` how far it is; what was seen of the source that the plan
+/// Runs a plan's engine over `plan`, telling `on_progress` how far it is; what was seen of the source that the plan
 /// could not know. Its end is no success by itself: the caller verifies what `run` recorded.
 ///
 /// # Errors
@@ -91,6 +96,9 @@ pub async fn run(
     cancel: &CancellationToken,
     on_progress: impl Fn(Progress),
 ) -> Result<Vec<String>, Failure> {
+    if let (EngineKind::Jetson, Some(jetson)) = (plan.maker.engine, &programs.jetson) {
+        return jetson::run(programs, jetson, plan, run, cancel, on_progress).await;
+    }
     let args = command_line(programs, plan, run);
     log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
     let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
@@ -115,8 +123,10 @@ pub async fn run(
                 None => break,
             },
             () = watch.stalled() => {
+                // Killed, it breaks off in the middle of its files, which says nothing about the cause.
+                let failure = run.first_failure().unwrap_or_else(|| stalled(programs.stall));
                 child.kill().await;
-                return Err(run.first_failure().unwrap_or_else(|| stalled(programs.stall)));
+                return Err(failure);
             }
             () = run.failed() => { child.kill().await; break; }
             () = cancel.cancelled() => {
@@ -136,7 +146,7 @@ fn pictures(plan: &Plan) -> ffmpeg::Pictures {
         (EngineKind::Software, None) => software::pictures(plan),
         (EngineKind::Software, Some(cuda)) => nvenc::assisting_software(plan, cuda),
         (EngineKind::Nvenc, cuda) => nvenc::pictures(plan, cuda.unwrap_or_default(), plan.maker.preset),
-        (EngineKind::Jetson, _) => unreachable!("it is proven by a program of its own, which this build does not have"),
+        (EngineKind::Jetson, _) => unreachable!("GStreamer makes them, and it was proven to be there"),
     }
 }
 

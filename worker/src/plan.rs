@@ -26,6 +26,8 @@ pub use maker::{Cuda, EngineKind, Maker};
 pub struct Plan {
     /// How much of the source is left out because it comes before the first picture, microseconds.
     pub lead_micros: u32,
+    /// When the first picture is shown on the grid, microseconds.
+    pub begins_micros: u64,
     /// The source's video track and what is done to it before the renditions part.
     pub picture: Picture,
     /// The frame grid that all pictures share.
@@ -283,6 +285,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     };
     let mut plan = Plan {
         lead_micros,
+        begins_micros: begins_micros(video, lead_micros),
         picture,
         grid,
         product,
@@ -308,6 +311,12 @@ fn lead_micros(video: &VideoFacts) -> u32 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
     let micros = (video.starts_at_seconds * 1e6).round() as u32;
     if micros <= LONGEST_LEAD_MICROS { micros } else { 0 }
+}
+
+/// What came before it is filled with it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+fn begins_micros(video: &VideoFacts, lead_micros: u32) -> u64 {
+    ((video.starts_at_seconds * 1e6).round() as u64).saturating_sub(lead_micros.into())
 }
 
 fn no_video(preset: &Preset, media: &MediaFacts) -> Failure {

@@ -9,17 +9,20 @@ use std::{
 use anyhow::Context as _;
 use reelmill_api::{Failure, Location, S3Location, preset::Presets};
 use reelmill_daemon::{ConfigError, Hinted, StoreSection, config::toml_files};
+use reelmill_gst::graph::Family;
 use reelmill_queue::{QueueError, SharedQueue};
 use reelmill_storage::{FileRoots, S3Config, Storage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     attempt::Workshop,
-    config::{Config, Confinement, MediaSection},
+    config::{Config, Confinement, Elements, HwAccel, MediaSection},
     engine::{
-        self, Programs,
+        self, EngineKind, Programs,
+        capability::Hardware,
         child::Limits,
         confine::{self, Enforcement},
+        jetson::Jetson,
         prove::Prover,
         sessions::Sessions,
     },
@@ -136,6 +139,8 @@ pub fn programs(media: &MediaSection) -> anyhow::Result<Programs> {
         ffprobe: find(&media.ffprobe)?,
         readable: media.readable.iter().map(|folder| readable(folder)).collect::<Result<_, _>>()?,
         writable: None,
+        jetson: None,
+        reach: None,
         limits: Limits {
             memory_bytes: u64::from(media.memory_mib.get()) << 20,
             cpu: Duration::from_secs(u64::from(media.cpu_hours.get()) * 3600),
@@ -186,12 +191,61 @@ fn find(program: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// GStreamer's side of the jetson engine.
+///
+/// # Errors
+/// If its program or the folder of its plug-ins is not there.
+fn jetson(config: &Config) -> anyhow::Result<Jetson> {
+    let media = &config.media;
+    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(&media.gst)));
+    let program = beside.filter(|path| path.is_file()).map_or_else(|| find(&media.gst), Ok)?;
+    let given = media.gst_plugins.iter().map(|folder| readable(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+    let plugin_folders = if given.is_empty() { system_plugins() } else { given };
+    if plugin_folders.is_empty() {
+        let message = "no folder of GStreamer plug-ins is where distributions put it";
+        anyhow::bail!(Hinted::new(message, "install GStreamer's plug-ins, or set gst_plugins under [media]"));
+    }
+    let family = match media.gst_elements {
+        Elements::L4t => Family::L4t,
+        Elements::Software => Family::Software,
+    };
+    Ok(Jetson { program, plugin_folders, family, preset: config.nvenc_preset.number() })
+}
+
+fn system_plugins() -> Vec<PathBuf> {
+    let multiarch = format!("/usr/lib/{}-linux-gnu/gstreamer-1.0", std::env::consts::ARCH);
+    let usual = [multiarch.as_str(), "/usr/lib64/gstreamer-1.0", "/usr/lib/gstreamer-1.0"];
+    usual.map(PathBuf::from).into_iter().filter(|folder| folder.is_dir()).collect()
+}
+
+/// GStreamer's side, where the hardware wants it. A Jetson without it encodes in software, unless it was asked not to.
+fn jetson_of(config: &Config, hardware: Hardware) -> anyhow::Result<Option<Jetson>> {
+    if hardware != Hardware::Present(EngineKind::Jetson) {
+        return Ok(None);
+    }
+    match (jetson(config), config.hwaccel) {
+        (Err(e), HwAccel::Auto) => {
+            log::warn!("this Jetson's encoders are not used: {e}");
+            Ok(None)
+        }
+        (found, _) => found.map(Some),
+    }
+}
+
+/// What hardware `HWACCEL` means on this machine.
+///
+/// # Errors
+/// If a forced value contradicts the machine.
+pub fn hardware(config: &Config) -> anyhow::Result<Hardware> {
+    let has_elements = is_jetson() || config.media.gst_elements == Elements::Software;
+    engine::select(config.hwaccel, has_elements, has_nvidia()).map_err(error)
+}
+
 /// What finds out what this node can encode.
 ///
 /// # Errors
-/// If `HWACCEL` contradicts the machine, or ffmpeg does not start.
-pub async fn prover(config: &Config, programs: &Programs) -> anyhow::Result<Prover> {
-    let hardware = engine::select(config.hwaccel, is_jetson(), has_nvidia()).map_err(error)?;
+/// If ffmpeg does not start.
+pub async fn prover(config: &Config, programs: &Programs, hardware: Hardware) -> anyhow::Result<Prover> {
     let folder = config.cache_folder.clone();
     Prover::new(programs.clone(), hardware, config.nvenc_preset, folder).await.map_err(error)
 }
@@ -201,9 +255,11 @@ pub async fn prover(config: &Config, programs: &Programs) -> anyhow::Result<Prov
 /// # Errors
 /// If ffmpeg does not work here, or the kernel confines less than the configuration requires.
 pub async fn workshop(config: &Config, presets: Presets, stop: CancellationToken) -> anyhow::Result<Workshop> {
-    let programs = programs(&config.media)?;
+    let mut programs = programs(&config.media)?;
     check_confinement(config.media.confinement)?;
-    let prover = prover(config, &programs).await?;
+    let hardware = hardware(config)?;
+    programs.jetson = jetson_of(config, hardware)?;
+    let prover = prover(config, &programs, hardware).await?;
     let spool = spool(&config.media)?;
     spool.sweep();
     let default_output =

@@ -28,8 +28,6 @@ pub struct Graph {
     pub turn: Turn,
     /// The constant rate of all rungs.
     pub frame_rate: FrameRate,
-    /// Whether pictures that cannot be decoded are passed over.
-    pub tolerate_damage: bool,
     /// What comes out; at least one.
     pub rungs: Vec<RungWish>,
 }

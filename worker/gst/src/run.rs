@@ -1,11 +1,14 @@
 //! One run: plug-ins, pipeline, then the bus until the end.
 
 mod blame;
+mod damage;
 mod frames;
 mod grid;
 mod plugins;
 mod progress;
 mod track;
+
+use std::mem::ManuallyDrop;
 
 use gstreamer as gst;
 use gstreamer::{MessageView, prelude::*};
@@ -19,9 +22,12 @@ const TELL_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 /// Runs an order to its end.
 pub(crate) fn run(order: &Order) -> Result<(), Complaint> {
     gst::init().map_err(|e| Complaint::new(Ending::Missing, format!("cannot start GStreamer: {e}")))?;
+    damage::listen();
     let not_loaded = plugins::load(order);
-    let pipeline = build(order, &not_loaded)?;
+    // The process ends with the run, and nothing is taken down before.
+    let pipeline = ManuallyDrop::new(build(order, &not_loaded)?);
     grid::settle(&pipeline, order)?;
+    damage::watch(&pipeline)?;
     let counts = frames::number(&pipeline, order)?;
     let track = track::watch(&pipeline)?;
     let bus = pipeline.bus().expect("a pipeline has a bus");

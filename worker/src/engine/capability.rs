@@ -8,7 +8,7 @@ use reelmill_api::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{EngineKind, nvenc};
+use super::{EngineKind, jetson, nvenc};
 use crate::{
     config::NvencPreset,
     plan::{Coded, Cuda, Maker, Plan, Size},
@@ -184,6 +184,18 @@ impl Facts {
         lacks(EngineKind::Software).map_or(Ok(EngineKind::Software), |need| Err(self.software_lacks(*need)))
     }
 
+    /// Software, for a plan that hardware meets but for things that are no encoding.
+    fn software_instead(&self, needs: &[Need], fallback: Fallback, what: &str) -> Result<EngineKind, Failure> {
+        if fallback == Fallback::Forbid {
+            let message = format!("the hardware here does not {what}, and the preset forbids software");
+            return Err(Failure::new(ErrorKind::NoCapability, message)
+                .hint("leave that out of the preset, or set fallback = \"allow\" in it"));
+        }
+        // Where hardware does, software has not been proven; that it fails is known only of what was tried.
+        let lacking = needs.iter().find(|need| self.refuses(EngineKind::Software, **need));
+        lacking.map_or(Ok(EngineKind::Software), |need| Err(self.software_lacks(*need)))
+    }
+
     fn software_lacks(&self, need: Need) -> Failure {
         let why = self.refusals.iter().find(|r| r.engine == EngineKind::Software && r.need == need);
         let why = why.map(|refusal| format!(": {}", refusal.why)).unwrap_or_default();
@@ -202,15 +214,19 @@ impl Facts {
         preset: NvencPreset,
     ) -> Result<(Maker, Vec<String>), Failure> {
         let needs = Need::of_plan(plan);
-        let engine = self.engine_for(&needs, fallback)?;
+        let mut engine = self.engine_for(&needs, fallback)?;
+        let unfit = if engine == EngineKind::Jetson { jetson::unfit(plan) } else { Vec::new() };
+        if !unfit.is_empty() {
+            engine = self.software_instead(&needs, fallback, &unfit.join(", "))?;
+        }
         let cuda = self.cuda.as_ref().filter(|_| engine != EngineKind::Jetson);
         let decodes = cuda.is_some_and(|cuda| cuda.decodes(&plan.picture.coded));
         let used = cuda.filter(|_| decodes || engine == EngineKind::Nvenc);
         let mut changes = Vec::new();
         if let (Hardware::Present(hardware), EngineKind::Software) = (self.hardware, engine) {
             let lacking = needs.iter().find(|need| !self.meets(hardware, **need));
-            let lacking = lacking.map(ToString::to_string).unwrap_or_default();
-            changes.push(format!("encoded in software: {} does not encode {lacking}", hardware.name()));
+            let lacking = lacking.map_or_else(|| unfit.join(", "), |need| format!("encode {need}"));
+            changes.push(format!("encoded in software: {} does not {lacking}", hardware.name()));
         }
         if used.is_some() {
             let reasons = nvenc::in_memory(plan);

@@ -1,17 +1,25 @@
 //! A media process: started confined and with an empty environment, listened to, and killed when it must be.
 
-use std::{collections::VecDeque, ffi::OsString, path::Path, process::Stdio, time::Duration};
+use std::{collections::VecDeque, ffi::OsString, os::fd::OwnedFd, path::Path, process::Stdio, time::Duration};
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use reelmill_api::{ErrorKind, Failure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
+    io::AsyncWriteExt as _,
     process::{Child, ChildStderr, ChildStdout, Command},
     task::JoinHandle,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Programs, confine, damage, lines::Lines, words};
+use super::{
+    Programs,
+    confine::{self, Besides},
+    damage,
+    lines::Lines,
+    words,
+};
 
 /// What a media process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +46,8 @@ pub enum Ended {
     Exited {
         /// Whether its exit code was 0. No proof that its output is whole.
         success: bool,
+        /// Its exit code; none if a signal ended it.
+        code: Option<i32>,
         /// The exit status in words.
         status: String,
         /// What it printed, if nobody read it line by line.
@@ -59,6 +69,17 @@ pub struct MediaChild {
     damage: damage::Meter,
 }
 
+/// What a media process is given besides its arguments; nothing, as a rule.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// What it reads on its standard input.
+    pub input: Vec<u8>,
+    /// Open descriptors, the first of them as number 3.
+    pub descriptors: Vec<OwnedFd>,
+    /// What it may use besides.
+    pub besides: Besides,
+}
+
 /// Starts `program` under the launcher, able to reach only the gateway at `port`.
 ///
 /// # Errors
@@ -70,20 +91,46 @@ pub fn spawn(
     limits: Limits,
     port: u16,
 ) -> Result<MediaChild, Failure> {
-    let launcher: Vec<OsString> = confine::arguments(programs, &limits, port, program);
-    let mut child = Command::new(&programs.launcher)
+    spawn_given(programs, program, args, limits, port, Given::default())
+}
+
+/// The same for a process that is given more than arguments.
+///
+/// # Errors
+/// `infrastructure` if the launcher cannot be started.
+pub fn spawn_given(
+    programs: &Programs,
+    program: &Path,
+    args: &[String],
+    limits: Limits,
+    port: u16,
+    given: Given,
+) -> Result<MediaChild, Failure> {
+    let failed = |e: &dyn std::fmt::Display| {
+        Failure::new(ErrorKind::Infrastructure, format!("cannot start {}: {e}", program.display()))
+    };
+    let launcher: Vec<OsString> = confine::arguments(programs, &limits, port, &given.besides, program);
+    let descriptors = given.descriptors.into_iter().zip(3..);
+    let mappings = descriptors.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect();
+    let mut command = Command::new(&programs.launcher);
+    command.fd_mappings(mappings).map_err(|e| failed(&e))?;
+    let mut child = command
         .args(launcher)
         .args(args)
         .env_clear()
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(if given.input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         // What it may start ends with it.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|e| Failure::new(ErrorKind::Infrastructure, format!("cannot start {}: {e}", program.display())))?;
+        .map_err(|e| failed(&e))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that is gone before it has read all says why.
+        tokio::spawn(async move { stdin.write_all(&given.input).await });
+    }
     let stdout = child.stdout.take().expect("stdout was asked for");
     let stderr = child.stderr.take().expect("stderr was asked for");
     let damage = damage::Meter::default();
@@ -157,8 +204,14 @@ impl MediaChild {
         let stderr = tokio::time::timeout(LAST_WORDS, &mut self.stderr).await;
         let stderr = stderr.map(Result::unwrap_or_default).unwrap_or_default();
         match status {
-            Ok(status) => Ended::Exited { success: status.success(), status: status.to_string(), stdout, stderr },
-            Err(e) => Ended::Exited { success: false, status: e.to_string(), stdout, stderr },
+            Ok(status) => Ended::Exited {
+                success: status.success(),
+                code: status.code(),
+                status: status.to_string(),
+                stdout,
+                stderr,
+            },
+            Err(e) => Ended::Exited { success: false, code: None, status: e.to_string(), stdout, stderr },
         }
     }
 }

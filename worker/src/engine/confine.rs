@@ -5,9 +5,13 @@
 //! only so much memory, time and descriptors. Run as root, it first becomes nobody.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io,
-    os::unix::process::CommandExt,
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::Command,
 };
@@ -53,12 +57,26 @@ pub struct Writable {
     pub largest_file: u64,
 }
 
+/// What a media process may use besides what all of them may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Besides {
+    /// Settings of its libraries, as its only environment.
+    pub environment: Vec<(String, String)>,
+    /// Device nodes that it may drive; those that are not there are passed over.
+    pub devices: Vec<PathBuf>,
+    /// Folders that it may read.
+    pub readable: Vec<PathBuf>,
+}
+
 /// What a media process is held to.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Confine {
     /// The only TCP port it may connect to.
     #[arg(long)]
     port: u16,
+    /// One more, of a live source.
+    #[arg(long)]
+    reach: Option<u16>,
     /// Bytes of memory it may own.
     #[arg(long)]
     memory: u64,
@@ -71,6 +89,12 @@ pub struct Confine {
     /// Folders besides the system's that it may read and execute.
     #[arg(long)]
     readable: Vec<PathBuf>,
+    /// Device nodes that it may drive.
+    #[arg(long)]
+    device: Vec<PathBuf>,
+    /// Its environment, as NAME=VALUE.
+    #[arg(long)]
+    env: Vec<String>,
     /// A folder that it may make plain files in.
     #[arg(long, requires = "file_bytes")]
     writable: Option<PathBuf>,
@@ -85,7 +109,13 @@ pub struct Confine {
 }
 
 /// The launcher's arguments for a program.
-pub fn arguments(programs: &super::Programs, limits: &super::Limits, port: u16, program: &Path) -> Vec<OsString> {
+pub fn arguments(
+    programs: &super::Programs,
+    limits: &super::Limits,
+    port: u16,
+    besides: &Besides,
+    program: &Path,
+) -> Vec<OsString> {
     let flag = |name: &str, value: u64| OsString::from(format!("--{name}={value}"));
     let mut arguments = vec![
         SUBCOMMAND.into(),
@@ -94,7 +124,11 @@ pub fn arguments(programs: &super::Programs, limits: &super::Limits, port: u16, 
         flag("cpu", limits.cpu.as_secs()),
         flag("files", limits.files),
     ];
-    arguments.extend(programs.readable.iter().flat_map(|folder| ["--readable".into(), folder.into()]));
+    let readable = programs.readable.iter().chain(&besides.readable);
+    arguments.extend(readable.flat_map(|folder| ["--readable".into(), folder.into()]));
+    arguments.extend(besides.devices.iter().flat_map(|device| ["--device".into(), device.into()]));
+    arguments.extend(besides.environment.iter().map(|(name, value)| format!("--env={name}={value}").into()));
+    arguments.extend(programs.reach.map(|port| flag("reach", port.into())));
     if let Some(Writable { folder, largest_file }) = &programs.writable {
         arguments.extend(["--writable".into(), folder.into(), flag("file-bytes", *largest_file)]);
     }
@@ -106,7 +140,8 @@ pub fn arguments(programs: &super::Programs, limits: &super::Limits, port: u16, 
 pub fn exec(confine: &Confine) -> anyhow::Error {
     match prepare(confine) {
         Ok(()) => {
-            let error = Command::new(&confine.program).args(&confine.args).env_clear().exec();
+            let environment = confine.env.iter().filter_map(|setting| setting.split_once('='));
+            let error = Command::new(&confine.program).args(&confine.args).env_clear().envs(environment).exec();
             anyhow::anyhow!("cannot start {}: {}", confine.program.display(), why_not(&confine.program, &error))
         }
         Err(e) => e.context(format!("cannot confine {}", confine.program.display())),
@@ -135,8 +170,9 @@ fn prepare(confine: &Confine) -> anyhow::Result<()> {
     limit(Resource::Nofile, confine.files)?;
     limit(Resource::Fsize, confine.file_bytes.unwrap_or(0))?;
     limit(Resource::Core, 0)?;
-    restrict(confine.port, &confine.readable, confine.writable.as_deref())?;
-    become_nobody()?;
+    let ports: Vec<u16> = [Some(confine.port), confine.reach].into_iter().flatten().collect();
+    restrict(&ports, &confine.readable, confine.writable.as_deref(), &confine.device)?;
+    become_nobody(&confine.device)?;
     // After the change of user, which would clear it: the process ends with the worker.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     Ok(())
@@ -149,16 +185,29 @@ fn limit(resource: Resource, value: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn become_nobody() -> anyhow::Result<()> {
+/// With the groups of the devices that it may drive, and no others.
+fn become_nobody(devices: &[PathBuf]) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    rustix::thread::set_thread_groups(&[])?;
+    let mut groups = BTreeSet::new();
+    devices.iter().for_each(|device| owners(device, &mut groups));
+    let groups: Vec<_> = groups.into_iter().map(Gid::from_raw).collect();
+    rustix::thread::set_thread_groups(&groups)?;
     let gid = Gid::from_raw(NOBODY);
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     let uid = Uid::from_raw(NOBODY);
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;
     Ok(())
+}
+
+/// The groups that own a device node, or those in a folder of them; never root's.
+fn owners(device: &Path, groups: &mut BTreeSet<u32>) {
+    for entry in device.read_dir().into_iter().flatten().flatten() {
+        owners(&entry.path(), groups);
+    }
+    let of_node = device.symlink_metadata().ok().filter(|meta| meta.file_type().is_char_device() && meta.gid() != 0);
+    groups.extend(of_node.map(|meta| meta.gid()));
 }
 
 /// How far the kernel enforces the confinement of files, ports and signals.
@@ -183,8 +232,13 @@ impl Enforcement {
     }
 }
 
-fn restrict(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::Result<Enforcement> {
-    let status = ruleset(port, readable, writable)?;
+fn restrict(
+    ports: &[u16],
+    readable: &[PathBuf],
+    writable: Option<&Path>,
+    devices: &[PathBuf],
+) -> anyhow::Result<Enforcement> {
+    let status = ruleset(ports, readable, writable, devices)?;
     Ok(match status {
         RulesetStatus::FullyEnforced => Enforcement::Full,
         RulesetStatus::PartiallyEnforced => Enforcement::Partial,
@@ -198,7 +252,17 @@ fn writing() -> BitFlags<AccessFs> {
     AccessFs::MakeReg | AccessFs::WriteFile | AccessFs::ReadFile | AccessFs::Truncate
 }
 
-fn ruleset(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::Result<RulesetStatus> {
+/// Driving a device: opening it, reading, writing and its own calls.
+fn driving() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev
+}
+
+fn ruleset(
+    ports: &[u16],
+    readable: &[PathBuf],
+    writable: Option<&Path>,
+    devices: &[PathBuf],
+) -> anyhow::Result<RulesetStatus> {
     let abi = ABI::V6;
     let read = AccessFs::from_read(abi);
     let mut rules = Ruleset::default()
@@ -206,8 +270,10 @@ fn ruleset(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::
         .handle_access(AccessFs::from_all(abi))?
         .handle_access(AccessNet::from_all(abi))?
         .scope(Scope::from_all(abi))?
-        .create()?
-        .add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+        .create()?;
+    for port in ports {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+    }
     let system = READABLE.iter().map(Path::new);
     for (path, fd) in
         system.chain(readable.iter().map(PathBuf::as_path)).filter_map(|p| Some((p, PathFd::new(p).ok()?)))
@@ -219,6 +285,9 @@ fn ruleset(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::
         let fd = PathFd::new(folder).with_context(|| format!("cannot open the folder {}", folder.display()))?;
         rules = rules.add_rule(PathBeneath::new(fd, writing()))?;
     }
+    for fd in devices.iter().filter_map(|device| PathFd::new(device).ok()) {
+        rules = rules.add_rule(PathBeneath::new(fd, driving()))?;
+    }
     if let Ok(null) = PathFd::new("/dev/null") {
         rules = rules.add_rule(PathBeneath::new(null, AccessFs::ReadFile | AccessFs::WriteFile))?;
     }
@@ -227,7 +296,7 @@ fn ruleset(port: u16, readable: &[PathBuf], writable: Option<&Path>) -> anyhow::
 
 /// How far this kernel enforces confinement, found out by a thread that confines itself.
 pub fn probe_kernel() -> Enforcement {
-    let attempt = std::thread::spawn(|| restrict(1, &[], None));
+    let attempt = std::thread::spawn(|| restrict(&[1], &[], None, &[]));
     match attempt.join() {
         Ok(Ok(enforcement)) => enforcement,
         Ok(Err(_)) | Err(_) => Enforcement::None,

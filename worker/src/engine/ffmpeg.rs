@@ -35,7 +35,9 @@ const STATS_PERIOD: &str = "0.5";
 pub(super) struct Pictures {
     /// Options before the source: devices, and what decodes it.
     pub decoder: Vec<String>,
-    /// The filter graph; each rendition's pictures come out of a pad `[v-NAME]`.
+    /// Options and addresses of inputs behind the source and what filters need.
+    pub inputs: Vec<String>,
+    /// The filter graph; each rendition's pictures come out of a pad `[v-NAME]`. Without one, nothing is decoded.
     pub graph: String,
     /// The encoder of each rendition, in the order of [`Plan::videos`].
     pub encoders: Vec<Vec<String>>,
@@ -54,7 +56,10 @@ pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Ve
         args.extend(PICTURE_OPTIONS.map(str::to_owned));
         args.extend(["-i".to_owned(), extra.clone()]);
     }
-    args.extend(["-filter_complex".to_owned(), pictures.graph]);
+    args.extend(pictures.inputs);
+    if !pictures.graph.is_empty() {
+        args.extend(["-filter_complex".to_owned(), pictures.graph]);
+    }
     match &plan.product {
         Product::Ladder(ladder) => {
             args.extend(segments::outputs(plan, ladder, &pictures.encoders, at.output));

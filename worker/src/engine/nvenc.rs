@@ -25,13 +25,13 @@ const EXTRA_SURFACES: u32 = 8;
 pub(super) fn pictures(plan: &Plan, cuda: Cuda, preset: NvencPreset) -> Pictures {
     let (graph, storyboard) = storyboard::added(plan, graph::to_gpu(plan, cuda), graph::fetched);
     let encoders = plan.videos().into_iter().map(|video| encoders::video(plan, video, preset)).collect();
-    Pictures { decoder: decoder(cuda), graph, encoders, storyboard }
+    Pictures { decoder: decoder(cuda), graph, encoders, storyboard, ..Pictures::default() }
 }
 
 /// How pictures are made where a GPU decodes and scales, and software encodes.
 pub(super) fn assisting_software(plan: &Plan, cuda: Cuda) -> Pictures {
     let (graph, storyboard) = storyboard::added(plan, graph::to_memory(plan, cuda), |_| String::new());
-    Pictures { decoder: decoder(cuda), graph, encoders: software::encoders(plan), storyboard }
+    Pictures { decoder: decoder(cuda), graph, encoders: software::encoders(plan), storyboard, ..Pictures::default() }
 }
 
 /// One device for all. A decoder with threads would take surfaces for each of them, and gain nothing.

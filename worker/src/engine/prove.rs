@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reelmill_api::{Capability, ErrorKind, Failure, preset::Effort};
+use reelmill_api::{
+    Capability, ErrorKind, Failure,
+    preset::{Effort, VideoCodec},
+};
+use reelmill_gst::Codec;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +22,7 @@ use super::{
     capability::{CLASSES, Facts, Hardware, Need, Refusal},
     child::{self, Ended},
     ffmpeg::strings,
-    nvenc, software,
+    jetson, nvenc, software,
 };
 use crate::{
     config::NvencPreset,
@@ -26,9 +30,9 @@ use crate::{
 };
 
 /// No proof takes longer, even on a machine that has other work: a second of it is enough on an idle one.
-const LONGEST_PROOF: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_PROOF: Duration = Duration::from_secs(60);
 /// The gateway serves no proof; port 1 is nobody's.
-const NO_PORT: u16 = 1;
+pub(super) const NO_PORT: u16 = 1;
 /// Frames per second of what is encoded, by which its speed is counted.
 const RATE: u32 = 30;
 
@@ -56,6 +60,7 @@ impl Prover {
         let store = folder.map(|folder| {
             let settings =
                 format!("{version}, {hardware:?}, {preset}, {} bytes of memory", programs.limits.memory_bytes);
+            let settings = format!("{settings}, {:?}", programs.jetson);
             store::Store::new(&folder, &programs.ffmpeg, &settings)
         });
         let fresh = Facts { hardware, program: version, encodes: Vec::new(), refusals: Vec::new(), cuda: None };
@@ -116,8 +121,25 @@ impl Prover {
                 let format = if need.depth > 8 { "p010le" } else { "nv12" };
                 self.by_ffmpeg(need, nvenc::encoder(&proof(need), self.preset), format).await
             }
-            EngineKind::Jetson => Err("this build has no jetson engine".to_owned()),
+            EngineKind::Jetson => self.by_gstreamer(need).await,
         }
+    }
+
+    async fn by_gstreamer(&self, need: Need) -> Result<f64, String> {
+        let codec = match need.codec {
+            VideoCodec::H264 => Codec::H264,
+            VideoCodec::Hevc => Codec::H265,
+            VideoCodec::Av1 => Codec::Av1,
+            VideoCodec::Prores | VideoCodec::Dnxhr => return Err("no Jetson encodes it".to_owned()),
+        };
+        let jetson = self.programs.jetson.as_ref().ok_or("GStreamer's side of it is not there")?;
+        let size = CLASSES[need.class];
+        let side = |pixels: u32| u16::try_from(pixels).expect("a class is far smaller");
+        let depth = u8::try_from(need.depth).expect("8 or 10");
+        let began = Instant::now();
+        let sides = (side(size.width), side(size.height));
+        jetson::prove::encodes(&self.programs, jetson, codec, depth, sides).await.map_err(|failure| failure.message)?;
+        Ok(f64::from(jetson::prove::PICTURES) / f64::from(RATE) / began.elapsed().as_secs_f64().max(0.001))
     }
 
     async fn by_ffmpeg(&self, need: Need, encoder: Vec<String>, format: &str) -> Result<f64, String> {

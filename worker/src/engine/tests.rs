@@ -46,7 +46,7 @@ fn check(media: &reelmill_api::MediaFacts, want: &str) {
     check_text(&command_line(media), want);
 }
 
-fn check_text(got: &str, want: &str) {
+pub(super) fn check_text(got: &str, want: &str) {
     if std::env::var_os("REELMILL_BLESS").is_some() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands").join(want);
         std::fs::write(path, got).expect("the snapshot can be written");

@@ -15,7 +15,6 @@ fn graph(family: Family) -> Graph {
         deinterlace: false,
         turn: Turn::None,
         frame_rate: FrameRate { numerator: number(30_000), denominator: number(1001) },
-        tolerate_damage: true,
         rungs: vec![rung(Codec::H264, 8, 1920, 1080, 3), rung(Codec::H264, 8, 640, 360, 4)],
     }
 }
@@ -62,7 +61,6 @@ fn h265_in_8_and_10_bit_and_av1() {
     for (family, name) in [(Family::Software, "codecs-software.txt"), (Family::L4t, "codecs-l4t.txt")] {
         let mut graph = graph(family);
         graph.input = input("hevc", "yuv420p10le");
-        graph.tolerate_damage = false;
         graph.rungs = vec![
             rung(Codec::H265, 10, 3840, 2160, 3),
             rung(Codec::H265, 8, 1280, 720, 4),

@@ -22,10 +22,6 @@ pub(super) fn sink(rung: usize) -> String {
 /// The whole pipeline, and what is wished besides.
 pub(super) fn pipeline(graph: &Graph) -> Result<(String, Vec<Wish>), Unfit> {
     let mut wishes = Vec::new();
-    if !graph.tolerate_damage {
-        // Of GstVideoDecoder since 1.18.
-        wishes.push(Wish { element: "decoder".into(), property: "max-errors".into(), value: "0".into() });
-    }
     let mut parts = match &graph.input {
         Input::Http { url, source } => {
             let decoder = DECODERS.iter().find(|row| row.codec == source.codec);

@@ -9,7 +9,7 @@ use gstreamer::{PadProbeData, PadProbeInfo, PadProbeReturn, PadProbeType, prelud
 use reelmill_gst::{Ending, Order, ending::Complaint};
 
 /// The element that makes the rate constant.
-const GRID: &str = "grid";
+pub(super) const GRID: &str = "grid";
 
 /// What is known of a source's own times.
 #[derive(Default)]

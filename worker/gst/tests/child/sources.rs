@@ -2,7 +2,7 @@
 
 use reelmill_gst::graph::Turn;
 
-use crate::stage::{graph, input, rate, run, serve, source};
+use crate::stage::{folder, graph, input, rate, run, serve, source};
 
 const PICTURE: &str = "-f lavfi -i testsrc2=size=160x90:rate=30000/1001:duration=2 -pix_fmt yuv420p";
 
@@ -105,4 +105,26 @@ fn ten_bit_sources_are_decoded() {
     let ran = run(&graph);
     assert_eq!(ran.code, Some(0), "{}", ran.complaint);
     assert_eq!(ran.rungs[0].places(), (0..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn damage_in_the_middle_is_told_and_survived() {
+    let clip = source("whole.ts", &PICTURE.replace("duration=2", "duration=6"));
+    let whole = run(&graph(serve(&clip)));
+    assert_eq!(whole.complaint, "", "a source that is well has nothing to tell");
+    let mut bytes = std::fs::read(&clip).expect("it was made");
+    let middle = bytes.len() / 2;
+    for (at, byte) in bytes[middle..middle + 6000].iter_mut().enumerate() {
+        // The packets of a transport stream keep their heads.
+        if (middle + at) % 188 > 12 {
+            *byte ^= 0x55;
+        }
+    }
+    let torn = folder().join("torn.ts");
+    std::fs::write(&torn, bytes).expect("it can be written");
+    let ran = run(&graph(serve(&torn)));
+    assert_eq!(ran.code, Some(0), "{}", ran.complaint);
+    let told = ["corrupt decoded frame", "Decoding error: "].iter().any(|words| ran.complaint.contains(words));
+    assert!(told, "{}", ran.complaint);
+    assert_eq!(ran.rungs[0].places(), (0..180).collect::<Vec<_>>(), "every place is filled");
 }

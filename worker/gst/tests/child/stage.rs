@@ -91,7 +91,6 @@ pub(crate) fn graph(url: String) -> Graph {
         deinterlace: false,
         turn: Turn::None,
         frame_rate: rate(30_000, 1001),
-        tolerate_damage: true,
         rungs: vec![rung(Codec::H264, 160, 90, 3)],
     }
 }

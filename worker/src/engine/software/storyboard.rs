@@ -16,6 +16,14 @@ pub(in crate::engine) fn added(plan: &Plan, graph: String, fetch: impl Fn(&Video
     (format!("{graph};[s-{sheets}]{}[v-{sheets}]", chain(plan, board, from, &fetch(from))), true)
 }
 
+/// The same as a graph of its own, of a rendition's finished pictures; `pad` says where those of one come from, by its
+/// place among [`Plan::videos`].
+pub(in crate::engine) fn alone(plan: &Plan, pad: impl Fn(usize) -> String) -> (String, bool) {
+    let Some((board, from)) = wanted(plan) else { return (String::new(), false) };
+    let place = plan.videos().iter().position(|video| video.name == from.name).expect("it is one of them");
+    (format!("{}{}[v-{}]", pad(place), chain(plan, board, from, ""), layout::STORYBOARD), true)
+}
+
 /// The storyboard, and the smallest rendition that is no smaller than one of its pictures; one with a standard range, if
 /// there is one.
 fn wanted(plan: &Plan) -> Option<(StoryboardPlan, &VideoPlan)> {
