@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::suite::Selection;
+use crate::{fuzz, suite::Selection};
 
 /// What `cargo xtask help` prints.
 pub(crate) const USAGE: &str = "\
@@ -10,6 +10,8 @@ cargo xtask demo [-- ARGS]           build, then run `reelmill demo ARGS`
 cargo xtask test [--quick] [FILTER]  every check; FILTER is a step's name or a part of a test's name
 cargo xtask lint                     formatting, clippy and the rules of the repository's structure
 cargo xtask bench [NAME]             the benchmarks, in release mode
+cargo xtask fuzz [TARGET] [--seconds N]  the parsers of outside text under libFuzzer, a minute each
+cargo xtask damage [--count N] [--first N] [--minutes N]  damaged sources through one worker
 cargo xtask ui                       fetch the player that the hub's page embeds
 
 Each installs what it misses with apt-get (by sudo if not root), and says what and why.
@@ -33,6 +35,18 @@ pub(crate) enum Command {
     Bench {
         /// What the bench program gets.
         args: Vec<String>,
+    },
+    /// Give damaged sources to one worker.
+    Damage {
+        /// What the damage program gets.
+        args: Vec<String>,
+    },
+    /// Run the fuzz targets.
+    Fuzz {
+        /// The only one; none means all.
+        target: Option<String>,
+        /// How long each runs.
+        seconds: u32,
     },
     /// Fetch what the hub's page embeds.
     Ui,
@@ -60,6 +74,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, 
         "demo" => Ok(Command::Demo { args: passed_on(rest) }),
         "test" => selection(rest).map(Command::Test),
         "bench" => Ok(Command::Bench { args: passed_on(rest) }),
+        "damage" => Ok(Command::Damage { args: passed_on(rest) }),
+        "fuzz" => fuzzing(rest),
         "lint" => none(rest, Command::Lint),
         "ui" => none(rest, Command::Ui),
         other => Err(Misuse(format!("`{other}` is no xtask command"))),
@@ -79,6 +95,22 @@ fn none(rest: Vec<String>, command: Command) -> Result<Command, Misuse> {
         None => Ok(command),
         Some(word) => Err(Misuse(format!("`{word}` is one word too many"))),
     }
+}
+
+fn fuzzing(rest: Vec<String>) -> Result<Command, Misuse> {
+    let (mut target, mut seconds) = (None, fuzz::SECONDS);
+    let mut words = rest.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--seconds" {
+            let number = words.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+            seconds = number.ok_or_else(|| Misuse("`--seconds` takes a whole number".to_owned()))?;
+        } else if word.starts_with('-') || target.is_some() {
+            return Err(Misuse(format!("`{word}` is no word of `cargo xtask fuzz`")));
+        } else {
+            target = Some(word);
+        }
+    }
+    Ok(Command::Fuzz { target, seconds })
 }
 
 fn selection(rest: Vec<String>) -> Result<Selection, Misuse> {
@@ -112,6 +144,11 @@ mod tests {
         check("demo -- --exit", Ok(Command::Demo { args: words(&["--exit"]) }));
         check("demo a.mp4", Ok(Command::Demo { args: words(&["a.mp4"]) }));
         check("bench whole-job", Ok(Command::Bench { args: words(&["whole-job"]) }));
+        check("damage --count 9", Ok(Command::Damage { args: words(&["--count", "9"]) }));
+        check("fuzz", Ok(Command::Fuzz { target: None, seconds: 60 }));
+        let target = || Some("probe".to_owned());
+        check("fuzz probe --seconds 5", Ok(Command::Fuzz { target: target(), seconds: 5 }));
+        check("fuzz --seconds 5 probe", Ok(Command::Fuzz { target: target(), seconds: 5 }));
         check("test", Ok(Command::Test(Selection::All)));
         check("test --quick", Ok(Command::Test(Selection::Quick)));
         check("test leases", Ok(Command::Test(Selection::Named("leases".to_owned()))));
@@ -125,6 +162,9 @@ mod tests {
         check("ui now", Err("`now` is one word too many"));
         check("test --fast", Err("`--fast` is no option of `cargo xtask test`"));
         check("test a --fast", Err("`--fast` is no option of `cargo xtask test`"));
+        check("fuzz --seconds", Err("`--seconds` takes a whole number"));
+        check("fuzz --fast", Err("`--fast` is no word of `cargo xtask fuzz`"));
+        check("fuzz a b", Err("`b` is no word of `cargo xtask fuzz`"));
         check("test a b", Err("`cargo xtask test` takes one filter"));
     }
 }

@@ -4,7 +4,9 @@ mod args;
 mod bench;
 mod browser;
 mod checkout;
+mod damage;
 mod demo;
+mod fuzz;
 mod lint;
 mod nix;
 mod npm;
@@ -44,5 +46,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Test(selection) => suite::run(&checkout, &selection),
         Command::Lint => suite::run(&checkout, &suite::Selection::Lint),
         Command::Bench { args } => bench::run(&checkout, &args),
+        Command::Damage { args } => damage::run(&checkout, &args),
+        Command::Fuzz { target, seconds } => fuzz::run(&checkout, target.as_deref(), seconds),
     }
 }

@@ -51,6 +51,13 @@ const CURL: Group = Group {
     why: "a client of the hub's API and of the script we compare with",
 };
 
+const CPP: Group = Group {
+    programs: &["c++"],
+    variable: None,
+    packages: &["g++"],
+    why: "builds libFuzzer, which the fuzz targets run in",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -59,6 +66,8 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Lint => &[LINKER, NODE, NPM],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
+        Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
+        Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
         Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL],
     }
 }
