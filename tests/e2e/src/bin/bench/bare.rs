@@ -20,7 +20,9 @@ pub(crate) fn run(line: &[String], source: &Path, folder: &Path) {
     while let Some(word) = words.next() {
         match word.as_str() {
             // Only for the way over the gateway.
-            "-protocol_whitelist" | "-format_whitelist" | "-method" | "-http_persistent" => drop(words.next()),
+            "-protocol_whitelist" | "-format_whitelist" | "-method" | "-http_persistent" | "-protocol_opts" => {
+                drop(words.next());
+            }
             url if url.ends_with("/in/source") => drop(command.arg(source)),
             url if url.contains("/out/") => {
                 let (_, relative) = url.split_once("/out/").expect("it was looked for");

@@ -7,6 +7,7 @@ mod job;
 mod ladder;
 mod memory;
 mod ratio;
+mod scaling;
 mod script;
 
 use std::process::ExitCode;
@@ -15,8 +16,8 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".to_owned());
     let is = |name: &str| wanted == "all" || wanted == name;
-    if !["all", "ladder", "script", "memory"].contains(&wanted.as_str()) {
-        eprintln!("error: there is no benchmark `{wanted}`\nhint: ladder, script, memory, or all");
+    if !["all", "ladder", "script", "scaling", "memory"].contains(&wanted.as_str()) {
+        eprintln!("error: there is no benchmark `{wanted}`\nhint: ladder, script, scaling, memory, or all");
         return ExitCode::from(2);
     }
     println!("{} processors, load {}", std::thread::available_parallelism().map_or(0, usize::from), ratio::load());
@@ -25,6 +26,9 @@ async fn main() -> ExitCode {
     }
     if is("script") {
         script::run().await;
+    }
+    if is("scaling") {
+        scaling::run().await;
     }
     if is("memory") {
         memory::run().await;
