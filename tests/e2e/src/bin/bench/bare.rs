@@ -21,7 +21,7 @@ pub(crate) fn run(line: &[String], source: &Path, folder: &Path) {
         match word.as_str() {
             // Only for the way over the gateway.
             "-protocol_whitelist" | "-format_whitelist" | "-method" | "-http_persistent" | "-protocol_opts" => {
-                drop(words.next());
+                let _ = words.next();
             }
             url if url.ends_with("/in/source") => drop(command.arg(source)),
             url if url.contains("/out/") => {
