@@ -1,5 +1,7 @@
 //! The browser check: a farm is started, its demo job's ladder is read by a strict parser and played to the end by
-//! hls.js in Chromium, and the farm stops without leaving a process behind.
+//! hls.js in Chromium, and the farm stops without leaving a process behind. Then subtitles are looked at.
+
+mod subtitles;
 
 use std::{
     fs,
@@ -38,7 +40,8 @@ pub(crate) fn check(checkout: &Checkout) -> Result<()> {
     let master = program::output(node("await-job.mjs").arg(&page))?;
     program::run(node("lint-playlists.mjs").arg(&master))?;
     program::run(node("play.mjs").arg(&page).arg(&screenshots))?;
-    demo.stop()
+    demo.stop()?;
+    subtitles::check(checkout)
 }
 
 /// A running `reelmill demo`. Dropped, it is ended together with all that it started.
