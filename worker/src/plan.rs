@@ -96,6 +96,8 @@ pub struct Picture {
     pub filters: Vec<Filter>,
     /// The colours of renditions with a standard dynamic range.
     pub colour: Colour,
+    /// Whether the source's samples are red, green and blue.
+    pub rgb: bool,
     /// The source's high dynamic range, if it has one.
     pub hdr: Option<HdrSource>,
 }
@@ -275,6 +277,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         size: upright.even(),
         filters: preset.filters.clone(),
         colour: colour::standard(video),
+        rgb: colour::is_rgb(video),
         hdr: colour::high(video),
     };
     let shown = upright.after(&preset.filters)?;

@@ -59,6 +59,13 @@ pub(super) fn changes(plan: &Plan) -> Vec<String> {
     }
 }
 
+/// Whether samples are red, green and blue, which must be brought to the matrix that the renditions are tagged with:
+/// left to itself, ffmpeg takes that of BT.601 for pictures of every size.
+pub(super) fn is_rgb(video: &VideoFacts) -> bool {
+    const RGB: [&str; 8] = ["rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8"];
+    RGB.iter().any(|name| video.pixel_format.starts_with(name))
+}
+
 fn bt709() -> Colour {
     let tag = || Some("bt709".to_owned());
     Colour { primaries: tag(), transfer: tag(), matrix: tag(), range: Some("tv".to_owned()) }
