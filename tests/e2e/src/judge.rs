@@ -92,9 +92,20 @@ pub fn decodes(file: &Path) {
 
 /// The pictures of a file as it is meant to be seen (turned upright), made small: `side` x `side` RGB.
 pub fn pictures(file: &Path, side: usize) -> Vec<Vec<u8>> {
-    let words =
-        format!("-map 0:v:0 -fps_mode passthrough -vf scale={side}:{side}:flags=area -pix_fmt rgb24 -f rawvideo -");
-    ffmpeg(file, &words).chunks_exact(side * side * 3).map(<[u8]>::to_vec).collect()
+    pictures_of(file, side, side)
+}
+
+/// The pictures of a file as it is meant to be seen (turned upright), made small: `across` x `down` RGB.
+pub fn pictures_of(file: &Path, across: usize, down: usize) -> Vec<Vec<u8>> {
+    pictures_through(file, "", across, down)
+}
+
+/// The same, after more filters, each with a comma behind it.
+pub fn pictures_through(file: &Path, filters: &str, across: usize, down: usize) -> Vec<Vec<u8>> {
+    let words = format!(
+        "-map 0:v:0 -fps_mode passthrough -vf {filters}scale={across}:{down}:flags=area -pix_fmt rgb24 -f rawvideo -"
+    );
+    ffmpeg(file, &words).chunks_exact(across * down * 3).map(<[u8]>::to_vec).collect()
 }
 
 /// The brightness that is seen each hundredth of a second, from the start of a file's or a ladder's clock on.

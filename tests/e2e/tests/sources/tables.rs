@@ -1,0 +1,9 @@
+//! The tables, by what is peculiar about their sources.
+
+mod colours;
+mod containers;
+mod fields;
+mod oddities;
+mod rates;
+mod shapes;
+mod sounds;
