@@ -1,5 +1,6 @@
 // One job: how it stands, and when it is done its player and what was made.
 
+import { strip } from "./storyboard.js";
 import { STATES, Refused, ask, bytes, duration, element, fileName, follow, liveMark, moment, percent, rate, say, show, timeLeft } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -127,6 +128,10 @@ function track(rendition) {
     const words = [channels, `${(rendition.sample_rate / 1000).toLocaleString()} kHz`, rendition.language];
     return words.filter(Boolean).join(", ");
   }
+  if (rendition.track === "text") {
+    const kind = rendition.forced ? "forced subtitles" : rendition.hearing_impaired ? "subtitles with sounds" : "subtitles";
+    return [kind, rendition.language, `${rendition.samples.toLocaleString()} lines`].filter(Boolean).join(", ");
+  }
   return `${rendition.width} × ${rendition.height}, ${frameRate(rendition.frame_rate)} fps`;
 }
 
@@ -157,6 +162,8 @@ async function play(report) {
   const video = byId("player");
   const size = report.renditions.find((rendition) => rendition.track === "video");
   if (size && size.height > size.width) video.style.aspectRatio = `${size.width} / ${size.height}`;
+  // The player can do without them.
+  if (report.storyboard) strip(byId("strip"), video, `${path}/output/${report.attempt}/storyboard`).catch(console.warn);
   try {
     const Hls = await loadHls();
     if (Hls.isSupported()) {
@@ -177,6 +184,7 @@ function start(Hls, video, source, report) {
   const hls = new Hls({ capLevelToPlayerSize: true });
   window.reelmillPlayer = hls;
   hls.on(Hls.Events.MANIFEST_PARSED, () => offerQualities(hls));
+  hls.on(Hls.Events.SUBTITLE_TRACKS_UPDATED, (_, { subtitleTracks }) => offerSubtitles(hls, subtitleTracks));
   hls.on(Hls.Events.LEVEL_SWITCHED, (_, { level }) => tellPlaying(hls, level, report));
   hls.on(Hls.Events.ERROR, (_, error) => {
     if (!error.fatal) return;
@@ -205,6 +213,17 @@ function offerQualities(hls) {
     const next = hls.levels[chosen];
     if (next) say(byId("playing"), `Changing to ${levelName(next)} …`);
   });
+}
+
+function offerSubtitles(hls, tracks) {
+  const select = byId("subtitles");
+  const options = tracks.map((track, index) => element("option", { value: String(index) }, track.name));
+  select.replaceChildren(element("option", { value: "-1" }, "Off"), ...options);
+  select.onchange = () => {
+    hls.subtitleDisplay = true;
+    hls.subtitleTrack = Number(select.value);
+  };
+  show(byId("subtitles-field"), tracks.length > 0);
 }
 
 function levelName(level) {

@@ -12,11 +12,11 @@ use url::{Host, Url};
 
 use super::problem::Refusal;
 
-/// What every answer carries unless it sets its own.
+/// What every answer carries unless it sets its own. `data:` of media is the empty track that hls.js makes for subtitles.
 const HEADERS: [(header::HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self' blob:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self' blob: data:; \
          img-src 'self' data:; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -17,10 +17,11 @@ const JOB_LIST: &str = include_str!("../../ui/index.html");
 const ONE_JOB: &str = include_str!("../../ui/job.html");
 
 /// Everything that the two pages load: address, media type, content.
-const ASSETS: [(&str, &str, &str); 6] = [
+const ASSETS: [(&str, &str, &str); 7] = [
     ("/ui/style.css", "text/css; charset=utf-8", include_str!("../../ui/style.css")),
     ("/ui/words.js", JAVASCRIPT, include_str!("../../ui/words.js")),
     ("/ui/list.js", JAVASCRIPT, include_str!("../../ui/list.js")),
+    ("/ui/storyboard.js", JAVASCRIPT, include_str!("../../ui/storyboard.js")),
     ("/ui/job.js", JAVASCRIPT, include_str!("../../ui/job.js")),
     ("/ui/icon.svg", "image/svg+xml", include_str!("../../ui/icon.svg")),
     ("/ui/hls.min.js", JAVASCRIPT, include_str!(concat!(env!("OUT_DIR"), "/hls.min.js"))),
