@@ -6,6 +6,7 @@ mod browser;
 mod checkout;
 mod damage;
 mod demo;
+mod ffmpeg8;
 mod fuzz;
 mod lint;
 mod nix;

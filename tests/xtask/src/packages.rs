@@ -58,6 +58,13 @@ const CPP: Group = Group {
     why: "builds libFuzzer, which the fuzz targets run in",
 };
 
+const PIP: Group = Group {
+    programs: &["pip3"],
+    variable: None,
+    packages: &["python3-pip"],
+    why: "brings a newer ffmpeg, with which every source is tried too",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -68,7 +75,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL],
+        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL, PIP],
     }
 }
 

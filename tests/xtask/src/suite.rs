@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     browser,
     checkout::Checkout,
-    lint, npm, program,
+    ffmpeg8, lint, npm, program,
     steps::{Outcome, Steps},
 };
 
@@ -58,6 +58,7 @@ const STEPS: &[Step] = &[
     Step { name: TESTS, kind: Kind::Quick, starts_farm: true, work: tests },
     Step { name: "doctests", kind: Kind::Slow, starts_farm: false, work: doctests },
     Step { name: "checkers", kind: Kind::Slow, starts_farm: false, work: checkers },
+    Step { name: "sources-ffmpeg8", kind: Kind::Slow, starts_farm: true, work: sources_ffmpeg8 },
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
     Step { name: "licences", kind: Kind::Slow, starts_farm: false, work: licences },
     Step { name: "advisories", kind: Kind::Slow, starts_farm: false, work: advisories },
@@ -141,11 +142,27 @@ fn build(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
 }
 
 fn tests(checkout: &Checkout, filter: Option<&str>) -> Result<Outcome> {
-    let nextest = program::answers(&mut checkout.cargo(&["nextest", "--version"]));
-    let runner: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
-    let mut cargo = checkout.cargo(runner);
+    let mut cargo = checkout.cargo(runner(checkout));
     cargo.args(["--locked", "--workspace"]).args(filter);
     passed(program::run(&mut cargo))
+}
+
+/// The tables of sources once more, with a worker that uses a newer ffmpeg; the judge stays the system's.
+fn sources_ffmpeg8(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    if let Some(why) = ffmpeg8::why_not() {
+        return Ok(Outcome::Skipped(why.to_owned()));
+    }
+    let ffmpeg = ffmpeg8::install(checkout)?;
+    let mut cargo = checkout.cargo(runner(checkout));
+    cargo.args(["--locked", "--workspace", "--test", "sources"]);
+    cargo.env("REELMILL_SOURCES_FFMPEG", ffmpeg);
+    passed(program::run(&mut cargo))
+}
+
+/// nextest where it is, which runs the tests of all programs at once.
+fn runner(checkout: &Checkout) -> &'static [&'static str] {
+    let nextest = program::answers(&mut checkout.cargo(&["nextest", "--version"]));
+    if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] }
 }
 
 fn doctests(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
