@@ -3,10 +3,9 @@
 //
 // What the page offers: video#player, select#quality (auto, 0, 1, ...), and its hls.js as window.reelmillPlayer.
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { launch, listen, step } from './browser.mjs';
 import { complaints } from './verdict.mjs';
 
 const WATCH = fileURLToPath(new URL('watch.js', import.meta.url));
@@ -16,16 +15,6 @@ const WIDTHS = [390, 1280];
 const SWITCH_AT = 0.5;
 const READY_MS = 30_000;
 const END_MS = 120_000;
-const FLAGS = [
-  '--no-sandbox', // Tests run in containers and as root, and open pages of our own only.
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--autoplay-policy=no-user-gesture-required',
-];
 
 const [address, folder] = process.argv.slice(2);
 if (!address) {
@@ -33,12 +22,7 @@ if (!address) {
   process.exit(2);
 }
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-if (!existsSync(executablePath)) {
-  console.error(`error: there is no browser at ${executablePath}\nhint: apt-get install chromium, or set CHROMIUM`);
-  process.exit(2);
-}
-const browser = await chromium.launch({ executablePath, args: FLAGS });
+const browser = await launch();
 try {
   const record = await play(await browser.newPage());
   const found = complaints(record);
@@ -54,7 +38,7 @@ try {
 
 /** Plays the page's video from beginning to end and records what was seen. */
 async function play(page) {
-  const record = listen(page);
+  const record = listen(page, address);
   // A page whose script dies will never be ready: there is nothing to wait for.
   const dies = new Promise((_, reject) => page.once('pageerror', (error) => reject(error)));
   dies.catch(() => {});
@@ -77,29 +61,17 @@ function isReady() {
   return document.querySelector('#player') && document.querySelector('#quality') && window.reelmillPlayer?.levels?.length > 1;
 }
 
-/** Notes whatever the page does that it should not. */
-function listen(page) {
-  const record = { errors: [], strangers: [], overflow: [] };
-  const { host } = new URL(address);
-  page.on('console', (message) => message.type() === 'error' && record.errors.push(`${message.text()} (${message.location().url})`));
-  page.on('pageerror', (error) => record.errors.push(String(error)));
-  page.on('response', (response) => response.status() >= 400 && record.errors.push(`${response.status()} for ${response.url()}`));
-  page.on('request', (request) => {
-    const url = new URL(request.url());
-    if (!['blob:', 'data:'].includes(url.protocol) && url.host !== host) record.strangers.push(url.href);
-  });
-  return record;
-}
-
 /** Chooses, by the page's own control, the level whose picture is most unlike the one that is shown. */
 async function switchQuality(page, record) {
   const now = await page.evaluate(() => ({
     choices: [...document.querySelectorAll('#quality option')].map(({ value }) => value),
-    levels: window.reelmillPlayer.levels.map(({ width, height }) => ({ width, height })),
+    levels: window.reelmillPlayer.levels.map(({ width, height, url }) => ({ width, height, picture: url[0] })),
     before: { level: window.reelmillWatch.switches.at(-1), height: document.querySelector('#player').videoHeight },
   }));
   const unlike = ({ height }) => Math.abs(height - now.before.height);
-  const wanted = now.levels.reduce((best, level, index) => (unlike(level) > unlike(now.levels[best]) ? index : best), 0);
+  // One level for each picture is offered, whatever sound is beside it.
+  const offered = now.choices.filter((value) => value !== 'auto').map(Number);
+  const wanted = offered.reduce((best, index) => (unlike(now.levels[index]) > unlike(now.levels[best]) ? index : best));
   Object.assign(record, now, { wanted });
   // What is noted from here on counts: the switches before were the player's own.
   await page.evaluate(() => void (window.reelmillWatch.switches.length = 0));
@@ -128,16 +100,6 @@ async function look(page, record) {
 async function reaches(page, seconds) {
   const there = (at) => document.querySelector('#player').currentTime >= at;
   await page.waitForFunction(there, seconds, { timeout: READY_MS });
-}
-
-/** Does something that may take too long, and says in our words that it did, with what else went wrong so far. */
-async function step(sentence, work, record) {
-  try {
-    return await work();
-  } catch (error) {
-    const reason = error.name === 'TimeoutError' ? '' : `: ${error.message}`;
-    throw new Error([`${sentence}${reason}`, ...(record?.errors ?? [])].join('\nerror: '));
-  }
 }
 
 function summary({ duration, before, levels, wanted, samples }) {

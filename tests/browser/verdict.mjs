@@ -14,6 +14,11 @@ const STILL_BELOW = 0.2;
  */
 const STILL_TOLERANCE = 2;
 
+/** All complaints of a record that `dash.mjs` made of one rung. */
+export function dashComplaints(record) {
+  return [...ofPlaying(record), ...ofRung(record), ...ofPictures(record), ...ofErrors(record, 'Shaka')];
+}
+
 /** All complaints of a record that `play.mjs` made. */
 export function complaints(record) {
   return [...ofPlaying(record), ...ofSwitching(record), ...ofPictures(record), ...ofErrors(record), ...ofPage(record)];
@@ -28,9 +33,12 @@ function* ofPlaying({ ended, duration, position, played }) {
 }
 
 function* ofSwitching({ choices, levels, before, wanted, switches, heightAtEnd }) {
-  const expected = ['auto', ...levels.map((_, index) => String(index))];
-  for (const choice of expected) {
-    if (!choices.includes(choice)) yield `#quality does not offer ${choice}`;
+  if (!choices.includes('auto')) yield '#quality does not offer auto';
+  // Levels that differ only in the sound beside them are one choice.
+  const pictures = new Map(levels.map(({ picture }, index) => [picture, index]));
+  for (const [picture, index] of pictures) {
+    const times = choices.filter((choice) => levels[choice]?.picture === picture).length;
+    if (times !== 1) yield `#quality offers the picture of level ${index} ${times} times`;
   }
   if (levels[before.level]?.height !== before.height) {
     yield `at level ${before.level} the picture has ${before.height} lines, not ${levels[before.level]?.height}`;
@@ -38,6 +46,26 @@ function* ofSwitching({ choices, levels, before, wanted, switches, heightAtEnd }
   if (!switches.includes(wanted)) yield `hls.js did not switch to level ${wanted} after #quality chose it`;
   if (heightAtEnd !== levels[wanted].height) {
     yield `after the switch the picture has ${heightAtEnd} lines, not ${levels[wanted].height}`;
+  }
+}
+
+/** How far what lies in the browser's buffer may be from what the manifest says, in seconds. */
+const BUFFER_TOLERANCE = 0.002;
+
+/**
+ * The rung that was asked for is shown, and its samples lie where the manifest says: the browser shifts each track by its
+ * edit list, so a manifest that shifted it as well would show here, as sound beside the picture.
+ */
+function* ofRung({ rung, shown, buffered, promised }) {
+  if (shown.width !== rung.width || shown.height !== rung.height) {
+    yield `the picture has ${shown.width}x${shown.height} points, not ${rung.width}x${rung.height}`;
+  }
+  for (const [kind, end] of Object.entries(promised)) {
+    const ranges = buffered[kind] ?? [];
+    if (ranges.length !== 1) yield `its ${kind} lies in ${ranges.length} pieces in the buffer`;
+    const [{ start, end: last } = { start: NaN, end: NaN }] = ranges;
+    if (!(Math.abs(start) <= BUFFER_TOLERANCE)) yield `its ${kind} begins at ${start} s, not at 0`;
+    if (!(Math.abs(last - end) <= BUFFER_TOLERANCE)) yield `its ${kind} ends at ${last} s, and the manifest says ${end}`;
   }
 }
 
@@ -61,8 +89,8 @@ function longestStill(samples) {
   return longest;
 }
 
-function* ofErrors({ fatal, violations, errors, strangers }) {
-  for (const error of fatal) yield `hls.js gave up: ${error}`;
+function* ofErrors({ fatal, violations, errors, strangers }, player = 'hls.js') {
+  for (const error of fatal) yield `${player} gave up: ${error}`;
   for (const violation of violations) yield `the page breaks its own content security policy: ${violation}`;
   for (const error of errors) yield `the page's console: ${error}`;
   for (const address of strangers) yield `the page asks another host: ${address}`;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { complaints } from './verdict.mjs';
+import { complaints, dashComplaints } from './verdict.mjs';
 
 /** A record that `play.mjs` makes of a good page. */
 function good() {
@@ -13,7 +13,7 @@ function good() {
     position: 5.312,
     played: [[0, 5.312]],
     choices: ['auto', '0', '1', '2'],
-    levels: [{ height: 360 }, { height: 480 }, { height: 720 }],
+    levels: [{ height: 360, picture: 'c' }, { height: 480, picture: 'b' }, { height: 720, picture: 'a' }],
     before: { level: 0, height: 360 },
     wanted: 2,
     switches: [2],
@@ -43,7 +43,45 @@ test('a switch that did not happen is refused', () => {
   check({ switches: [] }, 'hls.js did not switch to level 2 after #quality chose it');
   check({ heightAtEnd: 360 }, 'after the switch the picture has 360 lines, not 720');
   check({ before: { level: 0, height: 720 } }, 'at level 0 the picture has 720 lines, not 360');
-  check({ choices: ['auto', '0', '2'] }, '#quality does not offer 1');
+  check({ choices: ['auto', '0', '2'] }, '#quality offers the picture of level 1 0 times');
+  check({ choices: ['0', '1', '2'] }, '#quality does not offer auto');
+});
+
+test('a picture with two kinds of sound beside it is one choice', () => {
+  const levels = [...good().levels, { height: 720, picture: 'a' }];
+  check({ levels });
+  check({ levels, choices: ['auto', '0', '1', '2', '3'] }, '#quality offers the picture of level 3 2 times');
+});
+
+/** A record that `dash.mjs` makes of a good rung. */
+function goodRung() {
+  const rung = { width: 1280, height: 720 };
+  const buffered = { video: [{ start: 0, end: 5.28 }], audio: [{ start: 0, end: 5.312 }] };
+  return { ...good(), rung, shown: rung, buffered, promised: { video: 5.28, audio: 5.312 } };
+}
+
+function checkRung(change, ...wanted) {
+  assert.deepEqual(dashComplaints({ ...goodRung(), ...change }), wanted);
+}
+
+test('a good rung passes', () => checkRung({}));
+
+test('another rung than the one that was asked for is refused', () =>
+  checkRung({ shown: { width: 640, height: 360 } }, 'the picture has 640x360 points, not 1280x720'));
+
+test('sound that is shifted, in pieces or not there is refused', () => {
+  const { buffered } = goodRung();
+  const audio = [{ start: 0.021, end: 5.291 }];
+  checkRung({ buffered: { ...buffered, audio } }, 'its audio begins at 0.021 s, not at 0', 'its audio ends at 5.291 s, and the manifest says 5.312');
+  const pieces = [{ start: 0, end: 3 }, { start: 3.1, end: 5.312 }];
+  checkRung({ buffered: { ...buffered, audio: pieces } }, 'its audio lies in 2 pieces in the buffer', 'its audio ends at 3 s, and the manifest says 5.312');
+  checkRung(
+    { buffered: { video: buffered.video } },
+    'its audio lies in 0 pieces in the buffer',
+    'its audio begins at NaN s, not at 0',
+    'its audio ends at NaN s, and the manifest says 5.312',
+  );
+  checkRung({ fatal: ['3016'] }, 'Shaka gave up: 3016');
 });
 
 test('pictures that are blank, the same or too few are refused', () => {
