@@ -160,6 +160,8 @@ function loadHls() {
 async function play(report) {
   const source = `${path}/output/master.m3u8`;
   const video = byId("player");
+  byId("hls").href = source;
+  byId("dash").href = `${path}/output/manifest.mpd`;
   const size = report.renditions.find((rendition) => rendition.track === "video");
   if (size && size.height > size.width) video.style.aspectRatio = `${size.width} / ${size.height}`;
   // The player can do without them.
@@ -201,7 +203,7 @@ function start(Hls, video, source, report) {
 
 function offerQualities(hls) {
   const select = byId("quality");
-  const options = hls.levels.map((level, index) => ({ level, index })).sort((a, b) => b.level.bitrate - a.level.bitrate);
+  const options = pictures(hls).sort((a, b) => b.level.bitrate - a.level.bitrate);
   select.replaceChildren(
     element("option", { value: "auto" }, "Auto"),
     ...options.map(({ level, index }) => element("option", { value: String(index) }, levelName(level))),
@@ -213,6 +215,12 @@ function offerQualities(hls) {
     const next = hls.levels[chosen];
     if (next) say(byId("playing"), `Changing to ${levelName(next)} …`);
   });
+}
+
+/** Each picture once: levels that differ only in the sound beside them have the same one. */
+function pictures(hls) {
+  const all = hls.levels.map((level, index) => ({ level, index }));
+  return all.filter(({ level, index }) => all.findIndex((other) => other.level.url[0] === level.url[0]) === index);
 }
 
 function offerSubtitles(hls, tracks) {

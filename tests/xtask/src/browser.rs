@@ -40,8 +40,20 @@ pub(crate) fn check(checkout: &Checkout) -> Result<()> {
     let master = program::output(node("await-job.mjs").arg(&page))?;
     program::run(node("lint-playlists.mjs").arg(&master))?;
     program::run(node("play.mjs").arg(&page).arg(&screenshots))?;
+    // The same video once more by a preset whose codec browsers decode as well.
+    let av1 = program::output(node("submit.mjs").arg(&page).arg("hls-ladder-av1"))?;
+    let av1 = program::output(node("await-job.mjs").arg(&av1))?;
+    program::run(node("lint-playlists.mjs").arg(&av1))?;
+    for master in [&master, &av1] {
+        program::run(node("dash.mjs").arg(manifest_beside(master)).arg(&screenshots))?;
+    }
     demo.stop()?;
     subtitles::check(checkout)
+}
+
+/// The DASH manifest beside a multivariant playlist.
+fn manifest_beside(master: &str) -> String {
+    master.replace("master.m3u8", "manifest.mpd")
 }
 
 /// A running `reelmill demo`. Dropped, it is ended together with all that it started.
