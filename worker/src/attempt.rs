@@ -28,6 +28,7 @@ use crate::{
     engine::{self, EngineKind, Programs, capability::Need, prove::Prover, sessions::Sessions},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
+    live::Live,
     manifest,
     plan::{self, LadderPlan, Plan, Product},
     playlist, probe,
@@ -86,6 +87,11 @@ impl Attempt<'_> {
     pub async fn run(&self, on_progress: impl Fn(Progress)) -> Result<Report, Failure> {
         let destination = self.destination()?;
         let preset = self.preset()?;
+        if preset.is_live() || self.task.input.is_live() {
+            let (id, cancel) = (&self.id, &self.cancel);
+            let live = Live { workshop: self.workshop, task: self.task, id, destination: &destination, cancel };
+            return live.run(&preset, on_progress).await;
+        }
         if let Some(report) = publish::find(&self.workshop.storage, &destination, self.task.job).await? {
             log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);
             return Ok(report);
@@ -229,7 +235,7 @@ impl Attempt<'_> {
         let media = |made: &verify::Made| playlist::media(made, target);
         let entries = publish::Entries {
             media,
-            manifest: manifest::manifest(&verified.renditions),
+            manifest: manifest::manifest(&verified.renditions, verified.storyboard.as_ref()),
             master: playlist::multivariant(&self.id, &verified.renditions),
         };
         publish::publish(&self.workshop.storage, report, verified, entries).await

@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use reelmill_api::{PresetName, QueueName};
+use reelmill_api::{PresetName, QueueName, preset::Tag};
 use reelmill_daemon::{ConfigError, Env, SecretRef, StoreSection, load_toml};
 use serde::Deserialize;
 
@@ -19,6 +19,8 @@ pub struct Config {
     pub node: String,
     /// Presets to serve (`PRESET`). Default: `all`.
     pub presets: Vec<PresetChoice>,
+    /// What the owner says of this node (`TAGS`), e.g. `lan`; presets that require a tag are served only where it is.
+    pub tags: Vec<Tag>,
     /// A folder with presets of your own, each `NAME.toml`; they override built-in ones.
     pub preset_folder: Option<PathBuf>,
     /// How many tasks run at once (`CONCURRENCY`). Default: 1.
@@ -178,6 +180,7 @@ impl Default for Config {
         Self {
             node: host_name(),
             presets: vec![PresetChoice::All],
+            tags: Vec::new(),
             preset_folder: None,
             concurrency: NonZeroUsize::MIN,
             hwaccel: HwAccel::default(),
@@ -247,6 +250,7 @@ impl Config {
     fn overlay(&mut self, env: &mut Env) {
         env.read("REELMILL_NODE", &mut self.node);
         env.read_list("PRESET", &mut self.presets);
+        env.read_list("TAGS", &mut self.tags);
         env.read_some("PRESET_FOLDER", &mut self.preset_folder);
         env.read("CONCURRENCY", &mut self.concurrency);
         env.read("HWACCEL", &mut self.hwaccel);

@@ -7,6 +7,7 @@ mod damage;
 mod ffmpeg;
 pub mod jetson;
 mod lines;
+pub mod live;
 mod nvenc;
 mod progress;
 pub mod prove;

@@ -4,7 +4,7 @@
 mod check;
 mod input;
 mod listed;
-mod listener;
+pub(crate) mod listener;
 mod output;
 mod record;
 mod sheets;

@@ -1,6 +1,9 @@
 //! Which lanes a worker leases from, and where a task belongs that it does not serve.
 
-use reelmill_api::{Failure, Lane, PresetName, QueueName, preset::Presets};
+use reelmill_api::{
+    Failure, Lane, PresetName, QueueName,
+    preset::{Presets, Tag},
+};
 
 use crate::{
     config::PresetChoice,
@@ -12,14 +15,20 @@ use crate::{
 pub struct Lanes {
     queue: QueueName,
     served: Vec<PresetName>,
+    untagged: Vec<(PresetName, Tag)>,
 }
 
 impl Lanes {
-    /// The lanes for the presets chosen.
+    /// The lanes for the presets chosen, as far as this node has the tags that they require.
     ///
     /// # Errors
     /// The first chosen preset that is not known.
-    pub fn new(queue: QueueName, choices: &[PresetChoice], presets: &Presets) -> Result<Self, PresetName> {
+    pub fn new(
+        queue: QueueName,
+        choices: &[PresetChoice],
+        presets: &Presets,
+        tags: &[Tag],
+    ) -> Result<Self, PresetName> {
         let mut served = Vec::new();
         for choice in choices {
             match choice {
@@ -30,12 +39,20 @@ impl Lanes {
         }
         served.sort();
         served.dedup();
-        Ok(Self { queue, served })
+        let missing = |name: &PresetName| presets.get(name)?.requires.iter().find(|tag| !tags.contains(tag)).cloned();
+        let untagged: Vec<_> = served.iter().filter_map(|name| Some((name.clone(), missing(name)?))).collect();
+        served.retain(|name| untagged.iter().all(|(other, _)| other != name));
+        Ok(Self { queue, served, untagged })
+    }
+
+    /// Presets that were chosen and are not served, because this node lacks the tag.
+    pub fn untagged(&self) -> &[(PresetName, Tag)] {
+        &self.untagged
     }
 
     /// The same lanes without those of presets that a node with these `facts` cannot encode; and why not.
     pub fn able(self, presets: &Presets, facts: &Facts) -> (Self, Vec<(PresetName, Failure)>) {
-        let Self { queue, served } = self;
+        let Self { queue, served, untagged } = self;
         let (mut able, mut unable) = (Vec::new(), Vec::new());
         for name in served {
             let preset = presets.get(&name).expect("a served preset is known");
@@ -44,7 +61,7 @@ impl Lanes {
                 Err(failure) => unable.push((name, failure)),
             }
         }
-        (Self { queue, served: able }, unable)
+        (Self { queue, served: able, untagged }, unable)
     }
 
     /// The presets served.
@@ -78,9 +95,13 @@ impl Lanes {
 mod tests {
     use super::*;
 
+    fn lan() -> Tag {
+        "lan".parse().expect("a tag")
+    }
+
     fn lanes(choices: &[&str]) -> Result<Lanes, PresetName> {
         let choices: Vec<PresetChoice> = choices.iter().map(|c| c.parse().expect("a choice")).collect();
-        Lanes::new(QueueName::default(), &choices, &Presets::built_in())
+        Lanes::new(QueueName::default(), &choices, &Presets::built_in(), &[lan()])
     }
 
     #[test]
@@ -108,8 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn a_preset_is_served_only_where_its_tags_are() {
+        let (presets, live) = (Presets::built_in(), "live-hls".parse::<PresetName>().expect("a name"));
+        let all = Lanes::new(QueueName::default(), &[PresetChoice::All], &presets, &[]).expect("lanes");
+        assert_eq!(all.untagged(), [(live.clone(), lan())]);
+        assert!(!all.served().contains(&live) && all.served().len() == presets.names().len() - 1);
+        assert_eq!(all.elsewhere(&all.queue.intake(), &live, &presets), Some(all.queue.tasks(&live)));
+        assert!(lanes(&["all"]).expect("lanes").served().contains(&live));
+    }
+
+    #[test]
     fn passes_on_only_known_presets_of_others_from_the_intake() {
-        let none = Lanes { queue: QueueName::default(), served: Vec::new() };
+        let none = Lanes { queue: QueueName::default(), served: Vec::new(), untagged: Vec::new() };
         let (queue, presets) = (QueueName::default(), Presets::built_in());
         let name = |n: &str| n.parse::<PresetName>().expect("a name");
         let ladder = name("hls-ladder");

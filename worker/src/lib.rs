@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod lanes;
 pub mod language;
 pub mod lease;
+pub mod live;
 pub mod manifest;
 pub mod movie;
 pub mod one;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     attempt::Workshop,
-    config::{Config, Confinement, Elements, HwAccel, MediaSection},
+    config::{Config, Confinement, Elements, HwAccel, MediaSection, PresetChoice},
     engine::{
         self, EngineKind, Programs,
         capability::Hardware,
@@ -60,11 +60,20 @@ pub fn presets(config: &Config) -> anyhow::Result<Presets> {
 /// # Errors
 /// If a chosen preset is not known.
 pub fn lanes(config: &Config, presets: &Presets) -> anyhow::Result<Lanes> {
-    Lanes::new(config.queue.name.clone(), &config.presets, presets).map_err(|name| {
+    let lanes = Lanes::new(config.queue.name.clone(), &config.presets, presets, &config.tags).map_err(|name| {
         let known: Vec<_> = presets.names().into_iter().map(ToString::to_string).collect();
         Hinted::new(format!("PRESET: there is no preset `{name}`"), format!("known presets: {}", known.join(", ")))
-            .into()
-    })
+    })?;
+    for (preset, tag) in lanes.untagged() {
+        let tag = tag.as_str();
+        let named = config.presets.iter().any(|choice| matches!(choice, PresetChoice::One(name) if name == preset));
+        let level = if named { log::Level::Warn } else { log::Level::Info };
+        log::log!(
+            level,
+            "preset {preset} is not served: it requires the tag {tag}; set TAGS={tag} if this node has it"
+        );
+    }
+    Ok(lanes)
 }
 
 /// The stores that the configuration allows.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reelmill_api::{
     AttemptId, ErrorKind, Failure, Lane, Report, Settlement, Task,
-    settle::{MAX_ATTEMPTS, settle},
+    settle::{MAX_ATTEMPTS, settle, settle_live},
 };
 use reelmill_daemon::Shutdown;
 use reelmill_queue::{Leased, NewMessage, QueueError, SharedQueue};
@@ -23,6 +23,18 @@ use crate::{
 const WAIT: Duration = Duration::from_secs(2);
 /// The pause after the queue failed, with up to as much again by chance.
 const QUEUE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a lease on a live task holds: its viewers wait until another worker takes over.
+const LIVE_LEASE: Duration = Duration::from_secs(6);
+
+/// Calls tasks off.
+#[derive(Clone)]
+struct Stop {
+    /// All of them.
+    any: CancellationToken,
+    /// Live ones.
+    live: CancellationToken,
+}
 
 /// A worker on a queue.
 pub struct Worker {
@@ -55,7 +67,8 @@ impl Worker {
     /// Works until `shutdown`, or until the lanes are empty.
     pub async fn run(self: Arc<Self>, until: Until, shutdown: &Shutdown) {
         let slots = Arc::new(Semaphore::new(self.concurrency));
-        let stop_tasks = CancellationToken::new();
+        // A live task has no end to wait for: it is handed back at once.
+        let (stop_tasks, stop_live) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         let mut quiet = QuietLog::default();
         let mut turn = 0;
@@ -65,7 +78,7 @@ impl Worker {
             match self.queue.lease(&self.lanes.in_turn(turn), self.lease, WAIT).await {
                 Ok(Some(leased)) => {
                     quiet.well();
-                    let (worker, stop) = (self.clone(), stop_tasks.clone());
+                    let (worker, stop) = (self.clone(), Stop { any: stop_tasks.clone(), live: stop_live.clone() });
                     tasks.spawn(async move {
                         worker.work(leased, stop).await;
                         drop(slot);
@@ -85,6 +98,7 @@ impl Worker {
             }
         }
         self.desk.drain();
+        stop_live.cancel();
         self.finish(tasks, &stop_tasks, shutdown).await;
     }
 
@@ -119,12 +133,13 @@ impl Worker {
         all_done.await;
     }
 
-    async fn work(&self, leased: Leased, stop: CancellationToken) {
+    async fn work(&self, leased: Leased, stop: Stop) {
         let task = match self.accept(&leased).await {
             Ok(Some(task)) => task,
             Ok(None) => return,
             Err(failure) => return self.settled(self.queue.dead_letter(&leased.receipt, &failure.lines()).await),
         };
+        let stop = if task.input.is_live() { stop.live } else { stop.any };
         let id = AttemptId::new(leased.attempt, random());
         log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
         let teller = Teller::new(Audience::Queue(self.queue.clone()), task.job, id.clone(), self.workshop.node.clone());
@@ -132,13 +147,13 @@ impl Worker {
         self.desk.begin(&task, leased.attempt);
         let result = self.attempt(&leased, &task, id, &stop, &teller).await;
         self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
-        self.settle(&leased, result, stop.is_cancelled(), &teller).await;
+        self.settle(&leased, result, task.input.is_live(), stop.is_cancelled(), &teller).await;
     }
 
     /// The task in a message. `None`: it was passed on to the lane where it belongs.
     async fn accept(&self, leased: &Leased) -> Result<Option<Task>, Failure> {
         let task = Task::from_message(&leased.body, leased.lane.as_str(), &leased.message_id)?;
-        if leased.attempt > MAX_ATTEMPTS {
+        if leased.attempt > MAX_ATTEMPTS && !task.input.is_live() {
             let message =
                 format!("the worker of each of {MAX_ATTEMPTS} attempts at job {} died or lost its lease", task.job);
             let failure =
@@ -188,7 +203,8 @@ impl Worker {
         teller: &Teller,
     ) -> Result<Report, Failure> {
         let (done, cancel) = (CancellationToken::new(), stop.child_token());
-        let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), self.lease, done.clone(), cancel.clone());
+        let lasting = if task.input.is_live() { self.lease.min(LIVE_LEASE) } else { self.lease };
+        let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, done.clone(), cancel.clone());
         let keeper = tokio::spawn(keeper);
         let attempt = Attempt { workshop: &self.workshop, task, id, cancel };
         let running = attempt.run(|progress| {
@@ -206,9 +222,16 @@ impl Worker {
         result
     }
 
-    async fn settle(&self, leased: &Leased, result: Result<Report, Failure>, stopping: bool, teller: &Teller) {
+    async fn settle(
+        &self,
+        leased: &Leased,
+        result: Result<Report, Failure>,
+        live: bool,
+        stopping: bool,
+        teller: &Teller,
+    ) {
         let kind = result.as_ref().err().map(|f| f.kind);
-        let settlement = settle(kind, leased.attempt);
+        let settlement = if live { settle_live(kind, leased.attempt) } else { settle(kind, leased.attempt) };
         // Events go out before the settlement: a crash in between only tells them twice.
         match &result {
             Ok(report) => {

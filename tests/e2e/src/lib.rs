@@ -3,6 +3,7 @@
 pub mod boxes;
 pub mod damage;
 pub mod judge;
+pub mod live;
 pub mod mpd;
 pub mod output;
 pub mod playlist;

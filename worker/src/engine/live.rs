@@ -1,8 +1,11 @@
 //! Live sources: the command that brings one in as it comes, and what a ladder's command becomes when it has no end.
 
-use reelmill_api::stream::{Protocol, SrtMode, StreamLocation};
+use reelmill_api::{
+    Progress,
+    stream::{Protocol, SrtMode, StreamLocation},
+};
 
-use super::{ALLOWED_DEMUXERS, ffmpeg, software};
+use super::{ALLOWED_DEMUXERS, ffmpeg, pictures, progress};
 use crate::plan::Plan;
 
 /// How long a source may be silent before the connection counts as lost, microseconds.
@@ -65,11 +68,17 @@ pub fn probing(source: &str) -> Vec<String> {
 /// ffmpeg's arguments for a ladder without an end: it keeps no list of what it made, since segments are listed elsewhere.
 pub fn encoding(plan: &Plan, source: &str, output: &dyn Fn(&str) -> String) -> Vec<String> {
     let addresses = ffmpeg::Addresses { source, extras: &[], output };
-    let mut args = ffmpeg::command(plan, software::pictures(plan), &addresses);
+    let mut args = ffmpeg::command(plan, pictures(plan), &addresses);
     while let Some(at) = args.windows(2).position(|pair| pair == ["-hls_playlist_type", "vod"]) {
         args.splice(at..at + 2, words("-hls_list_size 2"));
     }
     args
+}
+
+/// Reads the encoder's lines; the figures when a block of them is complete.
+pub fn meter(plan: &Plan) -> impl FnMut(&str) -> Option<Progress> + use<> {
+    let mut meter = progress::Meter::new(plan);
+    move |line| meter.line(line)
 }
 
 fn words(line: &str) -> Vec<String> {
@@ -110,7 +119,8 @@ mod tests {
     #[test]
     fn a_live_ladder_keeps_no_list() {
         let plan = crate::plan::plan(&crate::plan::tests::hls_ladder(), &crate::plan::tests::source(640, 360, "25/1"));
-        let args = encoding(&plan.expect("a plan"), "http://127.0.0.1:1/x", &|name| format!("http://127.0.0.1:1/{name}"));
+        let args =
+            encoding(&plan.expect("a plan"), "http://127.0.0.1:1/x", &|name| format!("http://127.0.0.1:1/{name}"));
         let line = args.join(" ");
         assert!(!line.contains("vod") && line.matches("-hls_list_size 2").count() >= 2, "{line}");
     }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// The gateway's listener.
-pub(super) struct Listener(pub(super) TcpListener);
+pub(crate) struct Listener(pub(crate) TcpListener);
 
 impl axum::serve::Listener for Listener {
     type Io = Connection;
@@ -35,7 +35,7 @@ impl axum::serve::Listener for Listener {
 }
 
 /// One connection of a media process.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: TcpStream,
     begun: bool,
     silent: bool,
