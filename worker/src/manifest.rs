@@ -5,10 +5,11 @@
 //! of sound is shorter by the encoder's priming, which lies before 0. Video is shown from 0 on (`engine/ffmpeg/segments`).
 
 mod sets;
+mod thumbnails;
 
 use std::fmt::Write as _;
 
-use reelmill_api::{AttemptId, layout, rendition::Track};
+use reelmill_api::{AttemptId, layout, rendition::Track, report::Sheets};
 
 use crate::{playlist::exact_seconds, verify::Made};
 
@@ -18,7 +19,7 @@ const PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
 const PERIOD: &str = "  <Period";
 
 /// The manifest for an attempt's own folder.
-pub fn manifest(made: &[Made]) -> String {
+pub fn manifest(made: &[Made], storyboard: Option<&Sheets>) -> String {
     let played = || made.iter().filter(|m| !matches!(m.rendition.track, Track::Text { .. }));
     let lasts = played().map(|m| (m.shown_ticks(), m.timescale)).max_by(|a, b| longer(*a, *b)).unwrap_or((0, 1));
     // A player that has fetched for as long as the longest segment lasts can play on at `bandwidth`, which is the highest
@@ -31,9 +32,11 @@ pub fn manifest(made: &[Made]) -> String {
         exact_seconds(lasts.0, lasts.1),
         exact_seconds(longest.0, longest.1),
     );
-    for (n, set) in sets::of(made).iter().enumerate() {
+    let sets = sets::of(made);
+    for (n, set) in sets.iter().enumerate() {
         let _ = write!(text, "{}", set.element(n + 1));
     }
+    text.extend(storyboard.map(|sheets| thumbnails::element(sheets, sets.len() + 1)));
     text + "  </Period>\n</MPD>\n"
 }
 

@@ -77,9 +77,17 @@ impl Manifest {
             kind: attribute(root, "type"),
             seconds: seconds(&attribute(root, "mediaPresentationDuration")),
             min_buffer_seconds: seconds(&attribute(root, "minBufferTime")),
-            sets: children(period, "AdaptationSet").map(|set| read_set(set, base)).collect(),
+            sets: children(period, "AdaptationSet")
+                .filter(|set| !is_thumbnails(*set))
+                .map(|set| read_set(set, base))
+                .collect(),
         }
     }
+}
+
+/// Small pictures for seeking play no part in what is seen and heard.
+fn is_thumbnails(set: Node<'_, '_>) -> bool {
+    set.attribute("contentType") == Some("image")
 }
 
 fn read_set(set: Node<'_, '_>, base: &str) -> Set {

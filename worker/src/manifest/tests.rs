@@ -47,13 +47,13 @@ fn the_manifest_says_what_the_bytes_are() {
   </Period>
 </MPD>
 "#;
-    assert_eq!(beside(&AttemptId::new(1, 7), &manifest(&made)), want);
-    assert!(!manifest(&made).contains("BaseURL"), "in its own folder it needs no other");
+    assert_eq!(beside(&AttemptId::new(1, 7), &manifest(&made, None)), want);
+    assert!(!manifest(&made, None).contains("BaseURL"), "in its own folder it needs no other");
 }
 
 /// The lines of a manifest that contain a word.
 fn lines(made: &[Made], word: &str) -> Vec<String> {
-    manifest(made).lines().filter(|l| l.contains(word)).map(|l| l.trim().to_owned()).collect()
+    manifest(made, None).lines().filter(|l| l.contains(word)).map(|l| l.trim().to_owned()).collect()
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub fn sheet(index: u64) -> String {
 
 /// The same name as a pattern of ffmpeg's image muxer.
 pub const SHEET_PATTERN: &str = "sheet_%05d.jpg";
+/// The same name as a DASH manifest's template.
+pub const SHEET_TEMPLATE: &str = "sheet_$Number%05d$.jpg";
 
 /// The index in a sheet's name; `None` for any other name.
 pub fn sheet_index(name: &str) -> Option<u64> {

@@ -32,7 +32,11 @@ impl Output {
     /// It lasts as long as the longest of its renditions is seen or heard; the longest segment is fetched before.
     fn lengths_are_true(&self) {
         let all = || self.videos.iter().chain(&self.sounds);
-        let end = |r: &Rendition| r.track.seconds(r.shown_at().last().expect("samples") + r.samples[0][0].ticks);
+        let end = |r: &Rendition| {
+            r.track.seconds(
+                r.shown_at().last().expect("samples") + r.samples.iter().flatten().last().expect("samples").ticks,
+            )
+        };
         let want = all().map(end).fold(0.0, f64::max);
         assert!(
             (self.manifest.seconds - want).abs() < 1e-5,
