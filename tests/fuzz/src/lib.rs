@@ -4,6 +4,7 @@
 
 pub mod boxes;
 pub mod message;
+pub mod movie;
 pub mod playlist;
 pub mod preset;
 pub mod probe;
@@ -15,6 +16,7 @@ pub type Question = fn(&[u8]);
 pub const QUESTIONS: &[(&str, Question)] = &[
     ("boxes", boxes::any_bytes),
     ("message", message::any_bytes),
+    ("movie", movie::any_bytes),
     ("playlist", playlist::any_bytes),
     ("preset", preset::any_bytes),
     ("probe", probe::any_bytes),

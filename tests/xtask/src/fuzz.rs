@@ -10,6 +10,7 @@ use crate::{checkout::Checkout, program};
 const TARGETS: &[(&str, &[&str])] = &[
     ("boxes", &["worker/tests/segments"]),
     ("message", &["hub/shared/api/tests/golden"]),
+    ("movie", &[]),
     ("playlist", &[]),
     ("preset", &["hub/presets"]),
     ("probe", &["worker/tests/probes"]),

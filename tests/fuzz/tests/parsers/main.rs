@@ -57,6 +57,11 @@ proptest! {
     }
 
     #[test]
+    fn damaged_movies(bytes in damaged("movie")) {
+        question("movie")(&bytes);
+    }
+
+    #[test]
     fn damaged_playlists(bytes in damaged("playlist")) {
         question("playlist")(&bytes);
     }

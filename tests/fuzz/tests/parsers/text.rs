@@ -55,7 +55,8 @@ fn change() -> impl Strategy<Value = Change> {
 pub(crate) fn changed_text(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), change()), 1..6);
     (prop::sample::select(seeds), changes).prop_map(|(seed, changes)| {
-        let text = String::from_utf8(seed).expect("a seed is text");
+        // A find need not be text.
+        let text = String::from_utf8_lossy(&seed).into_owned();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for (at, change) in changes {
             if !lines.is_empty() {
