@@ -25,7 +25,13 @@ function draw(job) {
   say(byId("waiting-text"), job.attempt ? "Waiting to be tried again." : "Waiting for a worker to take it.");
   show(byId("waiting"), waits);
   drawDetails(job);
+  if (isLive(job) && job.state === "running" && job.progress?.frame > 0) watchLive();
   if (job.state === "done" && job.report) drawReport(job.report);
+}
+
+/** Whether a job's source is live, so that there is something to see while it runs. */
+function isLive(job) {
+  return /^(srt|rtmp|rtsp):/.test(job.input);
 }
 
 function drawProgress(job, part, share) {
@@ -97,7 +103,8 @@ function drawReport(report) {
   listOf("checks", report.checks);
   show(byId("notes"), report.changes.length + report.checks.length > 0);
   show(byId("stage"), true);
-  play(report);
+  // A live job's player is there already, and learns of the end by itself.
+  if (!watching) play(report);
 }
 
 function listOf(name, lines) {
@@ -157,7 +164,24 @@ function loadHls() {
   });
 }
 
-async function play(report) {
+let watching = false;
+
+/** Shows a live job as soon as it has published something. */
+async function watchLive() {
+  if (watching) return;
+  watching = true;
+  while (!(await fetch(`${path}/output/master.m3u8`, { method: "HEAD" }).catch(() => ({}))).ok) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  show(byId("stage"), true);
+  show(byId("dash"), false);
+  play({ renditions: [] }, LIVE);
+}
+
+/** Two segments behind the last one, and never more than three. */
+const LIVE = { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 3, maxLiveSyncPlaybackRate: 1.2 };
+
+async function play(report, options = {}) {
   const source = `${path}/output/master.m3u8`;
   const video = byId("player");
   byId("hls").href = source;
@@ -169,7 +193,7 @@ async function play(report) {
   try {
     const Hls = await loadHls();
     if (Hls.isSupported()) {
-      start(Hls, video, source, report);
+      start(Hls, video, source, report, options);
     } else if (video.canPlayType("application/vnd.apple.mpegurl")) {
       // The browser plays it by itself, and chooses the quality by itself.
       video.src = source;
@@ -182,8 +206,8 @@ async function play(report) {
   }
 }
 
-function start(Hls, video, source, report) {
-  const hls = new Hls({ capLevelToPlayerSize: true });
+function start(Hls, video, source, report, options) {
+  const hls = new Hls({ capLevelToPlayerSize: true, ...options });
   window.reelmillPlayer = hls;
   hls.on(Hls.Events.MANIFEST_PARSED, () => offerQualities(hls));
   hls.on(Hls.Events.SUBTITLE_TRACKS_UPDATED, (_, { subtitleTracks }) => offerSubtitles(hls, subtitleTracks));
