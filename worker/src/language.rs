@@ -20,6 +20,15 @@ pub fn name(tag: &str) -> String {
     if rest.is_empty() { known.to_owned() } else { format!("{known} ({rest})") }
 }
 
+/// The code of three letters for what a source says of a track (ISO 639-2): the terminological one and the bibliographic
+/// one, which are the same for most. None where it says nothing that has one.
+pub fn three_letters(said: &str) -> Option<(&'static str, &'static str)> {
+    let tag = tag(said)?;
+    let short = tag.split('-').next()?;
+    let (_, long, _) = rows().find(|(known, ..)| *known == short)?;
+    Some(long.split_once('/').unwrap_or((long, long)))
+}
+
 fn primary(code: &str) -> Option<String> {
     if !(2..=3).contains(&code.len()) || !code.bytes().all(|b| b.is_ascii_lowercase()) || code == UNDETERMINED {
         return None;
@@ -56,6 +65,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn containers_are_told_three_letters() {
+        assert_eq!(three_letters("de"), Some(("deu", "ger")));
+        assert_eq!(three_letters("fre"), Some(("fra", "fre")));
+        assert_eq!(three_letters("pt-BR"), Some(("por", "por")));
+        assert_eq!((three_letters("und"), three_letters("")), (None, None));
+    }
 
     #[test]
     fn both_codes_of_three_letters_become_two() {

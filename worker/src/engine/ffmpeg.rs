@@ -58,7 +58,7 @@ pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Ve
     }
     args.extend(pictures.inputs);
     if !pictures.graph.is_empty() {
-        args.extend(["-filter_complex".to_owned(), pictures.graph]);
+        args.extend(["-filter_complex".to_owned(), pictures.graph + &files::cut_off(plan)]);
     }
     match &plan.product {
         Product::Ladder(ladder) => {

@@ -100,6 +100,43 @@ fn sound_just_before_the_first_picture_is_cut() {
     check(&media, "lead.txt");
 }
 
+/// A source with everything that single files keep: ten bits, a time code, two tracks of sound.
+fn broadcast() -> reelmill_api::MediaFacts {
+    let mut media = source(1920, 1080, "30000/1001");
+    let surround = reelmill_api::media::AudioFacts {
+        index: 2,
+        channels: 6,
+        language: Some("de".to_owned()),
+        ..media.audio[0].clone()
+    };
+    media.audio.push(surround);
+    media.timecode = Some("01:00:00;02".to_owned());
+    video(&mut media).pixel_format = "yuv422p10le".to_owned();
+    media
+}
+
+#[test]
+fn every_preset_of_single_files_in_software() {
+    let presets = Presets::built_in();
+    let files = presets.names().into_iter().filter_map(|name| presets.get(name));
+    let mut seen = 0;
+    for preset in files.filter(|preset| matches!(preset.product, Product::Files(_))) {
+        check_text(&command_line_of(preset, &broadcast()), &format!("{}.txt", preset.name));
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
+}
+
+#[test]
+fn a_clip_may_fill_its_frame_with_the_middle_of_the_picture() {
+    let presets = Presets::built_in();
+    let preset = presets.get(&"social-vertical".parse().expect("a name")).expect("built in");
+    let crop =
+        r#"{"files":[{"name":"clip","container":"mp4","frame":{"width":1080,"height":1920,"fit":"crop"},"crf":21}]}"#;
+    let preset = preset.with(&serde_json::from_str(crop).expect("settings")).expect("they fit");
+    check_text(&command_line_of(&preset, &source(1920, 1080, "25/1")), "social-crop.txt");
+}
+
 #[test]
 fn cuda_on_a_jetson_means_its_own_engine() {
     let present = |engine| Some(Hardware::Present(engine));

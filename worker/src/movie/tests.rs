@@ -56,12 +56,6 @@ fn an_avid_master_tells_its_profile() {
     let words =
         |profile: &str, format: &str| format!("-c:v dnxhd -profile:v {profile} -pix_fmt {format} -c:a pcm_s24le");
     for (profile, format, want) in [("dnxhr_hqx", "yuv422p10le", 1271), ("dnxhr_hq", "yuv422p", 1272)] {
-        let file = Command::new("ffmpeg")
-            .args("-nostdin -v error -f lavfi -i testsrc2=size=256x128:rate=25 -t 0.2".split_whitespace())
-            .args(words(profile, format).split_whitespace())
-            .args(["-f", "mov", "-movflags", "+empty_moov", "-y", "/dev/null"])
-            .status();
-        assert!(file.expect("ffmpeg is installed").success(), "{profile} can be encoded at this size");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.mov");
         let ran = Command::new("ffmpeg")

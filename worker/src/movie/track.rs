@@ -42,6 +42,8 @@ pub struct Track {
     pub keys: Option<Vec<u64>>,
     /// How large its samples are.
     pub bytes: Bytes,
+    /// Whether it is shown as it is stored: neither turned nor moved.
+    pub upright: bool,
     /// Its time code, if it is one.
     pub time_code: Option<TimeCode>,
 }
@@ -97,8 +99,21 @@ pub(super) fn read(track: &[u8], movie_scale: u32, media: Range<u64>) -> Result<
         skipped,
         keys: find(&stbl, b"stss").map(tables::keys).transpose()?,
         bytes,
+        upright: matrix(need(&boxes, b"tkhd")?)? == UPRIGHT,
         time_code,
     })
+}
+
+/// The matrix of a picture that is shown as it is stored.
+const UPRIGHT: [u32; 9] = [1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30];
+
+fn matrix(tkhd: &[u8]) -> Result<[u32; 9], NotAMovie> {
+    let from = if tkhd.first() == Some(&1) { 52 } else { 40 };
+    let mut matrix = [0; 9];
+    for (place, number) in matrix.iter_mut().enumerate() {
+        *number = u32_at(tkhd, from + place * 4)?;
+    }
+    Ok(matrix)
 }
 
 fn timescale(mdhd: &[u8]) -> Result<u32, NotAMovie> {

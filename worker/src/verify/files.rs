@@ -92,6 +92,9 @@ fn codec(wished: &VideoPlan, found: &Found) -> Result<(), String> {
         (VideoCodec::Dnxhr, 8) => ("AVdh", Some(DNXHR_HQ)),
         (VideoCodec::Dnxhr, _) => ("AVdh", Some(DNXHR_HQX)),
     };
+    if !found.upright {
+        return Err("it says that its pictures are to be turned".to_owned());
+    }
     let size = (wished.size.width, wished.size.height);
     let square = entry.pixel.is_none_or(|(width, height)| width == height);
     if entry.codec.starts_with(codec) && entry.size == Some(size) && entry.avid_profile == profile && square {

@@ -104,6 +104,48 @@ fn writes_no_file() {
     }
 }
 
+/// A folder that nobody owns where the tests are root, for that is who a media process is then.
+fn spool(as_root: bool) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let owner = match (is_root(), as_root) {
+        (false, _) => None,
+        (true, true) => Some(65_534),
+        (true, false) => Some(60_123),
+    };
+    std::os::unix::fs::chown(folder.path(), owner, owner).expect("our folder");
+    folder
+}
+
+#[test]
+fn writes_plain_files_in_the_one_folder_that_it_is_given_and_nowhere_else() {
+    if !can_test("the folder of a run is the only one") {
+        return;
+    }
+    let shelf = Shelf::new();
+    for as_root in [true, false].into_iter().skip(usize::from(!is_root())) {
+        let (own, other) = (spool(as_root), spool(as_root));
+        let run = |script: &str| {
+            let mut command = if as_root { Command::new(shelf.worker()) } else { as_somebody(&shelf.worker()) };
+            command.args(["confine", "--port=1"]).args(ROOMY).arg("--writable").arg(own.path()).arg("--file-bytes=100000");
+            command.args(["--", "/bin/bash", "-c", script]);
+            said(&run(command))
+        };
+        let at = |folder: &TempDir, name: &str| folder.path().join(name).display().to_string();
+        let (file, elsewhere) = (at(&own, "a.mov"), at(&other, "b.mov"));
+        let told = run(&format!("echo written >{file} && cat {file}"));
+        assert_eq!(told, "written\n", "root: {as_root}");
+        let denied = run(&format!(
+            "echo x >{elsewhere}; ln -s /etc/passwd {file}-link; mkdir {file}-folder; mkfifo {file}-pipe; ln {file} {elsewhere}; \
+             cat {elsewhere}; ls {}",
+            own.path().display()
+        ));
+        let found = |folder: &TempDir| std::fs::read_dir(folder.path()).expect("our folder").flatten().count();
+        assert_eq!((found(&own), found(&other)), (1, 0), "root: {as_root}: {denied}");
+        let long = run(&format!("head -c 200000 /dev/zero >{file}"));
+        assert_eq!(std::fs::metadata(&file).expect("it is there").len(), 100_000, "root: {as_root}: {long}");
+    }
+}
+
 #[test]
 fn has_an_empty_environment_and_no_rights() {
     let shelf = Shelf::new();

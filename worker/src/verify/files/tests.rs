@@ -40,7 +40,7 @@ fn track(kind: Kind, codec: &str, timescale: u32, samples: u64, each: u32) -> Fo
     let shown = ticks as f64 / f64::from(timescale);
     let entry = Entry { codec: codec.to_owned(), ..Entry::default() };
     let bytes = Bytes::Each { bytes: 1000, count: samples };
-    let (starts_at, skipped, keys, time_code) = (0.0, 0, None, None);
+    let (starts_at, skipped, keys, upright, time_code) = (0.0, 0, None, true, None);
     Found {
         kind,
         entry,
@@ -53,6 +53,7 @@ fn track(kind: Kind, codec: &str, timescale: u32, samples: u64, each: u32) -> Fo
         skipped,
         keys,
         bytes,
+        upright,
         time_code,
     }
 }
@@ -140,6 +141,7 @@ fn nothing_but_what_was_planned_passes() {
         m.tracks[2].time_code = Some(TimeCode { drops: true, per_second: 30, frames: 107_892, at: 0 });
     });
     let codec = |failure: Failure| assert!(failure.message.contains(": it is "), "{}", failure.message);
+    check(prores, "it says that its pictures are to be turned", |m| m.tracks[0].upright = false);
     codec(refused(prores, |m| "apcn".clone_into(&mut m.tracks[0].entry.codec)));
     codec(refused(prores, |m| m.tracks[0].entry.size = Some((1920, 1088))));
     codec(refused(prores, |m| m.tracks[0].entry.pixel = Some((64, 45))));
