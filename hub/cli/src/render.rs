@@ -57,10 +57,19 @@ pub(crate) fn report(r: &Report) -> String {
         let cells: Vec<String> = padded.chain([row[4].clone()]).collect();
         let _ = writeln!(text, "  {}", cells.join("  "));
     }
+    for place in r.renditions.iter().skip(1).filter_map(|rendition| file(r, rendition)) {
+        let _ = writeln!(text, "  also: {place}");
+    }
     for change in &r.changes {
         let _ = writeln!(text, "  changed: {}", visible(change));
     }
     text
+}
+
+/// Where a single file lies. The first one is the entry.
+fn file(report: &Report, rendition: &Rendition) -> Option<String> {
+    let Track::File { path, .. } = &rendition.track else { return None };
+    report.output.join(path).ok().map(|at| place(&at))
 }
 
 fn row(r: &Rendition) -> [String; 5] {
@@ -140,6 +149,27 @@ done in 4.1 s (1.32x): /v/out/master.m3u8
   changed: dropped rung 1080p: above the source
 "
         );
+    }
+
+    #[test]
+    fn a_report_of_files_tells_where_each_is() {
+        let mut r = a_report();
+        let track = |path: &str| Track::File {
+            path: path.to_owned(),
+            width: 1080,
+            height: 1920,
+            frame_rate: Rational::whole(25).expect("not zero"),
+            sounds: Vec::new(),
+            timecode: None,
+        };
+        r.entry = "file:///v/out/a1-7f3c9d2b/clip.mp4".parse().expect("a location");
+        for (made, path) in r.renditions.iter_mut().zip(["a1-7f3c9d2b/clip.mp4", "a1-7f3c9d2b/clip-av1.mp4"]) {
+            made.track = track(path);
+        }
+        let text = report(&r);
+        assert!(text.starts_with("done in 4.1 s (1.32x): /v/out/a1-7f3c9d2b/clip.mp4\n"), "{text}");
+        assert!(text.contains("\n  720p   1080x1920  25 fps  avc1.64001f  2.35 Mb/s\n"), "{text}");
+        assert!(text.contains("\n  also: /v/out/a1-7f3c9d2b/clip-av1.mp4\n"), "{text}");
     }
 
     #[test]

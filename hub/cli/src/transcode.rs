@@ -27,17 +27,17 @@ pub(crate) fn settings(text: &str) -> Result<Settings, String> {
     serde_json::from_str(text).map_err(|e| format!("it is no JSON object: {e}"))
 }
 
-/// Make one adaptive ladder from one source.
+/// Make what a preset says of one source: an adaptive ladder, or single files.
 ///
-/// The result is complete when DEST/master.m3u8 is there: it is written last, and nothing of a failed attempt can be
-/// seen through it. DEST/reelmill.json tells what was made.
+/// A ladder is complete when DEST/master.m3u8 is there, single files when DEST/reelmill.json is: it is written last, and
+/// nothing of a failed attempt can be seen through it. DEST/reelmill.json tells what was made and where each file is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The source: a path, file:///path or s3://bucket/key
     #[arg(value_parser = OsStringValueParser::new().try_map(Place::parse))]
     src: Place,
-    /// Where the ladder goes: a folder (created if it is not there), file:///path or s3://bucket/prefix
+    /// Where the result goes: a folder (created if it is not there), file:///path or s3://bucket/prefix
     #[arg(value_parser = OsStringValueParser::new().try_map(Place::parse))]
     dest: Place,
     /// The recipe
@@ -57,6 +57,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   reelmill transcode holiday.mov ~/holiday
+  reelmill transcode film.mxf ~/archive --preset archive-prores
   reelmill transcode --json s3://media-ingest/a.mp4 s3://media-output/a/ > report.json
 
 S3 keys and the store's address come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and S3_ENDPOINT_URL.

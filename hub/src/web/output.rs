@@ -138,6 +138,7 @@ mod tests {
         check("manifest.mpd", Some("manifest.mpd"));
         check("reelmill.json", Some("reelmill.json"));
         check("a1-00000007/720p/seg_00000.m4s", Some("a1-00000007/720p/seg_00000.m4s"));
+        check("a1-00000007/archive-prores.mov", Some("a1-00000007/archive-prores.mov"));
         for path in [
             "",
             "/",
