@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use reelmill_api::ErrorKind;
 use reelmill_e2e::damage::{Bout, Clips};
 
-use crate::stage::{QUICK, Stage};
+use crate::stage::{QUICK, Stage, TOLERANT, tiny};
 
 const VARIANTS: u64 = 200;
 
@@ -32,4 +33,22 @@ async fn the_clips_that_are_damaged_are_well_before() {
         let end = stage.end(job).await;
         assert!(end.is_ok(), "{name}: {end:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_middle_is_refused_or_told_as_the_preset_says() {
+    let stage = Stage::start().await;
+    let mut clip = tiny(stage.farm.folder.path(), "clip.mp4");
+    // A sixth of it, far from the index at its end; a little less may decode to another picture without a complaint.
+    let third = clip.len() / 3;
+    clip[third..third + third / 2].iter_mut().for_each(|byte| *byte ^= 0x3c);
+
+    let refused = stage.submit("refused.mp4", &clip).await;
+    let failure = stage.refused(refused, "refused.mp4").await;
+    assert_eq!(failure.kind, ErrorKind::BadSource, "{failure:?}");
+    assert!(failure.lines().contains("it is damaged in ") && failure.lines().contains("tolerate"), "{failure:?}");
+
+    let told = stage.submit_by("told.mp4", &clip, TOLERANT).await;
+    let report = stage.end(told).await.expect("it is published");
+    assert!(report.changes.iter().any(|change| change.starts_with("damaged in ")), "{:?}", report.changes);
 }

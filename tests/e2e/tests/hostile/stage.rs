@@ -15,6 +15,9 @@ use crate::canary::{Canary, SECRET};
 /// A preset that costs little.
 pub(crate) const QUICK: &str = "quick";
 
+/// The same preset, which uses what can be decoded of a damaged source.
+pub(crate) const TOLERANT: &str = "tolerant";
+
 /// A farm with one worker and a canary.
 pub(crate) struct Stage {
     pub(crate) farm: Farm,
@@ -30,6 +33,10 @@ impl Stage {
     pub(crate) async fn start() -> Self {
         let farm = Farm::start().await;
         farm.add_preset(QUICK, &[("64p", 96, 64)]);
+        farm.add_preset(TOLERANT, &[("64p", 96, 64)]);
+        let file = farm.folder.path().join(format!("presets/{TOLERANT}.toml"));
+        let text = std::fs::read_to_string(&file).expect("it was just written");
+        std::fs::write(&file, format!("damage = \"tolerate\"\n{text}")).expect("it is written again");
         let mut worker = farm.worker();
         worker.env("CONCURRENCY", "3").env("STALL_SECONDS", "5").env("CANARY_SECRET", SECRET);
         worker.env("REELMILL_FILE_ROOTS", farm.folder.path());
@@ -38,10 +45,15 @@ impl Stage {
 
     /// Puts a source into the store and submits it.
     pub(crate) async fn submit(&self, key: &str, bytes: &[u8]) -> JobId {
+        self.submit_by(key, bytes, QUICK).await
+    }
+
+    /// The same, by another preset.
+    pub(crate) async fn submit_by(&self, key: &str, bytes: &[u8], preset: &str) -> JobId {
         let file = self.farm.folder.path().join("source");
         std::fs::write(&file, bytes).expect("a source");
         let input = self.farm.upload(&file, key);
-        self.farm.submit(&input, QUICK).await
+        self.farm.submit(&input, preset).await
     }
 
     /// The end of a job's first attempt; a failed one must have left nothing.

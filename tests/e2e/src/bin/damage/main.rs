@@ -49,6 +49,8 @@ async fn main() -> ExitCode {
     let clips = Clips::make(farm.folder.path());
     let mut command = farm.worker();
     command.env("CONCURRENCY", "2").env("STALL_SECONDS", STALL_SECONDS).env("REELMILL_LOG", "error");
+    // A run of hours goes on beside other work, at the lowest priority.
+    command.env("LEASE_SECONDS", "60");
     let mut worker = Running::start(command);
     let (began, pid) = (Instant::now(), worker.pid());
     let until = began + Duration::from_secs(wanted.minutes * 60);
