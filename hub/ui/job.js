@@ -103,8 +103,10 @@ function drawReport(report) {
   listOf("checks", report.checks);
   show(byId("notes"), report.changes.length + report.checks.length > 0);
   show(byId("stage"), true);
+  const files = report.renditions.filter((rendition) => rendition.track === "file");
+  if (files.length > 0) offerFiles(files);
   // A live job's player is there already, and learns of the end by itself.
-  if (!watching) play(report);
+  else if (!watching) play(report);
 }
 
 function listOf(name, lines) {
@@ -117,12 +119,12 @@ function row(rendition) {
   const made = element(
     "tr",
     {},
-    element("th", { scope: "row" }, rendition.name),
+    element("th", { scope: "row" }, rendition.track === "file" ? download(rendition) : rendition.name),
     cell("Picture or sound", track(rendition)),
     cell("Codec", rendition.codecs, "mono"),
     cell("Average", rate(rendition.average_bps), "number"),
     cell("Peak", rate(rendition.peak_bps), "number"),
-    cell("Segments", rendition.segments.toLocaleString(), "number"),
+    cell("Segments", rendition.track === "file" ? "one file" : rendition.segments.toLocaleString(), "number"),
     cell("Size", bytes(rendition.bytes), "number"),
   );
   made.dataset.name = rendition.name;
@@ -139,12 +141,40 @@ function track(rendition) {
     const kind = rendition.forced ? "forced subtitles" : rendition.hearing_impaired ? "subtitles with sounds" : "subtitles";
     return [kind, rendition.language, `${rendition.samples.toLocaleString()} lines`].filter(Boolean).join(", ");
   }
-  return `${rendition.width} × ${rendition.height}, ${frameRate(rendition.frame_rate)} fps`;
+  const picture = `${rendition.width} × ${rendition.height}, ${frameRate(rendition.frame_rate)} fps`;
+  const sounds = rendition.sounds?.length ?? 0;
+  const words = [picture, sounds && `${sounds} ${sounds === 1 ? "audio track" : "audio tracks"}`, rendition.timecode];
+  return words.filter(Boolean).join(", ");
 }
 
 function frameRate(rational) {
   const [num, den] = rational.split("/").map(Number);
   return String(Math.round((num / (den || 1)) * 100) / 100);
+}
+
+// ---- Single files ----
+
+function fileAddress(rendition) {
+  return `${path}/output/${rendition.path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function download(rendition) {
+  const name = rendition.path.split("/").pop();
+  return element("a", { href: fileAddress(rendition), download: name }, name);
+}
+
+/** Links to each; the first that browsers know how to play is played as it is. */
+function offerFiles(files) {
+  const video = byId("player");
+  const playable = files.find((file) => file.path.endsWith(".mp4"));
+  if (playable) {
+    video.style.aspectRatio = `${playable.width} / ${playable.height}`;
+    video.src = fileAddress(playable);
+  }
+  show(video, Boolean(playable));
+  show(byId("under"), false);
+  byId("files").replaceChildren(...files.map((file) => element("li", {}, "Download ", download(file), `, ${bytes(file.bytes)}`)));
+  show(byId("files"), true);
 }
 
 // ---- The player ----
