@@ -88,7 +88,8 @@ fn video_facts(stream: &Stream, side: &[&SideData], begins: f64) -> Result<Video
         // ffprobe gives the turn counter-clockwise.
         rotation: turn.map_or(Rotation::None, |d| Rotation::from_degrees_clockwise(-d)),
         frame_rate: snap(frame_rate, real),
-        constant_rate: real.is_none_or(|r| close(r, frame_rate)),
+        // A bare stream has no times at all; ffprobe 8 then gives the rate of fields beside that of frames.
+        constant_rate: real.is_none_or(|r| close(r, frame_rate)) || stream.start_time.is_none(),
         fields: fields(stream),
         duration_seconds: seconds(stream.duration.as_deref()).filter(|d| *d > 0.0),
         frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()).filter(|n| *n > 0),
@@ -248,6 +249,20 @@ mod tests {
             let facts = media_facts(json.as_bytes(), 1).expect("facts");
             assert_eq!(facts.video.expect("video").sample_aspect.to_string(), want, "{shape}");
         }
+    }
+
+    #[test]
+    fn a_bare_stream_without_times_is_even() {
+        let constant = |more: &str| {
+            let json = format!(
+                r#"{{"streams":[{{"index":0,"codec_type":"video","codec_name":"h264","width":16,"height":16,
+                "pix_fmt":"yuv420p","r_frame_rate":"50/1","avg_frame_rate":"25/1"{more}}}]}}"#
+            );
+            let facts = media_facts(json.as_bytes(), 1).expect("facts");
+            facts.video.expect("video").constant_rate
+        };
+        assert!(constant(""));
+        assert!(!constant(r#","start_time":"0.000000""#));
     }
 
     #[test]

@@ -113,6 +113,10 @@ fn repairs(picture: &Picture) -> Vec<String> {
         // then, and would be lost in the grid were there not another one behind it.
         Fields::Telecined => chain.push(INVERSE_TELECINE.to_owned()),
     }
+    if picture.rotation != Rotation::None {
+        // From version 7 on, what a frame says of its turn reaches the output, which would be turned once more.
+        chain.push("sidedata=mode=delete:type=DISPLAYMATRIX".to_owned());
+    }
     match picture.rotation {
         Rotation::None => {}
         Rotation::Cw90 => chain.push("transpose=clock".to_owned()),
