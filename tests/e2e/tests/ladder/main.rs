@@ -1,6 +1,7 @@
 //! A source becomes a ladder: through the real queue, the real store and the real worker, with ffprobe and ffmpeg as
 //! judges of every promise.
 
+mod codecs;
 mod picture;
 mod sound;
 mod sources;
