@@ -6,7 +6,10 @@ use reelmill_e2e::judge;
 use reelmill_lab::media;
 use tempfile::TempDir;
 
-use crate::{stage::{Shown, same, transcode}, vtt::{Line, lines}};
+use crate::{
+    stage::{Shown, same, transcode},
+    vtt::{Line, lines},
+};
 
 /// Frames in a second of the source.
 const RATE: f64 = 30_000.0 / 1001.0;
@@ -37,12 +40,8 @@ fn counted(folder: &Path) -> PathBuf {
 /// A picture that the index names: the pixels of its place on its sheet, RGB.
 fn cut_out(shown: &Shown, folder: &str, line: &Line) -> Vec<u8> {
     let (sheet, place) = line.text.split_once("#xywh=").expect("a place on a sheet");
-    let [x, y, w, h]: [usize; 4] = place
-        .split(',')
-        .map(|n| n.parse().expect("a number"))
-        .collect::<Vec<_>>()
-        .try_into()
-        .expect("four numbers");
+    let [x, y, w, h]: [usize; 4] =
+        place.split(',').map(|n| n.parse().expect("a number")).collect::<Vec<_>>().try_into().expect("four numbers");
     assert_eq!((w, h), (WIDTH, HEIGHT));
     let file = shown.path(&format!("{folder}/{sheet}"));
     let sheets = judge::pictures_of(&file, 3 * WIDTH, 2 * HEIGHT);

@@ -81,7 +81,10 @@ async fn what_a_stranger_wrote_is_text_and_no_markup() {
     let folder = TempDir::new().expect("a temporary folder");
     let track = transcode(&source(&folder, 3, &[(malice, "srt")], "", "a.mkv")).await.track_alone();
     let texts: Vec<_> = track.told().into_iter().map(|(_, _, text)| text).collect();
-    assert!(texts[0].ends_with(" I &lt;3 you") && !texts[0].contains("<img") && !texts[0].contains("<script"), "{texts:?}");
+    assert!(
+        texts[0].ends_with(" I &lt;3 you") && !texts[0].contains("<img") && !texts[0].contains("<script"),
+        "{texts:?}"
+    );
     assert_eq!(texts[1], "a 00:00:00.000 --&gt; 00:00:09.000 b");
     assert!(!texts[2].contains("onclick=") || !texts[2].contains("<b o"), "{texts:?}");
 }

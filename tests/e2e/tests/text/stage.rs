@@ -5,11 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reelmill_e2e::{
-    Farm,
-    output::Output,
-    playlist::Attributes,
-};
+use reelmill_e2e::{Farm, output::Output, playlist::Attributes};
 use reelmill_lab::{media, programs::Running};
 use tempfile::TempDir;
 
@@ -65,7 +61,8 @@ pub(crate) async fn transcode_by(source: &Path, deed: Option<&str>) -> Shown {
     let input = farm.upload(source, "clips/a source.bin");
     let job = farm.submit(&input, "worded").await;
     let mut worker = farm.worker();
-    worker.envs(deed.map(|deed| ("REELMILL_FFMPEG", script(farm.folder.path(), deed)))).env("STALL_SECONDS", "8");
+    let program = deed.map_or_else(ffmpeg, |deed| script(farm.folder.path(), deed));
+    worker.env("REELMILL_FFMPEG", program).env("STALL_SECONDS", "8");
     worker.arg("--config").arg(readable(farm.folder.path()));
     let _worker = Running::start(worker);
     let output = Output::of(&farm, job).await;
@@ -74,11 +71,22 @@ pub(crate) async fn transcode_by(source: &Path, deed: Option<&str>) -> Shown {
     Shown { output, folder }
 }
 
-/// A script that is taken for ffmpeg.
-fn script(folder: &Path, deed: &str) -> PathBuf {
+/// Names another ffmpeg than the system's, as the tables of sources do.
+const FFMPEG: &str = "REELMILL_SOURCES_FFMPEG";
+
+/// The ffmpeg that workers use in the end.
+fn ffmpeg() -> PathBuf {
+    if let Some(named) = std::env::var_os(FFMPEG) {
+        return named.into();
+    }
     let path = std::env::var_os("PATH").expect("a PATH");
     let mut found = std::env::split_paths(&path).map(|folder| folder.join("ffmpeg"));
-    let ffmpeg = found.find(|file| file.is_file()).expect("ffmpeg is installed").display().to_string();
+    found.find(|file| file.is_file()).expect("ffmpeg is installed")
+}
+
+/// A script that is taken for ffmpeg.
+fn script(folder: &Path, deed: &str) -> PathBuf {
+    let ffmpeg = ffmpeg().display().to_string();
     let file = folder.join("ffmpeg");
     let text = format!("#!/bin/sh\n{deed}\nexec FFMPEG \"$@\"\n").replace("FFMPEG", &ffmpeg);
     std::fs::write(&file, text).expect("a script");
@@ -86,10 +94,13 @@ fn script(folder: &Path, deed: &str) -> PathBuf {
     file
 }
 
-/// A configuration that lets media programs be read from a folder.
+/// A configuration that lets media programs be read from a folder, and from where ffmpeg lies.
 fn readable(folder: &Path) -> PathBuf {
     let config = folder.join("worker.toml");
-    std::fs::write(&config, format!("[media]\nreadable = [\"{}\"]\n", folder.display())).expect("written");
+    let ffmpeg = ffmpeg();
+    let beside = ffmpeg.parent().expect("it lies in a folder");
+    std::fs::write(&config, format!("[media]\nreadable = [\"{}\", \"{}\"]\n", folder.display(), beside.display()))
+        .expect("written");
     config
 }
 

@@ -25,7 +25,8 @@ fn line(block: &str) -> Line {
 }
 
 fn seconds(text: &str) -> f64 {
-    let parts: Vec<f64> = text.split(':').map(|part| part.parse().unwrap_or_else(|_| panic!("no time: {text}"))).collect();
+    let parts: Vec<f64> =
+        text.split(':').map(|part| part.parse().unwrap_or_else(|_| panic!("no time: {text}"))).collect();
     let [hours, minutes, seconds] = parts[..] else { panic!("no time: {text}") };
     (hours * 60.0 + minutes) * 60.0 + seconds
 }

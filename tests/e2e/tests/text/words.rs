@@ -10,8 +10,8 @@ const ENGLISH: &str = "1\n00:00:01,000 --> 00:00:02,500\nHello <b>bold</b> & <i>
 const GERMAN: &str = "1\n00:00:03,250 --> 00:00:04,750\nGr\u{fc}\u{df}e\n";
 
 fn shown(told: &[(f64, f64, &str)], want: &[(f64, f64, &str)]) {
-    let alike = told.len() == want.len()
-        && told.iter().zip(want).all(|(a, b)| same(a.0, b.0) && same(a.1, b.1) && a.2 == b.2);
+    let alike =
+        told.len() == want.len() && told.iter().zip(want).all(|(a, b)| same(a.0, b.0) && same(a.1, b.1) && a.2 == b.2);
     assert!(alike, "{told:?} instead of {want:?}");
 }
 
@@ -31,11 +31,7 @@ async fn each_language_is_a_rendition_that_says_what_it_is() {
     }
     shown(
         &tracks[0].told(),
-        &[
-            (1.0, 2.5, "Hello <b>bold</b> &amp; <i>it</i>"),
-            (9.0, 12.0, "two\nlines"),
-            (11.0, 11.5, "over them"),
-        ],
+        &[(1.0, 2.5, "Hello <b>bold</b> &amp; <i>it</i>"), (9.0, 12.0, "two\nlines"), (11.0, 11.5, "over them")],
     );
     shown(&tracks[1].told(), &[(3.25, 4.75, "Gr\u{fc}\u{df}e")]);
     let lengths: Vec<_> = tracks[0].segments.iter().map(|(seconds, _)| *seconds).collect();
