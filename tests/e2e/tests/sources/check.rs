@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     bench::Bench,
-    hearing,
+    files, hearing,
     kind::{Kind, LONG, Ladder, QUICK, Shows, TOLERANT, TWO, Want},
     programs,
     scene::{self, FRAMES, Scene},
@@ -31,7 +31,7 @@ pub(crate) async fn hold(kinds: Vec<Kind>) {
     let farm = Arc::new(Farm::start().await);
     presets(&farm);
     let mut worker = farm.worker();
-    worker.env("CONCURRENCY", "2");
+    worker.env("CONCURRENCY", "2").env("STALL_SECONDS", "120");
     let _worker = Running::start(programs::chosen(worker, farm.folder.path()));
     let kinds = Arc::new(kinds);
     let scene = Arc::new(Scene::make(farm.folder.path()));
@@ -124,6 +124,9 @@ fn judged(farm: &Farm, kind: &Kind, scene: &Scene, job: JobId, end: EventBody) -
             let folder = farm.output_folder(job);
             caught(|| ladder(want, &Output::fetch(*report, &folder), scene))
         }
+        (Want::Files(want), EventBody::Done { report }) => {
+            caught(|| files::check(want, &report, &farm.output_folder(job), scene))
+        }
         (Want::Refused(why), EventBody::Failed { failure, retry_in_seconds: None }) => {
             let said = failure.lines();
             let left = farm.output_files(job);
@@ -175,7 +178,7 @@ fn ladder(want: &Ladder, output: &Output, scene: &Scene) -> Result<(), String> {
 
 /// The report says what was done, and nothing else. How much of an encoder's priming lies before the first picture is
 /// the encoder's affair; that sound and pictures stay together is heard.
-fn told(want: &[String], said: &[String]) -> Result<(), String> {
+pub(crate) fn told(want: &[String], said: &[String]) -> Result<(), String> {
     let said: Vec<_> = said.iter().filter(|s| !s.starts_with("sound before the first picture cut: ")).collect();
     let alike = |(want, said): (&String, &&String)| {
         let said = if want.contains('#') { without_numbers(said) } else { (*said).clone() };
@@ -222,7 +225,7 @@ fn picture(want: &Ladder, video: &Rendition, scene: &Scene) -> Result<(), String
     Ok(())
 }
 
-fn exactly(want: &[usize], numbers: &[Result<usize, String>]) -> Result<(), String> {
+pub(crate) fn exactly(want: &[usize], numbers: &[Result<usize, String>]) -> Result<(), String> {
     for (n, (number, want)) in numbers.iter().zip(want).enumerate() {
         let number = number.clone().map_err(|why| format!("frame {n}: {why}"))?;
         if number != want % FRAMES {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::bench::Bench;
+use crate::{bench::Bench, files::Files};
 
 /// A ladder of one small rung that costs little to make.
 pub(crate) const QUICK: &str = "quick";
@@ -38,6 +38,8 @@ pub(crate) enum Make {
 pub(crate) enum Want {
     /// A ladder.
     Ladder(Ladder),
+    /// Single files.
+    Files(Files),
     /// A dead letter whose message holds this.
     Refused(&'static str),
 }
@@ -84,7 +86,7 @@ pub(crate) struct Sound {
     pub(crate) language: Option<&'static str>,
     /// The pitch of its quiet tone, hertz.
     pub(crate) tone: usize,
-    /// When the tone begins, ends, and is drowned by the beep, seconds.
+    /// When the tone begins, ends, and is drowned by the beep, seconds; the last is not a number where no beep is looked for.
     pub(crate) heard: (f64, f64, f64),
     /// How much louder the quiet tone is than it was made, decibels.
     pub(crate) louder: f64,
@@ -166,12 +168,16 @@ impl Kind {
         Self { preset, ..self }
     }
 
+    pub(crate) fn becomes(self, files: Files) -> Self {
+        Self { want: Want::Files(files), ..self }
+    }
+
     pub(crate) fn refused(self, why: &'static str) -> Self {
         Self { want: Want::Refused(why), ..self }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Ladder)) -> Self {
-        let Want::Ladder(ladder) = &mut self.want else { panic!("{}: what is refused has no ladder", self.name) };
+        let Want::Ladder(ladder) = &mut self.want else { panic!("{}: there is no ladder", self.name) };
         change(ladder);
         self
     }

@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod craft;
+mod files;
 mod hearing;
 mod kind;
 mod programs;

@@ -82,7 +82,12 @@ fn paint() -> String {
 
 /// All frames of a file as a player shows them.
 pub(crate) fn frames(file: &Path) -> Vec<Frame> {
-    judge::pictures_of(file, ACROSS, DOWN).into_iter().map(Frame::of).collect()
+    frames_through(file, "")
+}
+
+/// The same, after more filters, each with a comma behind it.
+pub(crate) fn frames_through(file: &Path, filters: &str) -> Vec<Frame> {
+    judge::pictures_through(file, filters, ACROSS, DOWN).into_iter().map(Frame::of).collect()
 }
 
 /// The numbers seen each hundredth of a second, from the start of a file's or a ladder's clock on, for some seconds.

@@ -4,6 +4,7 @@ mod colours;
 mod containers;
 mod fields;
 mod oddities;
+mod products;
 mod rates;
 mod shapes;
 mod sounds;

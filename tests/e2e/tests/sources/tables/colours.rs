@@ -73,12 +73,9 @@ async fn colours_stay_what_they_were() {
             .colours("smpte170m", "smpte170m", "smpte170m")
             .says("full range made video range")
             .looks_otherwise(),
-        Kind::of(
-            "PNG pictures in QuickTime",
-            &coded("format=rgb24", "", "-c:v png -pred none -c:a pcm_s16le a.mov"),
-        )
-        .colours("smpte170m", "smpte170m", "smpte170m")
-        .says("full range made video range"),
+        Kind::of("PNG pictures in QuickTime", &coded("format=rgb24", "", "-c:v png -pred none -c:a pcm_s16le a.mov"))
+            .colours("smpte170m", "smpte170m", "smpte170m")
+            .says("full range made video range"),
     ])
     .await;
 }

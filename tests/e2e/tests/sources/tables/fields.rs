@@ -60,7 +60,7 @@ async fn a_film_on_television_becomes_a_film_again() {
         .shows(0..48)
         .says(inverse),
         Kind::crafted("soft telecine in MPEG-2", |bench| {
-            let film = bench.make(&format!("SCENE@24000/1001 -vf YUV TAGS MPEG2 -bf 2 -t 2 film.m2v"));
+            let film = bench.make("SCENE@24000/1001 -vf YUV TAGS MPEG2 -bf 2 -t 2 film.m2v");
             let marked = bench.changed(&film, craft::soft_telecine);
             bench.make(&format!("-f mpegvideo -i {} SOUND@2 -c:v copy -c:a mp2 a.mpg", marked.display()))
         })

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A clip in which the scene lies as a telephone records it when it is turned: the matrix says how to hold it.
-fn turned(bench: &Bench, quarters: usize) -> PathBuf {
+pub(super) fn turned(bench: &Bench, quarters: usize) -> PathBuf {
     // What is to be turned clockwise by a reader is recorded counter-clockwise.
     let lay = ["", "transpose=cclock,", "hflip,vflip,", "transpose=clock,"][quarters];
     let made = bench.make(&format!("SCENE@25 SOUND@2 -vf {lay}YUV TAGS H264 -c:a aac -t 2 a.mp4"));
@@ -32,7 +32,7 @@ async fn every_picture_becomes_upright_with_square_pixels() {
         Kind::of("pixels that are square but for a rounding", &video("scale=1280:720,setsar=5120/5123:max=9999")),
         Kind::of(
             "odd sides",
-            &format!("SCENE@25 SOUND@2 -vf scale=175:143:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv444p TAGS H264 -c:a aac -t 2 a.mkv"),
+            "SCENE@25 SOUND@2 -vf scale=175:143:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv444p TAGS H264 -c:a aac -t 2 a.mkv",
         )
         .size(110, 90)
         .says("dropped rung 180p: above the source"),
