@@ -8,6 +8,7 @@ mod damage;
 mod demo;
 mod ffmpeg8;
 mod fuzz;
+mod gstreamer;
 mod lint;
 mod nix;
 mod npm;

@@ -51,18 +51,34 @@ const CURL: Group = Group {
     why: "a client of the hub's API and of the script we compare with",
 };
 
-const CPP: Group = Group {
-    programs: &["c++"],
-    variable: None,
-    packages: &["g++"],
-    why: "builds libFuzzer, which the fuzz targets run in",
-};
-
 const PIP: Group = Group {
     programs: &["pip3"],
     variable: None,
     packages: &["python3-pip"],
     why: "brings a newer ffmpeg, with which every source is tried too",
+};
+
+const GSTREAMER: Group = Group {
+    programs: &["gst-inspect-1.0"],
+    variable: None,
+    packages: &[
+        "pkg-config",
+        "libgstreamer1.0-dev",
+        "gstreamer1.0-tools",
+        "gstreamer1.0-plugins-base",
+        "gstreamer1.0-plugins-good",
+        "gstreamer1.0-plugins-bad",
+        "gstreamer1.0-plugins-ugly",
+        "gstreamer1.0-libav",
+    ],
+    why: "runs the jetson engine's graph with the elements of any machine",
+};
+
+const CPP: Group = Group {
+    programs: &["c++"],
+    variable: None,
+    packages: &["g++"],
+    why: "builds libFuzzer, which the fuzz targets run in",
 };
 
 /// What a command needs on the machine.
@@ -75,7 +91,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL, PIP],
+        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL, PIP, GSTREAMER],
     }
 }
 

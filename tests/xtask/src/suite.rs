@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     browser,
     checkout::Checkout,
-    ffmpeg8, lint, npm, program,
+    ffmpeg8, gstreamer, lint, npm, program,
     steps::{Outcome, Steps},
 };
 
@@ -131,19 +131,20 @@ fn structure(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
 }
 
 fn clippy(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
-    let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-    passed(program::run(&mut checkout.cargo(&args)))
+    let mut cargo = checkout.cargo(&["clippy", "--locked", "--workspace", "--all-targets"]);
+    passed(program::run(cargo.args(gstreamer::features()).args(["--", "--deny", "warnings"])))
 }
 
 /// All of the workspace at once: the programs alone would be built with other features of their dependencies than beside
 /// the tests, and so twice.
 fn build(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
-    passed(program::run(&mut checkout.cargo(&["build", "--locked", "--workspace", "--all-targets"])))
+    let mut cargo = checkout.cargo(&["build", "--locked", "--workspace", "--all-targets"]);
+    passed(program::run(cargo.args(gstreamer::features())))
 }
 
 fn tests(checkout: &Checkout, filter: Option<&str>) -> Result<Outcome> {
     let mut cargo = checkout.cargo(runner(checkout));
-    cargo.args(["--locked", "--workspace"]).args(filter);
+    cargo.args(["--locked", "--workspace"]).args(gstreamer::features()).args(filter);
     passed(program::run(&mut cargo))
 }
 
@@ -154,7 +155,7 @@ fn sources_ffmpeg8(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     }
     let ffmpeg = ffmpeg8::install(checkout)?;
     let mut cargo = checkout.cargo(runner(checkout));
-    cargo.args(["--locked", "--workspace", "--test", "sources"]);
+    cargo.args(["--locked", "--workspace", "--test", "sources"]).args(gstreamer::features());
     cargo.env("REELMILL_SOURCES_FFMPEG", ffmpeg);
     passed(program::run(&mut cargo))
 }
