@@ -123,10 +123,6 @@ fn repairs(picture: &Picture) -> Vec<String> {
         Rotation::Half => chain.push("hflip,vflip".to_owned()),
         Rotation::Ccw90 => chain.push("transpose=cclock".to_owned()),
     }
-    if picture.rotation != Rotation::None {
-        // From ffmpeg 7 on, files inherit what their frames still say.
-        chain.push("sidedata=mode=delete:type=DISPLAYMATRIX".to_owned());
-    }
     if let Some(matrix) = picture.colour.matrix.as_ref().filter(|_| picture.rgb) {
         chain.push(format!("scale=out_color_matrix={matrix}:out_range=tv,format=yuv444p|yuv444p10le"));
     }
