@@ -90,7 +90,8 @@ impl Attempt<'_> {
         if preset.is_live() || self.task.input.is_live() {
             let (id, cancel) = (&self.id, &self.cancel);
             let live = Live { workshop: self.workshop, task: self.task, id, destination: &destination, cancel };
-            return live.run(&preset, on_progress).await;
+            // Its own allocation: together, the two kinds of attempt would be too much for a thread's stack.
+            return Box::pin(live.run(&preset, on_progress)).await;
         }
         if let Some(report) = publish::find(&self.workshop.storage, &destination, self.task.job).await? {
             log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);

@@ -71,7 +71,7 @@ impl Live<'_> {
                 on_progress(progress);
             };
             let session = Session { live: self, source, preset, recipe, number, frames_before: frames };
-            let ended = session.run(&mut board, &tell).await;
+            let ended = Box::pin(session.run(&mut board, &tell)).await;
             frames = told.into_inner();
             match ended {
                 Ok(End::Stopped) => return self.finish(board).await,
@@ -115,7 +115,7 @@ impl Live<'_> {
     async fn claim(&self, recipe: &LiveRecipe) -> Result<Board, Failure> {
         let (seconds, window) = (recipe.segment_seconds.get().into(), recipe.window.get() as usize);
         let fresh = State::new(self.task.job, self.id.clone(), seconds, window, now_ms());
-        Board::claim(&self.workshop.storage, self.destination, fresh).await
+        Box::pin(Board::claim(&self.workshop.storage, self.destination, fresh)).await
     }
 
     /// After the store or an engine failed: what is published decides. While the store is away, it is asked again and again.

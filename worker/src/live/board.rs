@@ -264,7 +264,7 @@ impl Board {
                     Err(Refused::Store(failure)) => Err(failure),
                 }
             });
-            let done = try_join_all(puts).await?;
+            let done = Box::pin(try_join_all(puts)).await?;
             pending = Vec::new();
             for (path, text, version) in done {
                 match version {

@@ -87,7 +87,7 @@ impl Session<'_> {
         let relay = Relay::new();
         let sink = Sink::start(relay.clone()).await;
         let mut sink = sink.map_err(|e| infrastructure(format!("cannot serve a live session: {e}")))?;
-        let mut intake = self.bring_in(&sink, relay).await?;
+        let mut intake = Box::pin(self.bring_in(&sink, relay)).await?;
         let began_ms = match self.begun(&mut intake, board).await? {
             Some(at) => at,
             None => return Ok(End::Stopped),
@@ -105,7 +105,7 @@ impl Session<'_> {
         }
         sink.expect(self.target(&renditions));
         let mut encode = Encode { rows: Rows::new(renditions.len()), began_ms, done: 0, moved: Instant::now() };
-        let ended = self.encode(&plan, &mut sink, &intake, board, &mut encode, on_progress).await;
+        let ended = Box::pin(self.encode(&plan, &mut sink, &intake, board, &mut encode, on_progress)).await;
         intake.stop.cancel();
         // What is still on its way would arrive after the sweep.
         let _ = tokio::time::timeout(STORING, sink.quiet()).await;
@@ -286,7 +286,7 @@ impl Session<'_> {
             encode.began_ms += segments.first().map_or(0, |s| s.micros / 1000);
             encode.moved = Instant::now();
             encode.done += 1;
-            board.add(NewRow { attempt, session, index, received_ms, segments }, now_ms()).await?;
+            Box::pin(board.add(NewRow { attempt, session, index, received_ms, segments }, now_ms())).await?;
         }
         Ok(())
     }
