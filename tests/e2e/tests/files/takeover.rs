@@ -44,6 +44,8 @@ fn spool(farm: &Farm) -> PathBuf {
 fn worker(farm: &Farm, name: &str) -> Command {
     let mut worker = farm.worker();
     worker.env("REELMILL_NODE", name).env("SPOOL_FOLDER", spool(farm));
+    // What it does not serve, it need not prove.
+    worker.env("PRESET", QUICK);
     worker
 }
 
