@@ -89,10 +89,14 @@ pub(super) fn first_offset(ctts: &[u8]) -> Result<i64, NotAMovie> {
     Ok(pairs(ctts)?.first().map_or(0, |(_, offset)| i64::from(offset.cast_signed())))
 }
 
-/// Where decoding can start, counted from 0.
-pub(super) fn keys(stss: &[u8]) -> Result<Vec<u64>, NotAMovie> {
+/// Where decoding of so many samples can start, counted from 0.
+pub(super) fn keys(stss: &[u8], samples: u64) -> Result<Vec<u64>, NotAMovie> {
     let count = u32_at(stss, 4)?;
-    Ok(numbers(stss, 8, count)?.into_iter().map(|n| u64::from(n.saturating_sub(1))).collect())
+    let keys: Vec<_> = numbers(stss, 8, count)?.into_iter().map(|n| u64::from(n.saturating_sub(1))).collect();
+    if !keys.is_sorted() || keys.last().is_some_and(|last| *last >= samples) {
+        return Err(broken(format!("a track of {samples} samples has keyframes where there are none, or out of order")));
+    }
+    Ok(keys)
 }
 
 /// Whether every sample lies in the media; where the first one does.

@@ -97,7 +97,7 @@ pub(super) fn read(track: &[u8], movie_scale: u32, media: Range<u64>) -> Result<
         starts_at: if edit.is_none() { seconds(shown_from, timescale) } else { starts_at },
         shown: edit.map_or(all, |edit| edit.shown),
         skipped,
-        keys: find(&stbl, b"stss").map(tables::keys).transpose()?,
+        keys: find(&stbl, b"stss").map(|stss| tables::keys(stss, samples)).transpose()?,
         bytes,
         upright: matrix(need(&boxes, b"tkhd")?)? == UPRIGHT,
         time_code,
