@@ -40,7 +40,7 @@ fn input(video: &VideoPlan, fd: i32) -> Vec<String> {
     strings(&format!("-protocol_whitelist pipe -f ivf -c:v {codec} -i pipe:{fd}"))
 }
 
-/// One rung, copied, with square pixels and the plan's colours in the container and in the stream: hardware may know of
+/// One rung, copied, with the plan's colours in the container and in the stream, and square pixels: hardware may know of
 /// neither.
 fn copied(plan: &Plan, video: &VideoPlan, input: usize) -> Vec<String> {
     let mut args = strings(&format!("-map {input}:v -c:v copy"));
@@ -48,17 +48,16 @@ fn copied(plan: &Plan, video: &VideoPlan, input: usize) -> Vec<String> {
         args.extend(strings("-tag:v hvc1"));
     }
     args.extend(colours(plan, video));
-    args.extend(strings(&format!("-aspect {}:{}", video.size.width, video.size.height)));
-    args.extend(in_stream(plan.colour_of(video), video.codec).into_iter().flat_map(|filter| ["-bsf:v".into(), filter]));
+    args.extend(["-bsf:v".to_owned(), in_stream(plan.colour_of(video), video.codec)]);
     args
 }
 
-/// The bitstream filter that writes colours into the stream's own headers.
-fn in_stream(colour: &Colour, codec: VideoCodec) -> Option<String> {
+/// The bitstream filter that writes them into the stream's own headers; AV1 has no pixels but square ones.
+fn in_stream(colour: &Colour, codec: VideoCodec) -> String {
     let (filter, names) = match codec {
-        VideoCodec::Hevc => ("hevc_metadata", VUI),
-        VideoCodec::Av1 => ("av1_metadata", OBU),
-        _ => ("h264_metadata", VUI),
+        VideoCodec::Hevc => ("hevc_metadata=sample_aspect_ratio=1/1", VUI),
+        VideoCodec::Av1 => ("av1_metadata=td=pass", OBU),
+        _ => ("h264_metadata=sample_aspect_ratio=1/1", VUI),
     };
     let number = |table: &[(&str, u8)], tag: &Option<String>| {
         let tag = tag.as_deref()?;
@@ -70,9 +69,8 @@ fn in_stream(colour: &Colour, codec: VideoCodec) -> Option<String> {
         number(MATRICES, &colour.matrix),
         number(RANGES, &colour.range),
     ];
-    let given = names.iter().zip(numbers).filter_map(|(name, number)| Some(format!("{name}={}", number?)));
-    let given: Vec<_> = given.collect();
-    (!given.is_empty()).then(|| format!("{filter}={}", given.join(":")))
+    let given = names.iter().zip(numbers).filter_map(|(name, number)| Some(format!(":{name}={}", number?)));
+    given.fold(filter.to_owned(), |all, one| all + &one)
 }
 
 const VUI: [&str; 4] = ["colour_primaries", "transfer_characteristics", "matrix_coefficients", "video_full_range_flag"];
