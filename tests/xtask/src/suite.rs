@@ -46,6 +46,8 @@ enum Kind {
     Quick,
     /// Takes minutes, or needs more tools.
     Slow,
+    /// Takes ten minutes and more: runs when it is asked for by name.
+    Long,
 }
 
 const BUILD: &str = "build";
@@ -60,6 +62,7 @@ const STEPS: &[Step] = &[
     Step { name: "checkers", kind: Kind::Slow, starts_farm: false, work: checkers },
     Step { name: "sources-ffmpeg8", kind: Kind::Slow, starts_farm: true, work: sources_ffmpeg8 },
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
+    Step { name: "live-long", kind: Kind::Long, starts_farm: true, work: live },
     Step { name: "licences", kind: Kind::Slow, starts_farm: false, work: licences },
     Step { name: "advisories", kind: Kind::Slow, starts_farm: false, work: advisories },
 ];
@@ -99,6 +102,7 @@ enum Want<'a> {
 impl Selection {
     fn wants(&self, step: &Step) -> Want<'_> {
         match self {
+            Self::All | Self::Quick if step.kind == Kind::Long => Want::Skip("only by its name"),
             Self::All => Want::Run(None),
             Self::Quick if step.kind == Kind::Slow => Want::Skip("not with --quick"),
             Self::Quick => Want::Run(None),
@@ -179,6 +183,15 @@ fn checkers(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
 
 fn browser(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     passed(browser::check(checkout))
+}
+
+/// Ten minutes of a live stream with two drops of its source and a kill of its worker, watched in a browser.
+fn live(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let folder = checkout.browser();
+    npm::install(&folder)?;
+    let programs = checkout.built("reelmill-worker");
+    let programs = programs.parent().unwrap_or(programs.as_path());
+    passed(program::run(Command::new("node").arg(folder.join("live.mjs")).arg(programs)))
 }
 
 fn licences(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
