@@ -2,7 +2,7 @@
 
 use reelmill_api::{
     Preset, Rational,
-    media::{Fields, Rotation},
+    media::{Fields, HdrMetadata, Mastering, Rotation},
     preset::{Filter, Presets, Product},
 };
 
@@ -174,6 +174,36 @@ fn check_nvenc(preset: &str, media: &reelmill_api::MediaFacts, cuda: Cuda, want:
 /// A phone's source in full HD with stereo sound.
 fn full_hd() -> reelmill_api::MediaFacts {
     source(1920, 1080, "30000/1001")
+}
+
+#[test]
+fn every_ladder_by_software() {
+    for preset in Presets::built_in().iter().filter(|preset| matches!(preset.product, Product::Ladder(_))) {
+        let mut media = if preset.name.as_str() == "hls-ladder-4k" { source(3840, 2160, "50/1") } else { full_hd() };
+        media.audio[0].channels = 6;
+        check_text(&command_line_of(preset, &media), &format!("{}.software.txt", preset.name));
+    }
+}
+
+#[test]
+fn a_high_dynamic_range_is_kept_with_its_metadata_by_software() {
+    let mut media = source(1280, 720, "25/1");
+    media.audio.clear();
+    let picture = video(&mut media);
+    picture.colour.transfer = Some("smpte2084".to_owned());
+    picture.pixel_format = "yuv420p10le".to_owned();
+    let mastering = Mastering {
+        primaries: [(34_000, 16_000), (13_250, 34_500), (7_500, 3_000)],
+        white: (15_635, 16_450),
+        max_luminance: 10_000_000,
+        min_luminance: 50,
+    };
+    picture.hdr = Some(HdrMetadata { mastering: Some(mastering), max_cll: Some(1000), max_fall: Some(400) });
+    for name in ["hls-ladder-hevc", "hls-ladder-av1"] {
+        let presets = Presets::built_in();
+        let preset = presets.get(&name.parse().expect("a name")).expect("built in");
+        check_text(&command_line_of(preset, &media), &format!("hdr-kept.{name}.txt"));
+    }
 }
 
 #[test]
