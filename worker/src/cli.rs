@@ -35,6 +35,12 @@ pub enum Command {
         #[arg(long)]
         connect: bool,
     },
+    /// Tell what this machine can do, and what is missing with the command that would fix it: 0 if it can work.
+    Doctor {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// Do one job, read as a line of JSON from standard input; events go to standard output.
     One,
     /// Confine this process and become another program.

@@ -102,7 +102,9 @@ pub async fn run(
     }
     let args = command_line(programs, plan, run);
     log::debug!("starting {} {}", programs.ffmpeg.display(), args.join(" "));
-    let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, run.port())?;
+    let besides = plan.maker.cuda.map(|_| nvenc::besides()).unwrap_or_default();
+    let given = child::Given { besides, ..child::Given::default() };
+    let mut child = child::spawn_given(programs, &programs.ffmpeg, &args, programs.limits, run.port(), given)?;
     let mut meter = progress::Meter::new(plan);
     let mut watch = child::StallWatch::new(programs.stall);
     let damage = child.damage();

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod cube;
 pub mod desk;
+pub mod doctor;
 pub mod engine;
 pub mod events;
 pub mod extras;

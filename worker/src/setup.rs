@@ -228,7 +228,10 @@ fn system_plugins() -> Vec<PathBuf> {
 }
 
 /// GStreamer's side, where the hardware wants it. A Jetson without it encodes in software, unless it was asked not to.
-fn jetson_of(config: &Config, hardware: Hardware) -> anyhow::Result<Option<Jetson>> {
+///
+/// # Errors
+/// If it was asked not to.
+pub(crate) fn jetson_of(config: &Config, hardware: Hardware) -> anyhow::Result<Option<Jetson>> {
     if hardware != Hardware::Present(EngineKind::Jetson) {
         return Ok(None);
     }

@@ -14,6 +14,7 @@ use crate::{
     cli::{Cli, Command},
     config::Config,
     desk::{Desk, Identity},
+    doctor,
     engine::capability::{Facts, Need},
     lanes::Lanes,
     one, setup, status,
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {
             Some(Command::CheckConfig { connect }) => check(&config, *connect).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::Doctor { json }) => examine(&config, *json).await,
             Some(Command::One) => Ok(ExitCode::from(u8::from(!one::run(&config, &shutdown).await?))),
             Some(Command::Confine(_)) => unreachable!("handled before the program starts"),
             None => work(&config, cli.drain, &shutdown).await.map(|()| ExitCode::SUCCESS),
@@ -113,6 +115,16 @@ fn able(lanes: Lanes, workshop: &Workshop, facts: &Facts) -> anyhow::Result<Lane
         }
         _ => Ok(able),
     }
+}
+
+async fn examine(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let diagnosis = doctor::diagnose(config).await;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&diagnosis)?);
+    } else {
+        print!("{diagnosis}");
+    }
+    Ok(if diagnosis.works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {

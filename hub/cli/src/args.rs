@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, exit::FAILED, screen::Screen, stop, submit, transcode, up};
+use crate::{demo, doctor, exit::FAILED, screen::Screen, stop, submit, transcode, up};
 
 /// Turn video files into adaptive ladders, on this machine or on a farm.
 #[derive(Debug, Parser)]
@@ -29,6 +29,7 @@ enum Command {
     Demo(demo::Args),
     Submit(submit::Args),
     Stop(stop::Args),
+    Doctor(doctor::Args),
 }
 
 impl Args {
@@ -41,6 +42,7 @@ impl Args {
             Command::Demo(args) => demo::run(args, &screen).await,
             Command::Submit(args) => submit::run(args, &screen).await,
             Command::Stop(args) => stop::run(args, &screen).await,
+            Command::Doctor(args) => doctor::run(args).await,
         };
         ended.unwrap_or_else(|error| {
             screen.error(&*error);

@@ -6,6 +6,7 @@ mod args;
 mod backoff;
 mod client;
 mod demo;
+mod doctor;
 mod exit;
 mod farm;
 mod hub;

@@ -7,7 +7,10 @@ pub(super) mod words;
 
 pub(super) use encoders::encoder;
 
+use std::path::PathBuf;
+
 use super::{
+    confine::Besides,
     ffmpeg::{Pictures, strings},
     software::{self, storyboard},
 };
@@ -16,6 +19,47 @@ use crate::{
     plan::{Cuda, Placement, Plan},
 };
 use reelmill_api::media::{Fields, Rotation};
+
+/// The driver's nodes. Those that a machine lacks are passed over.
+const DEVICES: &[&str] = &[
+    "/dev/nvidiactl",
+    "/dev/nvidia-uvm",
+    "/dev/nvidia-uvm-tools",
+    "/dev/nvidia-modeset",
+    "/dev/nvidia0",
+    "/dev/nvidia1",
+    "/dev/nvidia2",
+    "/dev/nvidia3",
+    "/dev/nvidia4",
+    "/dev/nvidia5",
+    "/dev/nvidia6",
+    "/dev/nvidia7",
+];
+/// What its libraries read to learn what GPUs there are, and where NixOS keeps them.
+const ABOUT: &[&str] = &[
+    "/proc/driver/nvidia",
+    "/proc/devices",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/sys/bus/pci",
+    "/sys/devices",
+    "/sys/module",
+    "/run/opengl-driver",
+    "/etc/nvidia",
+];
+/// Where its libraries lie where the linker does not know: on NixOS, and in containers.
+const LIBRARIES: &str = "/run/opengl-driver/lib:/usr/local/nvidia/lib64:/usr/local/nvidia/lib";
+
+/// What a process may use besides that drives a GPU.
+pub(super) fn besides() -> Besides {
+    let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+    Besides {
+        environment: vec![("LD_LIBRARY_PATH".to_owned(), LIBRARIES.to_owned())],
+        devices: paths(DEVICES),
+        readable: paths(ABOUT),
+    }
+}
 
 /// Surfaces that a decoder keeps beside those it needs itself: for frames that filters and encoders still hold. NVDEC has
 /// 32 at most.

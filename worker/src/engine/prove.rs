@@ -21,6 +21,7 @@ use super::{
     EngineKind, Programs,
     capability::{CLASSES, Facts, Hardware, Need, Refusal},
     child::{self, Ended},
+    confine::Besides,
     ffmpeg::strings,
     jetson, nvenc, software,
 };
@@ -114,12 +115,18 @@ impl Prover {
     async fn encode(&self, engine: EngineKind, need: Need) -> Result<f64, String> {
         match engine {
             EngineKind::Software => {
-                self.by_ffmpeg(need, software::encoder(&proof(need), None), software::format(&proof(need))).await
+                self.by_ffmpeg(
+                    need,
+                    software::encoder(&proof(need), None),
+                    software::format(&proof(need)),
+                    Besides::default(),
+                )
+                .await
             }
             EngineKind::Nvenc if need.codec.is_mezzanine() => Err("no GPU encodes it".to_owned()),
             EngineKind::Nvenc => {
                 let format = if need.depth > 8 { "p010le" } else { "nv12" };
-                self.by_ffmpeg(need, nvenc::encoder(&proof(need), self.preset), format).await
+                self.by_ffmpeg(need, nvenc::encoder(&proof(need), self.preset), format, nvenc::besides()).await
             }
             EngineKind::Jetson => self.by_gstreamer(need).await,
         }
@@ -142,7 +149,7 @@ impl Prover {
         Ok(f64::from(jetson::prove::PICTURES) / f64::from(RATE) / began.elapsed().as_secs_f64().max(0.001))
     }
 
-    async fn by_ffmpeg(&self, need: Need, encoder: Vec<String>, format: &str) -> Result<f64, String> {
+    async fn by_ffmpeg(&self, need: Need, encoder: Vec<String>, format: &str, besides: Besides) -> Result<f64, String> {
         let size = CLASSES[need.class];
         let frames = frames(need);
         let mut args = strings("-nostdin -hide_banner -loglevel error -f lavfi -i");
@@ -151,7 +158,7 @@ impl Prover {
         args.extend(encoder);
         args.extend(strings(&format!("-pix_fmt {format} -c:a aac -f null -")));
         let began = Instant::now();
-        run(&self.programs, &args).await.map_err(|said| said.join("; "))?;
+        run(&self.programs, &args, besides).await.map_err(|said| said.join("; "))?;
         Ok(f64::from(frames) / f64::from(RATE) / began.elapsed().as_secs_f64().max(0.001))
     }
 }
@@ -186,7 +193,7 @@ fn proof(need: Need) -> VideoPlan {
 
 /// `ffmpeg 5.1.9`, from what it prints of itself.
 async fn version(programs: &Programs) -> Result<String, Failure> {
-    let said = run(programs, &strings("-hide_banner -version")).await.map_err(|said| {
+    let said = run(programs, &strings("-hide_banner -version"), Besides::default()).await.map_err(|said| {
         let message = format!("{} does not start: {}", programs.ffmpeg.display(), said.join("; "));
         Failure::new(ErrorKind::NoCapability, message).hint("install ffmpeg, or set `ffmpeg` under [media] to its path")
     })?;
@@ -194,8 +201,9 @@ async fn version(programs: &Programs) -> Result<String, Failure> {
 }
 
 /// Runs ffmpeg to its end: what it printed, or how it failed and what it said last.
-async fn run(programs: &Programs, args: &[String]) -> Result<String, Vec<String>> {
-    let spawned = child::spawn(programs, &programs.ffmpeg, args, programs.limits, NO_PORT);
+async fn run(programs: &Programs, args: &[String], besides: Besides) -> Result<String, Vec<String>> {
+    let given = child::Given { besides, ..child::Given::default() };
+    let spawned = child::spawn_given(programs, &programs.ffmpeg, args, programs.limits, NO_PORT, given);
     let mut child = spawned.map_err(|failure| vec![failure.message])?;
     match child.finish(LONGEST_PROOF, &CancellationToken::new()).await {
         Ended::Exited { success: true, stdout, .. } => Ok(String::from_utf8_lossy(&stdout).into_owned()),

@@ -1,7 +1,7 @@
 //! What a GPU decodes: tiny clips, decoded, scaled and fetched for real.
 
 use super::{Programs, run, strings};
-use crate::engine::capability::CudaFacts;
+use crate::engine::{capability::CudaFacts, nvenc};
 
 /// One grey picture each, made with ffmpeg (`color=gray:size=256x256`, MPEG-2 at 64x64) by x264, x265, libvpx, libaom and
 /// ffmpeg's own encoder: ffmpeg's name of the codec, bits of a sample, its demuxer, and the clip.
@@ -67,7 +67,7 @@ const CLIPS: [(&str, u32, &str, &str); 8] = [
 /// What the GPU does besides encoding; nothing if it decodes none of the clips.
 pub(super) async fn prove(programs: &Programs) -> Option<CudaFacts> {
     let proofs = CLIPS.map(|(codec, depth, demuxer, clip)| async move {
-        let proven = run(programs, &decode(demuxer, clip, "")).await;
+        let proven = run(programs, &decode(demuxer, clip, ""), nvenc::besides()).await;
         if let Err(said) = &proven {
             log::debug!("not proven: {codec} {depth} bit decoded by cuda: {}", said.join("; "));
         }
@@ -78,7 +78,7 @@ pub(super) async fn prove(programs: &Programs) -> Option<CudaFacts> {
         return None;
     }
     let (_, _, demuxer, clip) = CLIPS[0];
-    let bwdif = run(programs, &decode(demuxer, clip, "bwdif_cuda=mode=send_frame,")).await.is_ok();
+    let bwdif = run(programs, &decode(demuxer, clip, "bwdif_cuda=mode=send_frame,"), nvenc::besides()).await.is_ok();
     Some(CudaFacts { device: models().next().unwrap_or_else(|| "an NVIDIA GPU".to_owned()), decodes, bwdif })
 }
 
