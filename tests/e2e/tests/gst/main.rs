@@ -29,8 +29,8 @@ async fn four_rungs_at_29_97_lie_on_the_grid_of_the_software_engine_to_the_tick(
     let both = both(&source, rungs).await;
     assert_eq!(both.jetson.videos.len(), 4);
     assert_eq!(both.jetson.videos[0].samples.concat().len(), 150);
+    // Not how they look: the cap of these presets starves large pictures, each encoder in its own way.
     both.lie_on_one_grid();
-    both.look_alike();
 }
 
 #[tokio::test(flavor = "multi_thread")]
