@@ -63,7 +63,9 @@ pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Ve
     match &plan.product {
         Product::Ladder(ladder) => {
             args.extend(segments::outputs(plan, ladder, &pictures.encoders, at.output));
-            args.extend(pictures.storyboard.then(|| sheets::output(at.output)).unwrap_or_default());
+            if pictures.storyboard {
+                args.extend(sheets::output(at.output));
+            }
         }
         Product::Files(files) => {
             let made = files.iter().zip(&pictures.encoders);

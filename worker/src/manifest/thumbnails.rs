@@ -8,7 +8,12 @@ const TIMESCALE: f64 = 90_000.0;
 const TILES: &str = "http://dashif.org/guidelines/thumbnail_tile";
 
 /// The set's element, as the set of that number.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "minutes in ticks")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "minutes in ticks"
+)]
 pub(super) fn element(sheets: &Sheets, id: usize) -> String {
     let Sheets { columns, rows, width, height, bytes, .. } = *sheets;
     let seconds = sheets.every_seconds * f64::from(columns) * f64::from(rows);

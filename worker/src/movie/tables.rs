@@ -94,7 +94,9 @@ pub(super) fn keys(stss: &[u8], samples: u64) -> Result<Vec<u64>, NotAMovie> {
     let count = u32_at(stss, 4)?;
     let keys: Vec<_> = numbers(stss, 8, count)?.into_iter().map(|n| u64::from(n.saturating_sub(1))).collect();
     if !keys.is_sorted() || keys.last().is_some_and(|last| *last >= samples) {
-        return Err(broken(format!("a track of {samples} samples has keyframes where there are none, or out of order")));
+        return Err(broken(format!(
+            "a track of {samples} samples has keyframes where there are none, or out of order"
+        )));
     }
     Ok(keys)
 }

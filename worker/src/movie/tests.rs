@@ -121,7 +121,7 @@ proptest! {
         for _ in 0..4 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let place = index + (state >> 33) as usize % (bytes.len() - index);
-            bytes[place] = (state >> 20) as u8;
+            bytes[place] = u8::try_from(state >> 20 & 0xff).expect("a byte");
         }
         if let Ok(movie) = parsed(&bytes) {
             prop_assert!(movie.tracks.iter().all(|track| track.timescale > 0));

@@ -26,6 +26,7 @@ pub struct Capability {
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { engine, codec, depth, width, height, speed } = self;
-        write!(f, "{} {depth} bit up to {width}x{height} by {engine} at {speed:.1}x", codec.as_str())
+        let digits = if *speed < 1.0 { 2 } else { 1 };
+        write!(f, "{} {depth} bit up to {width}x{height} by {engine} at {speed:.digits$}x", codec.as_str())
     }
 }

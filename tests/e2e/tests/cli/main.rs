@@ -3,6 +3,7 @@
 
 mod demo;
 mod desk;
+mod doctor;
 mod kin;
 mod terminal;
 mod transcode;

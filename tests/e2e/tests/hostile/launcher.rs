@@ -126,7 +126,12 @@ fn writes_plain_files_in_the_one_folder_that_it_is_given_and_nowhere_else() {
         let (own, other) = (spool(as_root), spool(as_root));
         let run = |script: &str| {
             let mut command = if as_root { Command::new(shelf.worker()) } else { as_somebody(&shelf.worker()) };
-            command.args(["confine", "--port=1"]).args(ROOMY).arg("--writable").arg(own.path()).arg("--file-bytes=100000");
+            command
+                .args(["confine", "--port=1"])
+                .args(ROOMY)
+                .arg("--writable")
+                .arg(own.path())
+                .arg("--file-bytes=100000");
             command.args(["--", "/bin/bash", "-c", script]);
             said(&run(command))
         };
