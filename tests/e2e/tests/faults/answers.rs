@@ -21,8 +21,8 @@ async fn leftovers_that_cannot_be_looked_for_harm_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_never_comes_keeps_what_it_may_have_published() {
     let looks = |stage: &Stage| {
-        // One before the job begins and one before it claims its place go well.
-        stage.store.plan.add_for(Op::Get, "/out/master.m3u8", 2, Fault::None);
+        // One before the job begins and one before each of its two claims go well: the report's and the manifest's.
+        stage.store.plan.add_for(Op::Get, "/out/master.m3u8", 3, Fault::None);
         stage.store.plan.add_for(Op::Get, "/out/master.m3u8", usize::MAX, refused());
     };
     let lost = |stage: &Stage, times| stage.store.plan.add_for(Op::Put, "/out/master.m3u8", times, Fault::LoseAnswer);

@@ -159,10 +159,11 @@ async fn one_that_talks_without_end_fills_no_memory() {
     );
 }
 
-/// The same command in a shell that gives it 200 MB of memory of its own, three times what a worker may need.
+/// The same command in a shell that gives it 200 MB of memory of its own, three times what a worker may need; what it
+/// starts has limits of its own.
 fn limited(worker: &Command) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -d 200000 && exec \"$@\"", "sh"]).arg(worker.get_program()).args(worker.get_args());
+    shell.args(["-c", "ulimit -S -d 200000 && exec \"$@\"", "sh"]).arg(worker.get_program()).args(worker.get_args());
     shell.env_clear().envs(worker.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell
 }
