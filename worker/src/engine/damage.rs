@@ -61,7 +61,7 @@ impl Meter {
         let places = if seen.places == 1 { "1 place".to_owned() } else { format!("{} places", seen.places) };
         match plan.damage {
             Damage::Tolerate => Ok(Some(format!("damaged in {places}: what could be decoded was used"))),
-            Damage::Refuse => Err(refused(&places, first)),
+            Damage::Refuse => Err(refused(first)),
         }
     }
 
@@ -71,10 +71,10 @@ impl Meter {
     }
 }
 
-fn refused(places: &str, first: &str) -> Failure {
-    let message = format!(
-        "it is damaged in {places} at least: pictures or sound could not be decoded whole, and ffmpeg said first: {first}"
-    );
+/// How many places there are is not known when it is refused at the first.
+fn refused(first: &str) -> Failure {
+    let message =
+        format!("it is cut or damaged: pictures or sound could not be decoded whole, and ffmpeg said first: {first}");
     Failure::new(ErrorKind::BadSource, message)
         .hint("upload it again, whole, or use a preset with damage = \"tolerate\" to publish what can be decoded")
 }
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn damage_is_refused_or_told() {
         check(HARMLESS, Damage::Refuse, false, Ok(None));
-        check(&[OLD_PICTURE], Damage::Refuse, false, Err("in 1 place at least"));
+        check(&[OLD_PICTURE], Damage::Refuse, false, Err("it is cut or damaged: "));
         check(&[OLD_PICTURE], Damage::Refuse, false, Err("said first: the source: corrupt decoded frame in stream 0"));
-        check(&[OLD_PACKET, OLD_PICTURE], Damage::Refuse, false, Err("in 2 places"));
+        check(&[OLD_PACKET, OLD_PICTURE], Damage::Refuse, false, Err("said first"));
         check(&[NEW_PACKET], Damage::Refuse, false, Err("Error submitting packet to decoder"));
         let told = "damaged in 2 places: what could be decoded was used";
         check(&[NEW_PICTURE, NEW_PICTURE], Damage::Tolerate, false, Ok(Some(told)));
@@ -130,13 +130,14 @@ mod tests {
 
     #[test]
     fn a_line_said_again_counts_again() {
-        check(&[OLD_PICTURE, "    Last message repeated 3 times"], Damage::Refuse, false, Err("in 4 places"));
+        let told = "damaged in 4 places: what could be decoded was used";
+        check(&[OLD_PICTURE, "    Last message repeated 3 times"], Damage::Tolerate, false, Ok(Some(told)));
         check(&[HARMLESS[0], "    Last message repeated 3 times"], Damage::Refuse, false, Ok(None));
     }
 
     #[test]
     fn a_recording_may_end_in_the_middle_of_a_picture() {
         check(&[OLD_PICTURE, OLD_PACKET], Damage::Refuse, true, Ok(None));
-        check(&[OLD_PICTURE, OLD_PACKET, OLD_PACKET], Damage::Refuse, true, Err("in 3 places"));
+        check(&[OLD_PICTURE, OLD_PACKET, OLD_PACKET], Damage::Refuse, true, Err("it is cut or damaged: "));
     }
 }

@@ -46,7 +46,7 @@ async fn a_damaged_middle_is_refused_or_told_as_the_preset_says() {
     let refused = stage.submit("refused.mp4", &clip).await;
     let failure = stage.refused(refused, "refused.mp4").await;
     assert_eq!(failure.kind, ErrorKind::BadSource, "{failure:?}");
-    assert!(failure.lines().contains("it is damaged in ") && failure.lines().contains("tolerate"), "{failure:?}");
+    assert!(failure.lines().contains("it is cut or damaged: ") && failure.lines().contains("tolerate"), "{failure:?}");
 
     let told = stage.submit_by("told.mp4", &clip, TOLERANT).await;
     let report = stage.end(told).await.expect("it is published");

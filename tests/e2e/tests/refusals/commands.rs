@@ -128,7 +128,8 @@ async fn a_wrong_word_or_setting_is_named() {
     desk.check(
         &[&clip, &out, "--preset", "nope"],
         1,
-        "error: there is no preset `nope`\nhint: known presets: hls-ladder, quick\n",
+        "error: there is no preset `nope`\nhint: known presets: archive-dnxhr, archive-prores, hls-ladder, hls-ladder-4k, hls-ladder-av1, hls-ladder-hevc, live-hls, \
+         proxy, quick, social-square, social-vertical\n",
     );
     let file = desk.path("worker.toml");
     fs::write(&file, "concurrency = 2\n\n[store]\nendpont = \"http://hub:9000\"\n").expect("our folder");

@@ -123,7 +123,8 @@ async fn jobs_that_cannot_be_met_are_dead_letters_with_a_reason() {
             "cannot read file://DESK/roots/none.mp4: no such file\nhint: list what is there with `ls -l DESK/roots`",
         )
         .await,
-        desk.odd_case(&clip, None, "nope", "there is no preset `nope`\nhint: known presets: hls-ladder, quick").await,
+        desk.odd_case(&clip, None, "nope", "there is no preset `nope`\nhint: known presets: archive-dnxhr, archive-prores, hls-ladder, hls-ladder-4k, hls-ladder-av1, hls-ladder-hevc, live-hls, \
+         proxy, quick, social-square, social-vertical").await,
         desk.odd_case(
             &clip,
             Some(&format!("s3://{BUCKET}/taken")),
@@ -180,7 +181,7 @@ async fn messages_that_are_no_jobs_are_dead_letters_with_a_reason() {
         ),
         (
             r#"{"input":"s3://media/a.mp4","preset":"quick","ouptut":"s3://media/b"}"#,
-            "unknown field `ouptut`, expected one of `input`, `preset`, `output`, `priority`, `id`",
+            "unknown field `ouptut`, expected one of `input`, `preset`, `output`, `priority`, `settings`, `id`",
         ),
     ];
     for (body, _) in &cases {

@@ -38,7 +38,8 @@ async fn a_setting_that_cannot_be_used_is_named() {
         |worker| {
             worker.env("PRESET", "hls-ladder,nope");
         },
-        "error: PRESET: there is no preset `nope`\nhint: known presets: hls-ladder, quick\n",
+        "error: PRESET: there is no preset `nope`\nhint: known presets: archive-dnxhr, archive-prores, hls-ladder, hls-ladder-4k, hls-ladder-av1, hls-ladder-hevc, live-hls, \
+         proxy, quick, social-square, social-vertical\n",
     );
     desk.check_worker(
         &[],

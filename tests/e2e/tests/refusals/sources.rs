@@ -20,8 +20,9 @@ pub(crate) const ALL: &[Bad] = &[
     },
     Bad {
         name: "cut-index-first.mp4",
-        why: "it is cut or damaged: it declares 5.3 s of sound in track 1, and only 2.2 s could be decoded\n\
-              hint: upload it again, whole",
+        why: "it is cut or damaged: pictures or sound could not be decoded whole, and ffmpeg said first: \
+              Error while decoding stream #0:0: Invalid data found when processing input\n\
+              hint: upload it again, whole, or use a preset with damage = \"tolerate\" to publish what can be decoded",
     },
     Bad {
         name: "sound.m4a",

@@ -106,7 +106,7 @@ async fn what_is_damaged_in_the_middle_keeps_its_time_or_is_refused() {
             .shows_near(49..=51, 25.0, 0.5)
             .looks_otherwise()
             .says("damaged in # places: what could be decoded was used"),
-        Kind::crafted("damaged, where the preset does not", damaged).refused("it is damaged in "),
+        Kind::crafted("damaged, where the preset does not", damaged).refused("it is cut or damaged: "),
     ])
     .await;
 }
