@@ -122,7 +122,11 @@ async fn wrong_usage_ends_with_2_and_what_cannot_be_done_with_1() {
     check("up --port 0", 2, "0 is not in 1..");
     check("transcode no.mp4 out", 1, "cannot use the source no.mp4: no such file or folder");
     check("transcode clip.mp4 clip.mp4", 1, "the destination clip.mp4 is no folder");
-    check("transcode clip.mp4 out --preset unknown", 1, "hint: known presets: archive-dnxhr, archive-prores, hls-ladder");
+    check(
+        "transcode clip.mp4 out --preset unknown",
+        1,
+        "hint: known presets: archive-dnxhr, archive-prores, hls-ladder",
+    );
     check("transcode clip.mp4 out --config no.toml", 1, "no.toml");
     check("submit clip.mp4 --hub http://127.0.0.1:1", 1, "127.0.0.1:1");
 }

@@ -99,7 +99,8 @@ impl<'a> Up<'a> {
         let attempt = job["report"]["attempt"].as_str().expect("an attempt").to_owned();
         let first = |name: String| name.split('/').next().expect("a name").to_owned();
         let found = || files_under(&folder).into_iter().map(first).collect::<BTreeSet<_>>();
-        let want = BTreeSet::from([attempt.as_str(), "manifest.mpd", "master.m3u8", "reelmill.json"].map(str::to_owned));
+        let want =
+            BTreeSet::from([attempt.as_str(), "manifest.mpd", "master.m3u8", "reelmill.json"].map(str::to_owned));
         eventually("the end of what other attempts left", || (found() == want).then_some(()));
         judge::ffprobe(&folder.join("master.m3u8"), "-show_programs");
     }
