@@ -7,6 +7,7 @@ mod known;
 mod ladder;
 mod live;
 mod names;
+mod number;
 mod settings;
 #[cfg(test)]
 mod tests;

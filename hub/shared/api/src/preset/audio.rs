@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::bounded;
+
 /// How sound is encoded. Every track of a source is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,32 +37,7 @@ pub enum AudioCodec {
     Pcm,
 }
 
-/// Integrated loudness by EBU R 128 in LUFS, -70 to -5.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub struct Loudness(f64);
-
-impl Loudness {
-    /// LUFS.
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl TryFrom<f64> for Loudness {
-    type Error = String;
-
-    fn try_from(lufs: f64) -> Result<Self, Self::Error> {
-        if (-70.0..=-5.0).contains(&lufs) {
-            Ok(Self(lufs))
-        } else {
-            Err(format!("{lufs} is not a loudness from -70 to -5 LUFS"))
-        }
-    }
-}
-
-impl From<Loudness> for f64 {
-    fn from(l: Loudness) -> Self {
-        l.0
-    }
+bounded! {
+    /// Integrated loudness by EBU R 128 in LUFS, -70 to -5.
+    Loudness(f64), "f64", |lufs| (-70.0..=-5.0).contains(&lufs), "{n} is not a loudness from -70 to -5 LUFS"
 }

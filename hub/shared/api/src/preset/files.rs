@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::bounded;
 use super::{Crf, OutputName, VideoCodec};
 
 /// One file that a preset makes, with pictures and sound.
@@ -67,34 +68,10 @@ pub struct Frame {
     pub fit: Fit,
 }
 
-/// A side of a frame: 16 to 8192 pixels, an even number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct FrameSide(u32);
-
-impl FrameSide {
-    /// Pixels.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<u32> for FrameSide {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (16..=8192).contains(&n) && n.is_multiple_of(2) {
-            Ok(Self(n))
-        } else {
-            Err(format!("{n} pixels is no even side from 16 to 8192"))
-        }
-    }
-}
-
-impl From<FrameSide> for u32 {
-    fn from(s: FrameSide) -> Self {
-        s.0
-    }
+bounded! {
+    /// A side of a frame: 16 to 8192 pixels, an even number.
+    #[derive(Eq)]
+    FrameSide(u32), "u32", |n| (16..=8192).contains(&n) && n.is_multiple_of(2), "{n} pixels is no even side from 16 to 8192"
 }
 
 /// What is done with pictures whose shape is not the frame's.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::number::bounded;
+
 use crate::Location;
 
 /// One extra filter, applied to the upright picture in square pixels, in the order given.
@@ -36,30 +38,10 @@ pub struct Edges {
     pub bottom: EdgePixels,
 }
 
-/// Pixels of an edge, at most 4096.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct EdgePixels(u32);
-
-impl EdgePixels {
-    /// Pixels.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<u32> for EdgePixels {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if n <= 4096 { Ok(Self(n)) } else { Err(format!("{n} pixels is no edge of at most 4096")) }
-    }
-}
-
-impl From<EdgePixels> for u32 {
-    fn from(e: EdgePixels) -> Self {
-        e.0
-    }
+bounded! {
+    /// Pixels of an edge, at most 4096.
+    #[derive(Eq, Default)]
+    EdgePixels(u32), "u32", |n| n <= 4096, "{n} pixels is no edge of at most 4096"
 }
 
 /// How much of it.
@@ -93,30 +75,10 @@ fn two_percent() -> Percent {
     Percent(2)
 }
 
-/// A share: 1 to 100 percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct Percent(u32);
-
-impl Percent {
-    /// Percent.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<u32> for Percent {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (1..=100).contains(&n) { Ok(Self(n)) } else { Err(format!("{n} is no share from 1 to 100 percent")) }
-    }
-}
-
-impl From<Percent> for u32 {
-    fn from(p: Percent) -> Self {
-        p.0
-    }
+bounded! {
+    /// A share: 1 to 100 percent.
+    #[derive(Eq)]
+    Percent(u32), "u32", |n| (1..=100).contains(&n), "{n} is no share from 1 to 100 percent"
 }
 
 /// A corner of the picture.

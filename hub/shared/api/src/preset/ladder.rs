@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::bounded;
 use super::{Crf, OutputName, VideoCodec};
 
 /// A ladder of renditions in CMAF segments, with an HLS multivariant playlist and a DASH manifest.
@@ -40,86 +41,22 @@ pub struct Storyboard {
     pub rows: Tiles,
 }
 
-/// A side of a small picture: 32 to 640 pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct Side(u32);
-
-impl Side {
-    /// Pixels.
-    pub fn get(self) -> u32 {
-        self.0
-    }
+bounded! {
+    /// A side of a small picture: 32 to 640 pixels.
+    #[derive(Eq)]
+    Side(u32), "u32", |n| (32..=640).contains(&n), "{n} pixels is no side from 32 to 640"
 }
 
-impl TryFrom<u32> for Side {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (32..=640).contains(&n) { Ok(Self(n)) } else { Err(format!("{n} pixels is no side from 32 to 640")) }
-    }
+bounded! {
+    /// Pictures side by side: 1 to 10.
+    #[derive(Eq)]
+    Tiles(u32), "u32", |n| (1..=10).contains(&n), "{n} is no number of pictures from 1 to 10"
 }
 
-impl From<Side> for u32 {
-    fn from(s: Side) -> Self {
-        s.0
-    }
-}
-
-/// Pictures side by side: 1 to 10.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct Tiles(u32);
-
-impl Tiles {
-    /// How many.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<u32> for Tiles {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (1..=10).contains(&n) { Ok(Self(n)) } else { Err(format!("{n} is no number of pictures from 1 to 10")) }
-    }
-}
-
-impl From<Tiles> for u32 {
-    fn from(t: Tiles) -> Self {
-        t.0
-    }
-}
-
-/// Length of a segment: 1 to 10 whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct SegmentSeconds(u32);
-
-impl SegmentSeconds {
-    /// Seconds.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<u32> for SegmentSeconds {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (1..=10).contains(&n) {
-            Ok(Self(n))
-        } else {
-            Err(format!("{n} seconds is not a segment length from 1 to 10"))
-        }
-    }
-}
-
-impl From<SegmentSeconds> for u32 {
-    fn from(s: SegmentSeconds) -> Self {
-        s.0
-    }
+bounded! {
+    /// Length of a segment: 1 to 10 whole seconds.
+    #[derive(Eq)]
+    SegmentSeconds(u32), "u32", |n| (1..=10).contains(&n), "{n} seconds is not a segment length from 1 to 10"
 }
 
 /// The wished rungs, largest first, at least one, no name twice.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::number::bounded;
 use super::{Ladder, SegmentSeconds};
 
 /// A live ladder: runs until it is stopped, and comes back after its source drops.
@@ -16,28 +17,8 @@ pub struct LiveRecipe {
     pub rungs: Ladder,
 }
 
-/// Segments in a sliding window: 3 to 100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct Window(u32);
-
-impl Window {
-    /// How many.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<u32> for Window {
-    type Error = String;
-
-    fn try_from(n: u32) -> Result<Self, Self::Error> {
-        if (3..=100).contains(&n) { Ok(Self(n)) } else { Err(format!("{n} segments is no window from 3 to 100")) }
-    }
-}
-
-impl From<Window> for u32 {
-    fn from(w: Window) -> Self {
-        w.0
-    }
+bounded! {
+    /// Segments in a sliding window: 3 to 100.
+    #[derive(Eq)]
+    Window(u32), "u32", |n| (3..=100).contains(&n), "{n} segments is no window from 3 to 100"
 }

@@ -4,6 +4,8 @@ use std::{fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
+use super::number::bounded;
+
 /// How moving pictures are encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,34 +118,16 @@ pub enum Hdr {
     ToneMap,
 }
 
-/// Constant rate factor: the quality aimed at, 0 (best) to 63; each encoder has a scale of its own (x264 and x265 to 51,
-/// SVT-AV1 to 63).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct Crf(u8);
+bounded! {
+    /// Constant rate factor: the quality aimed at, 0 (best) to 63; each encoder has a scale of its own (x264 and x265 to 51,
+    /// SVT-AV1 to 63).
+    #[derive(Eq)]
+    Crf(u8), "u8", |n| n <= 63, "{n} is not a constant rate factor from 0 to 63"
+}
 
 impl Crf {
-    /// The factor.
-    pub fn get(self) -> u8 {
-        self.0
-    }
-
     /// The worst quality that `codec`'s encoder has.
     pub fn worst(codec: VideoCodec) -> u8 {
         if codec == VideoCodec::Av1 { 63 } else { 51 }
-    }
-}
-
-impl TryFrom<u8> for Crf {
-    type Error = String;
-
-    fn try_from(n: u8) -> Result<Self, Self::Error> {
-        if n <= 63 { Ok(Self(n)) } else { Err(format!("{n} is not a constant rate factor from 0 to 63")) }
-    }
-}
-
-impl From<Crf> for u8 {
-    fn from(c: Crf) -> Self {
-        c.0
     }
 }
