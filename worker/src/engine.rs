@@ -18,6 +18,7 @@ mod tests;
 mod words;
 
 pub use crate::plan::EngineKind;
+pub(crate) use ffmpeg::strings;
 
 use std::{path::PathBuf, time::Duration};
 

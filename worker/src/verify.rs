@@ -231,8 +231,7 @@ fn codec_prefix(codec: VideoCodec) -> &'static str {
         VideoCodec::H264 => "avc1.",
         VideoCodec::Hevc => "hvc1.",
         VideoCodec::Av1 => "av01.",
-        VideoCodec::Prores => "ap",
-        VideoCodec::Dnxhr => "AVdh",
+        VideoCodec::Prores | VideoCodec::Dnxhr => unreachable!("a preset with such segments is refused"),
     }
 }
 

@@ -12,13 +12,13 @@ pub mod quality;
 mod truth;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use reelmill_api::{AttemptId, Event, JobId, Lane, Priority, QueueName, Task, preset::Settings};
+use reelmill_api::{AttemptId, Event, EventBody, JobId, Lane, Priority, QueueName, Task, preset::Settings};
 use reelmill_lab::{
     programs::{Running, command, store_settings},
     redis::Redis,
@@ -185,6 +185,22 @@ impl Farm {
         let mut found: Vec<AttemptId> = files.iter().filter_map(|f| f.split_once('/')?.0.parse().ok()).collect();
         found.dedup();
         found
+    }
+
+    /// The attempts at a job that were told to be published.
+    pub async fn published(&self, job: JobId) -> Vec<AttemptId> {
+        let done = |body| if let EventBody::Done { report } = body { Some(report.attempt) } else { None };
+        let of_job = self.events().await.into_iter().filter(|e| e.job == job);
+        let mut attempts: Vec<_> = of_job.filter_map(|e| done(e.body)).collect();
+        attempts.dedup();
+        attempts
+    }
+
+    /// Every byte of a job's output, by file.
+    pub fn output_bytes(&self, job: JobId) -> BTreeMap<String, Vec<u8>> {
+        let folder = self.output_folder(job);
+        let read = |name: String| (name.clone(), std::fs::read(folder.join(name)).expect("it was listed"));
+        self.output_files(job).into_iter().map(read).collect()
     }
 
     /// All files of a job's output, relative to its folder.

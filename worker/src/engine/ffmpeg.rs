@@ -91,6 +91,6 @@ pub(super) fn without_lead(filter: &str, plan: &Plan) -> Option<String> {
 }
 
 /// The words of a line.
-pub(super) fn strings(line: &str) -> Vec<String> {
+pub(crate) fn strings(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }

@@ -5,7 +5,11 @@ use reelmill_api::{
     stream::{Protocol, SrtMode, StreamLocation},
 };
 
-use super::{ALLOWED_DEMUXERS, ffmpeg, pictures, progress};
+use super::{
+    ALLOWED_DEMUXERS,
+    ffmpeg::{self, strings},
+    pictures, progress,
+};
 use crate::plan::Plan;
 
 /// How long a source may be silent before the connection counts as lost, microseconds.
@@ -14,28 +18,28 @@ const SILENCE: &str = "5000000";
 /// ffmpeg's arguments that bring a live source, found at `host` (an address, with its port), to `to`. Nothing is decoded;
 /// MPEG-TS comes over SRT byte by byte, and what RTMP and RTSP carry goes into a container that can be streamed.
 pub fn intake(source: &StreamLocation, host: &str, to: &str) -> Vec<String> {
-    let mut args: Vec<String> = words("-nostdin -hide_banner -loglevel warning");
+    let mut args: Vec<String> = strings("-nostdin -hide_banner -loglevel warning");
     let url = format!("{}://{host}{}", source.protocol().scheme(), source.path());
     let container = match source.protocol() {
         Protocol::Srt => {
-            args.extend(words("-protocol_whitelist srt -f data -i"));
+            args.extend(strings("-protocol_whitelist srt -f data -i"));
             args.push(format!("{url}?{}", srt_query(source)));
             "data"
         }
         Protocol::Rtmp => {
-            args.extend(words("-protocol_whitelist rtmp,tcp -format_whitelist flv,live_flv -fflags +nobuffer"));
-            args.extend(words("-rw_timeout"));
+            args.extend(strings("-protocol_whitelist rtmp,tcp -format_whitelist flv,live_flv -fflags +nobuffer"));
+            args.extend(strings("-rw_timeout"));
             args.extend([SILENCE, "-rtmp_live", "live", "-i", url.as_str()].map(str::to_owned));
             "nut"
         }
         Protocol::Rtsp => {
-            args.extend(words("-protocol_whitelist rtsp,rtp,tcp -format_whitelist rtsp -rtsp_transport tcp"));
+            args.extend(strings("-protocol_whitelist rtsp,rtp,tcp -format_whitelist rtsp -rtsp_transport tcp"));
             args.extend(["-fflags", "+nobuffer+genpts", "-timeout", SILENCE, "-i", url.as_str()].map(str::to_owned));
             "nut"
         }
     };
     let kept = if container == "data" { "-map 0" } else { "-map 0:v? -map 0:a?" };
-    args.extend(words(&format!("{kept} -c copy -f {container} -flush_packets 1 -method PUT -chunked_post 1")));
+    args.extend(strings(&format!("{kept} -c copy -f {container} -flush_packets 1 -method PUT -chunked_post 1")));
     args.push(to.to_owned());
     args
 }
@@ -59,8 +63,8 @@ fn srt_query(source: &StreamLocation) -> String {
 
 /// ffprobe's arguments for the beginning of a source that was brought in: as little as tells what it is.
 pub fn probing(source: &str) -> Vec<String> {
-    let mut args = words("-hide_banner -loglevel error -print_format json -show_format -show_streams");
-    args.extend(words("-analyzeduration 1500000 -probesize 8000000 -protocol_whitelist http,tcp"));
+    let mut args = strings("-hide_banner -loglevel error -print_format json -show_format -show_streams");
+    args.extend(strings("-analyzeduration 1500000 -probesize 8000000 -protocol_whitelist http,tcp"));
     args.extend(["-format_whitelist", ALLOWED_DEMUXERS, source].map(str::to_owned));
     args
 }
@@ -70,7 +74,7 @@ pub fn encoding(plan: &Plan, source: &str, output: &dyn Fn(&str) -> String) -> V
     let addresses = ffmpeg::Addresses { source, extras: &[], output };
     let mut args = ffmpeg::command(plan, pictures(plan), &addresses);
     while let Some(at) = args.windows(2).position(|pair| pair == ["-hls_playlist_type", "vod"]) {
-        args.splice(at..at + 2, words("-hls_list_size 2"));
+        args.splice(at..at + 2, strings("-hls_list_size 2"));
     }
     args
 }
@@ -79,10 +83,6 @@ pub fn encoding(plan: &Plan, source: &str, output: &dyn Fn(&str) -> String) -> V
 pub fn meter(plan: &Plan) -> impl FnMut(&str) -> Option<Progress> + use<> {
     let mut meter = progress::Meter::new(plan);
     move |line| meter.line(line)
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use reelmill_api::{
     ErrorKind, Failure, MediaFacts, Preset,
     preset::{self, LadderRecipe, LiveRecipe},
-    rendition::{Rendition, Track},
+    rendition::Track,
 };
 
 use super::state::Made;
@@ -83,7 +83,7 @@ pub(super) fn renditions(plan: &Plan) -> Vec<Made> {
             dynamic_range: Default::default(),
         };
         let max = video.rate.and_then(|rate| rate.max_bps).unwrap_or(0);
-        nothing_yet(&video.name, track, max)
+        Made::nothing_yet(&video.name, track, max.into())
     });
     let audios = ladder.audios.iter().map(|audio| {
         let track = Track::Audio {
@@ -92,24 +92,9 @@ pub(super) fn renditions(plan: &Plan) -> Vec<Made> {
             language: audio.language.clone(),
             surround: audio.surround,
         };
-        nothing_yet(&audio.name, track, audio.bitrate_bps)
+        Made::nothing_yet(&audio.name, track, audio.bitrate_bps.into())
     });
     videos.chain(audios).collect()
-}
-
-fn nothing_yet(name: &str, track: Track, max_bps: u32) -> Made {
-    let rendition = Rendition {
-        name: name.to_owned(),
-        codecs: String::new(),
-        track,
-        segments: 0,
-        samples: 0,
-        duration_seconds: 0.0,
-        average_bps: 0,
-        peak_bps: 0,
-        bytes: 0,
-    };
-    Made { rendition, max_bps: max_bps.into() }
 }
 
 #[cfg(test)]

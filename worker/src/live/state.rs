@@ -1,6 +1,6 @@
 //! How far a live output is: what its playlists list, what has just left them, and the totals. Values in, values out.
 
-use reelmill_api::{AttemptId, JobId, MediaFacts, Rendition};
+use reelmill_api::{AttemptId, JobId, MediaFacts, Rendition, rendition::Track};
 use serde::{Deserialize, Serialize};
 
 /// `live.json`: all that another worker needs to go on.
@@ -169,6 +169,22 @@ impl State {
 }
 
 impl Made {
+    /// A rendition of which nothing is made; its codec is told by the first bytes.
+    pub(super) fn nothing_yet(name: &str, track: Track, max_bps: u64) -> Self {
+        let rendition = Rendition {
+            name: name.to_owned(),
+            codecs: String::new(),
+            track,
+            segments: 0,
+            samples: 0,
+            duration_seconds: 0.0,
+            average_bps: 0,
+            peak_bps: 0,
+            bytes: 0,
+        };
+        Self { rendition, max_bps }
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "figures for people; all far below 2^53")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
     fn add(&mut self, figures: &Figures) {
@@ -190,23 +206,12 @@ impl Made {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use reelmill_api::rendition::Track;
-
     use super::*;
 
     pub(crate) fn made(name: &str, codecs: &str, track: Track, max_bps: u64) -> Made {
-        let rendition = Rendition {
-            name: name.to_owned(),
-            codecs: codecs.to_owned(),
-            track,
-            segments: 0,
-            samples: 0,
-            duration_seconds: 0.0,
-            average_bps: 0,
-            peak_bps: 0,
-            bytes: 0,
-        };
-        Made { rendition, max_bps }
+        let mut made = Made::nothing_yet(name, track, max_bps);
+        codecs.clone_into(&mut made.rendition.codecs);
+        made
     }
 
     pub(crate) fn state() -> State {

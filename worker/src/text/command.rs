@@ -1,6 +1,10 @@
 //! The command line that prints subtitle tracks as WebVTT.
 
-use crate::{engine::source_options, gateway::TRACK_OF_TEXT, plan::TextPlan};
+use crate::{
+    engine::{source_options, strings},
+    gateway::TRACK_OF_TEXT,
+    plan::TextPlan,
+};
 
 /// ffmpeg's arguments to print these tracks, each to the gateway by itself. One run reads the source once for all of
 /// them; pictures and sound are passed over.
@@ -14,10 +18,6 @@ pub fn command(tracks: &[&TextPlan], source: &str, output: &dyn Fn(&str) -> Stri
         args.push(format!("{}/{TRACK_OF_TEXT}", output(&track.name)));
     }
     args
-}
-
-fn strings(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::{
     engine::{
         Programs,
         child::{self, Ended},
+        strings,
     },
     gateway::Run,
 };
@@ -74,9 +75,9 @@ async fn one(
 
 /// One process for all, one after another, complaints only.
 fn arguments(urls: &[String], video: bool) -> Vec<String> {
-    let mut args = words("-nostdin -hide_banner -loglevel error -xerror -progress pipe:1");
+    let mut args = strings("-nostdin -hide_banner -loglevel error -xerror -progress pipe:1");
     for url in urls {
-        args.extend(words("-protocol_whitelist http,tcp -format_whitelist mov -seekable 0 -ignore_editlist 1 -i"));
+        args.extend(strings("-protocol_whitelist http,tcp -format_whitelist mov -seekable 0 -ignore_editlist 1 -i"));
         args.push(url.clone());
     }
     let kind = if video { 'v' } else { 'a' };
@@ -84,12 +85,8 @@ fn arguments(urls: &[String], video: bool) -> Vec<String> {
     let streams = if video { "v=1:a=0" } else { "v=0:a=1" };
     args.push("-filter_complex".to_owned());
     args.push(format!("{pads}concat=n={}:{streams}[out]", urls.len()));
-    args.extend(words("-map [out] -fps_mode passthrough -f null -"));
+    args.extend(strings("-map [out] -fps_mode passthrough -f null -"));
     args
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
 }
 
 fn judge(rendition: &str, ended: &Ended, expected: Option<u64>) -> Result<(), Failure> {

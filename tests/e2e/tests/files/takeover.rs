@@ -1,8 +1,8 @@
 //! Whatever becomes of a worker, its files are made by another, once, and what is published is whole and stays as it is.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command};
 
-use reelmill_api::{AttemptId, EventBody, JobId, Report, rendition::Track};
+use reelmill_api::{EventBody, JobId, Report, rendition::Track};
 use reelmill_e2e::{Farm, judge, processes::children, until};
 use reelmill_lab::{
     fault::{Fault, Op},
@@ -83,23 +83,9 @@ async fn whole_and_alone(farm: &Farm, job: JobId) -> Report {
     let streams = judge::ffprobe(&file, "-show_streams");
     assert_eq!(streams["streams"][0]["nb_frames"], FRAMES.to_string(), "frame count equal to the source's");
     assert_eq!(farm.attempts(job), std::slice::from_ref(&found.attempt), "nothing of another attempt is left");
-    assert_eq!(published(farm, job).await, std::slice::from_ref(&found.attempt), "no other attempt was told to be it");
+    assert_eq!(farm.published(job).await, std::slice::from_ref(&found.attempt), "no other attempt was told to be it");
     assert_eq!(farm.store.unfinished_uploads(), 0);
     found
-}
-
-async fn published(farm: &Farm, job: JobId) -> Vec<AttemptId> {
-    let done = |body| if let EventBody::Done { report } = body { Some(report.attempt) } else { None };
-    let mut attempts: Vec<_> =
-        farm.events().await.into_iter().filter(|e| e.job == job).filter_map(|e| done(e.body)).collect();
-    attempts.dedup();
-    attempts
-}
-
-fn bytes(farm: &Farm, job: JobId) -> BTreeMap<String, Vec<u8>> {
-    let folder = farm.output_folder(job);
-    let read = |name: String| (name.clone(), std::fs::read(folder.join(name)).expect("it was listed"));
-    farm.output_files(job).into_iter().map(read).collect()
 }
 
 fn spool_is_empty(farm: &Farm) {
@@ -134,11 +120,11 @@ async fn a_worker_that_wakes_up_after_its_lease_publishes_nothing() {
     let _second = Running::start(worker(&farm, "second"));
     let report = whole_and_alone(&farm, job).await;
     assert_eq!((report.attempt.number(), report.node.as_str()), (2, "second"));
-    let before = bytes(&farm, job);
+    let before = farm.output_bytes(job);
     first.signal(Signal::CONT);
     first.signal(Signal::TERM);
     assert_eq!(end(&mut first).await, Some(0), "it ends as one that has nothing more to do");
-    assert_eq!(bytes(&farm, job), before, "not a byte has changed");
+    assert_eq!(farm.output_bytes(job), before, "not a byte has changed");
     spool_is_empty(&farm);
 }
 
@@ -155,11 +141,11 @@ async fn a_commit_that_comes_after_anothers_changes_nothing() {
     first.signal(Signal::STOP);
     let _second = Running::start(worker(&farm, "second"));
     assert_eq!(whole_and_alone(&farm, job).await.node, "second");
-    let before = bytes(&farm, job);
+    let before = farm.output_bytes(job);
     first.signal(Signal::CONT);
     first.signal(Signal::TERM);
     assert_eq!(end(&mut first).await, Some(0));
-    assert_eq!(bytes(&farm, job), before, "not a byte has changed");
+    assert_eq!(farm.output_bytes(job), before, "not a byte has changed");
     assert_eq!(whole_and_alone(&farm, job).await.node, "second");
 }
 
@@ -175,9 +161,9 @@ async fn a_job_delivered_twice_is_published_once() {
     until("two ends", async || (told(|body| matches!(body, EventBody::Done { .. })).await == 2).then_some(())).await;
     assert_eq!(told(|body| matches!(body, EventBody::Failed { .. })).await, 0, "neither failed");
     whole_and_alone(&farm, job).await;
-    let before = bytes(&farm, job);
+    let before = farm.output_bytes(job);
     farm.submit_as(job, &input, QUICK).await;
     until("a third end", async || (told(|body| matches!(body, EventBody::Done { .. })).await == 3).then_some(())).await;
-    assert_eq!(bytes(&farm, job), before, "not a byte has changed");
+    assert_eq!(farm.output_bytes(job), before, "not a byte has changed");
     spool_is_empty(&farm);
 }

@@ -13,8 +13,8 @@ use reelmill_lab::{
 use rustix::process::Signal;
 
 use crate::{
-    QUICK, bytes, end, in_the_middle, lane_is_empty, on_both_queues, slow_farm, unpublished, untouched,
-    whole_and_alone, worker,
+    QUICK, end, in_the_middle, lane_is_empty, on_both_queues, slow_farm, unpublished, untouched, whole_and_alone,
+    worker,
 };
 
 async fn a_killed_worker_is_replaced(kind: QueueKind) {
@@ -48,7 +48,7 @@ async fn a_frozen_worker_is_replaced_and_does_no_harm(kind: QueueKind) {
     let _second = Running::start(worker(&farm, "second"));
     let (attempt, node) = whole_and_alone(&farm, job).await;
     assert_eq!((attempt.number(), node.as_str()), (2, "second"));
-    let before = bytes(&farm, job);
+    let before = farm.output_bytes(job);
     first.signal(Signal::CONT);
     first.signal(Signal::TERM);
     assert_eq!(end(&mut first).await, Some(0), "it ends as one that has nothing more to do");
@@ -77,7 +77,7 @@ async fn a_worker_that_freezes_at_its_commit_is_too_late(kind: QueueKind) {
     first.signal(Signal::STOP);
     let _second = Running::start(worker(&farm, "second"));
     assert_eq!(whole_and_alone(&farm, job).await.1, "second");
-    let before = bytes(&farm, job);
+    let before = farm.output_bytes(job);
     first.signal(Signal::CONT);
     first.signal(Signal::TERM);
     assert_eq!(end(&mut first).await, Some(0));

@@ -4,7 +4,7 @@ use reelmill_api::{EventBody, JobId, QueueName};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
 use reelmill_lab::{programs::Running, redis::Redis};
 
-use crate::{QUICK, bytes, lane_is_empty, on_both_queues, slow_farm, unpublished, untouched, whole_and_alone, worker};
+use crate::{QUICK, lane_is_empty, on_both_queues, slow_farm, unpublished, untouched, whole_and_alone, worker};
 
 async fn told(farm: &Farm, job: JobId, wanted: fn(&EventBody) -> bool) -> usize {
     farm.events().await.iter().filter(|e| e.job == job && wanted(&e.body)).count()
@@ -24,7 +24,7 @@ async fn twice_delivered_is_once_published(kind: QueueKind) {
     lane_is_empty(&farm).await;
     assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Failed { .. })).await, 0, "neither failed");
     whole_and_alone(&farm, job).await;
-    let before = bytes(&farm, job);
+    let before = farm.output_bytes(job);
     farm.submit_as(job, &input, QUICK).await;
     until_told(&farm, job, 3, |body| matches!(body, EventBody::Done { .. })).await;
     lane_is_empty(&farm).await;

@@ -6,7 +6,7 @@ mod end;
 
 use std::{collections::BTreeMap, process::Command};
 
-use reelmill_api::{AttemptId, EventBody, JobId};
+use reelmill_api::{AttemptId, JobId};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
 use reelmill_lab::{
     media,
@@ -70,29 +70,13 @@ async fn whole_and_alone(farm: &Farm, job: JobId) -> (AttemptId, String) {
     let attempt = output.report.attempt.clone();
     assert!(output.master.variants.iter().all(|(_, uri)| uri.starts_with(&attempt.to_string())), "one attempt's");
     assert_eq!(farm.attempts(job), std::slice::from_ref(&attempt), "nothing of another attempt is left");
-    assert_eq!(published(farm, job).await, std::slice::from_ref(&attempt), "no other attempt was told to be published");
+    assert_eq!(farm.published(job).await, std::slice::from_ref(&attempt), "no other attempt was told to be published");
     (attempt, output.report.node)
-}
-
-/// The attempts that were told to be published.
-async fn published(farm: &Farm, job: JobId) -> Vec<AttemptId> {
-    let done = |body| if let EventBody::Done { report } = body { Some(report.attempt) } else { None };
-    let mut attempts: Vec<_> =
-        farm.events().await.into_iter().filter(|e| e.job == job).filter_map(|e| done(e.body)).collect();
-    attempts.dedup();
-    attempts
-}
-
-/// Every byte of an output.
-fn bytes(farm: &Farm, job: JobId) -> BTreeMap<String, Vec<u8>> {
-    let folder = farm.output_folder(job);
-    let read = |name: String| (name.clone(), std::fs::read(folder.join(name)).expect("it was listed"));
-    farm.output_files(job).into_iter().map(read).collect()
 }
 
 /// Every byte of an output is as it was.
 fn untouched(farm: &Farm, job: JobId, before: &BTreeMap<String, Vec<u8>>) {
-    let now = bytes(farm, job);
+    let now = farm.output_bytes(job);
     assert_eq!(now.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "nothing was added or removed");
     for (name, bytes) in before {
         let (was, is) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&now[name]));
