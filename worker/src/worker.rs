@@ -230,6 +230,9 @@ impl Worker {
         stopping: bool,
         teller: &Teller,
     ) {
+        if result.is_err() && self.is_anothers(leased).await {
+            return;
+        }
         let kind = result.as_ref().err().map(|f| f.kind);
         let settlement = if live { settle_live(kind, leased.attempt) } else { settle(kind, leased.attempt) };
         // Events go out before the settlement: a crash in between only tells them twice.
@@ -258,6 +261,17 @@ impl Worker {
             Settlement::DeadLetter => self.queue.dead_letter(&leased.receipt, &reason()).await,
             Settlement::Leave => Ok(()),
         });
+    }
+
+    /// Whether the lease was lost, as it is where the whole worker stood still: then the task's end is for another to tell,
+    /// and whatever failed here is no news of it.
+    async fn is_anothers(&self, leased: &Leased) -> bool {
+        let lost = self.queue.extend(&leased.receipt, self.lease).await.err();
+        let lost = lost.filter(|e| matches!(e, QueueError::LeaseLost { .. }));
+        if let Some(e) = &lost {
+            log::warn!("{e}: this attempt's failure is not told");
+        }
+        lost.is_some()
     }
 
     /// A lease that could not be settled runs out, and the task is delivered again: to find its output published.

@@ -1,6 +1,9 @@
 //! Processes as the kernel shows them.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
+
+use reelmill_lab::programs::Running;
+use rustix::process::Signal;
 
 /// One process, told apart from a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +85,42 @@ impl Process {
         let mut values = line.split_whitespace().map(str::to_owned);
         Some((values.next()?, values.next()?))
     }
+}
+
+/// Stops a program as a debugger would, at a moment when no other process waits for it: one that is stopped while it
+/// writes to a SQLite file holds it until somebody ends it, which is the service manager's watchdog's work, not the queue's.
+pub async fn freeze(program: &Running) {
+    let pid = program.pid();
+    crate::until("a moment without a lock", async || {
+        program.signal(Signal::STOP);
+        crate::until("the stop of all threads", async || is_stopped(pid).then_some(())).await;
+        if !holds_a_lock(pid) {
+            return Some(());
+        }
+        program.signal(Signal::CONT);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        None
+    })
+    .await;
+}
+
+/// Whether every thread is stopped; one that waits for a disk stops when the disk has answered.
+fn is_stopped(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there").flatten();
+    let mut states = tasks.filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("stat")).ok()?;
+        Some(text.rsplit_once(") ")?.1.starts_with('T'))
+    });
+    states.all(|stopped| stopped)
+}
+
+/// Whether a process holds a POSIX lock for writing, as SQLite takes one for each transaction (proc_locks(5)).
+fn holds_a_lock(pid: u32) -> bool {
+    let locks = fs::read_to_string("/proc/locks").expect("proc");
+    locks.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        matches!(fields.get(1..5), Some(["POSIX", _, "WRITE", owner]) if *owner == pid.to_string())
+    })
 }
 
 /// The most memory that a process has had resident so far, in bytes.

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, process::Command};
 
 use reelmill_api::{EventBody, JobId, Report, rendition::Track};
-use reelmill_e2e::{Farm, judge, processes::children, until};
+use reelmill_e2e::{
+    Farm, judge,
+    processes::{children, freeze},
+    until,
+};
 use reelmill_lab::{
     fault::{Fault, Op},
     media,
@@ -116,7 +120,7 @@ async fn a_worker_that_wakes_up_after_its_lease_publishes_nothing() {
     let job = farm.submit(&input, QUICK).await;
     let mut first = Running::start(worker(&farm, "first"));
     in_the_middle(&farm, job).await;
-    first.signal(Signal::STOP);
+    freeze(&first).await;
     let _second = Running::start(worker(&farm, "second"));
     let report = whole_and_alone(&farm, job).await;
     assert_eq!((report.attempt.number(), report.node.as_str()), (2, "second"));
@@ -138,7 +142,7 @@ async fn a_commit_that_comes_after_anothers_changes_nothing() {
     hasty.env("S3_STALL_SECONDS", "1");
     let mut first = Running::start(hasty);
     until("the commit", async || farm.store.plan.unmet().is_empty().then_some(())).await;
-    first.signal(Signal::STOP);
+    freeze(&first).await;
     let _second = Running::start(worker(&farm, "second"));
     assert_eq!(whole_and_alone(&farm, job).await.node, "second");
     let before = farm.output_bytes(job);

@@ -3,7 +3,7 @@
 use reelmill_api::EventBody;
 use reelmill_e2e::{
     QueueKind,
-    processes::{Process, children},
+    processes::{Process, children, freeze},
     until,
 };
 use reelmill_lab::{
@@ -42,9 +42,12 @@ async fn kill_9_in_the_middle_costs_time_and_nothing_else() {
 async fn a_frozen_worker_is_replaced_and_does_no_harm(kind: QueueKind) {
     let (farm, input) = slow_farm(kind).await;
     let job = farm.submit(&input, QUICK).await;
-    let mut first = Running::start(worker(&farm, "first"));
+    let mut soon_stalled = worker(&farm, "first");
+    // When it wakes up, it finds its media process stalled and its lease lost, in whichever order.
+    soon_stalled.env("STALL_SECONDS", "5");
+    let mut first = Running::start(soon_stalled);
     in_the_middle(&farm, job).await;
-    first.signal(Signal::STOP);
+    freeze(&first).await;
     let _second = Running::start(worker(&farm, "second"));
     let (attempt, node) = whole_and_alone(&farm, job).await;
     assert_eq!((attempt.number(), node.as_str()), (2, "second"));
@@ -74,7 +77,7 @@ async fn a_worker_that_freezes_at_its_commit_is_too_late(kind: QueueKind) {
     hasty.env("S3_STALL_SECONDS", "1");
     let mut first = Running::start(hasty);
     until("the commit", async || farm.store.plan.unmet().is_empty().then_some(())).await;
-    first.signal(Signal::STOP);
+    freeze(&first).await;
     let _second = Running::start(worker(&farm, "second"));
     assert_eq!(whole_and_alone(&farm, job).await.1, "second");
     let before = farm.output_bytes(job);
