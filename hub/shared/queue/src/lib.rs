@@ -157,7 +157,7 @@ impl QueueError {
             Self::LeaseLost { .. } => None,
             Self::BadAddress { hint, .. } => Some(hint),
             Self::Failed { at, .. } if at.starts_with("sqlite:") => {
-                Some("is the disk full, or the file another user's?")
+                Some("is the disk full, the file another user's, or a program that holds it stopped (state T in `ps`)?")
             }
             Self::Failed { .. } => Some("does the queue server run, can this machine reach it, is the password right?"),
         }

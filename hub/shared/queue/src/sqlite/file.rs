@@ -112,8 +112,13 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
 
 /// Brings the file to this build's schema, or says why it is not ours to touch.
 async fn migrate(writer: &SqlitePool) -> Result<Option<&'static str>, sqlx::Error> {
+    const VERSION: &str = "PRAGMA user_version";
+    // A file that is ready needs no write, so that whoever holds it meanwhile keeps nobody from starting.
+    if sqlx::query_scalar::<_, i64>(VERSION).fetch_one(writer).await? == SCHEMA_VERSION {
+        return Ok(None);
+    }
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await?;
+    let version: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *tx).await?;
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *tx).await?;
     match version {
         SCHEMA_VERSION => Ok(None),
@@ -166,6 +171,16 @@ mod tests {
             let error = path_of(url).expect_err(url);
             assert!(error.hint().is_some_and(|h| h.contains("sqlite:///absolute")), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_holds_can_be_opened() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        let path = folder.path().join("q.sqlite");
+        let first = open(&path).await.expect("a new file");
+        let held = first.writer.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
+        open(&path).await.expect("it is ready");
+        held.rollback().await.expect("it was ours");
     }
 
     #[test]
