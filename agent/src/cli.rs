@@ -1,0 +1,14 @@
+//! The command line of reelmill-agent.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Tells how this node is, and does what the farm's operators command.
+#[derive(Debug, Parser)]
+#[command(name = "reelmill-agent", version, about)]
+pub struct Cli {
+    /// A TOML file with settings; the environment wins over it.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}

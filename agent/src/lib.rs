@@ -1,0 +1,3 @@
+//! The node agent: one on each node. It tells what it knows of its node, and does what signed commands say.
+
+pub mod cli;
