@@ -204,7 +204,7 @@ async function watchLive() {
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   show(byId("stage"), true);
-  show(byId("dash"), false);
+  show(byId("or-dash"), false);
   play({ renditions: [] }, LIVE);
 }
 

@@ -59,8 +59,8 @@ pub fn arguments(plan: &Plan, of: &Comparison<'_>) -> Vec<String> {
 
 /// The score in what ffmpeg said; there is none where no picture of the source met one of the segment.
 pub fn score(said: &[String]) -> Option<f64> {
-    let scores = said.iter().filter_map(|line| line.split_once("VMAF score: ")?.1.trim().parse().ok());
-    scores.filter(|score: &f64| score.is_finite()).next_back()
+    let mut scores = said.iter().filter_map(|line| line.split_once("VMAF score: ")?.1.trim().parse().ok());
+    scores.rfind(|score: &f64| score.is_finite())
 }
 
 #[cfg(test)]
