@@ -29,6 +29,8 @@ use crate::{
 use board::Board;
 use session::{End, Session, canceled, now_ms};
 use state::State;
+#[cfg(test)]
+pub(crate) use {ladder::tests::first_plan, playlist::tests::playlists};
 
 /// The wait before a source is tried again; it doubles while nothing comes of it.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
