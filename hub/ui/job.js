@@ -204,12 +204,12 @@ async function watchLive() {
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   show(byId("stage"), true);
-  show(byId("dash"), false);
+  show(byId("or-dash"), false);
   play({ renditions: [] }, LIVE);
 }
 
-/** Two segments behind the last one, and never more than three. */
-const LIVE = { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 3, maxLiveSyncPlaybackRate: 1.2 };
+/** A segment and a half behind the last one: hls.js adds up to one more after outages, and it must never be more than three. */
+const LIVE = { liveSyncDurationCount: 1.5, liveMaxLatencyDurationCount: 3, maxLiveSyncPlaybackRate: 1.2 };
 
 async function play(report, options = {}) {
   const source = `${path}/output/master.m3u8`;

@@ -57,16 +57,26 @@ async function addresses(data) {
   }
 }
 
+/** A file's text, or why there is none: one that breaks off in the middle is none. */
+async function whole(url) {
+  try {
+    const answer = await fetch(url);
+    return answer.ok ? { text: await answer.text() } : { why: answer.status };
+  } catch (error) {
+    return { why: String(error.cause ?? error) };
+  }
+}
+
 /** Reads every playlist twice a second and asks for every file in it. */
 async function poll(output, record) {
   while (!record.over) {
-    const master = await fetch(`${output}/master.m3u8`).catch(() => null);
-    const names = master?.ok ? listed(await master.text()) : [];
+    const master = await whole(`${output}/master.m3u8`);
+    const names = master.text ? listed(master.text) : [];
     for (const name of names) {
       const url = `${output}/${name}`;
-      const answer = await fetch(url).catch(() => null);
-      if (!answer?.ok) { record.missing.push(`${name}: ${answer?.status}`); continue; }
-      for (const file of listed(await answer.text())) {
+      const answer = await whole(url);
+      if (!answer.text) { record.missing.push(`${name}: ${answer.why}`); continue; }
+      for (const file of listed(answer.text)) {
         record.asked += 1;
         const found = await fetch(new URL(file, url), { method: 'HEAD' }).catch(() => null);
         if (!found?.ok) record.missing.push(`${file}: ${found?.status}`);

@@ -34,7 +34,7 @@ use crate::{
     playlist, probe,
     publish::{self, Published, Unpublished},
     spool::Spool,
-    verify::{self, Verified},
+    verify::{self, Verified, quality::Measured},
 };
 
 /// How long to wait, after a failure, for writes that are still under way: as long as a store may be silent, and far
@@ -188,6 +188,11 @@ impl Attempt<'_> {
         let mut verified = verify::verify(plan.grid, ladder, &run.settled_record().await)?;
         verified.remarks.extend(seen);
         verified.checks.push(verify::decode::sample(&self.workshop.programs, run, &verified, &self.cancel).await?);
+        match verify::quality::sample(&self.workshop.programs, run, plan, &verified, &self.cancel).await? {
+            Measured::Held(check) => verified.checks.push(check),
+            Measured::Not(why) => verified.remarks.push(format!("VMAF was not measured: {why}")),
+            Measured::NotAsked => {}
+        }
         self.store_beside(plan, ladder, texts, &mut verified).await?;
         Ok(verified)
     }

@@ -8,6 +8,7 @@ mod ffmpeg;
 pub mod jetson;
 mod lines;
 pub mod live;
+pub mod measure;
 mod nvenc;
 mod progress;
 pub mod prove;

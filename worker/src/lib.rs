@@ -23,6 +23,8 @@ pub mod playlist;
 pub mod probe;
 pub mod publish;
 pub mod setup;
+#[cfg(test)]
+mod snapshot;
 pub mod spool;
 pub mod start;
 pub mod status;

@@ -24,11 +24,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempt::Workshop,
     engine::capability::Need,
-    plan::{EngineKind, Maker, Plan},
+    plan::{EngineKind, Plan},
 };
 use board::Board;
 use session::{End, Session, canceled, now_ms};
 use state::State;
+#[cfg(test)]
+pub(crate) use {ladder::tests::first_plan, playlist::tests::playlists};
 
 /// The wait before a source is tried again; it doubles while nothing comes of it.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -53,7 +55,7 @@ impl Live<'_> {
     /// Goes on until someone wishes the end; the report then.
     ///
     /// # Errors
-    /// `canceled` where another worker is to go on; `bad_request` where none can.
+    /// `canceled` where another worker is to go on, `no_capability` where one must; `bad_request` where none can.
     pub async fn run(&self, preset: &Preset, on_progress: impl Fn(Progress)) -> Result<Report, Failure> {
         let (source, recipe) = self.fitting(preset)?;
         let mut board = self.claim(recipe).await?;
@@ -76,7 +78,10 @@ impl Live<'_> {
             match ended {
                 Ok(End::Stopped) => return self.finish(board).await,
                 Ok(End::Dropped) => log::info!("job {}: {source} dropped; waiting for it", self.task.job),
-                Err(failure) if failure.kind == ErrorKind::Canceled => return Err(failure),
+                // What this node cannot make today it cannot make in four seconds; another may.
+                Err(failure) if matches!(failure.kind, ErrorKind::Canceled | ErrorKind::NoCapability) => {
+                    return Err(failure);
+                }
                 Err(failure) => {
                     log::warn!("job {}: {}; trying again", self.task.job, failure.message);
                     if failure.kind != ErrorKind::BadSource {
@@ -144,15 +149,12 @@ impl Live<'_> {
         Ok(board.is_to_stop().await.unwrap_or(false))
     }
 
-    /// Chooses what makes the plan, and holds the GPU's sessions that it needs. A Jetson's engine reads files only.
+    /// Chooses what makes the plan, and holds the GPU's sessions that it needs.
     async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         let facts = self.workshop.prover.facts_for(&Need::of_plan(plan)).await;
-        let (maker, changes) = facts.choose(plan, preset.fallback, self.workshop.nvenc_preset)?;
+        let (maker, changes) = facts.choose_live(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.changes.extend(changes);
-        plan.maker = match maker.engine {
-            EngineKind::Jetson => Maker { name: "software (ffmpeg)".to_owned(), ..Maker::default() },
-            EngineKind::Software | EngineKind::Nvenc => maker,
-        };
+        plan.maker = maker;
         match plan.maker.engine {
             EngineKind::Nvenc => self.workshop.sessions.claim(plan.videos().len()),
             EngineKind::Software | EngineKind::Jetson => Ok(None),

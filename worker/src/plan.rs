@@ -14,7 +14,7 @@ pub mod weight;
 use reelmill_api::{
     ErrorKind, Failure, MediaFacts, Preset, Rational, layout,
     media::{Colour, Fields, HdrMetadata, Rotation, VideoFacts},
-    preset::{self, AudioCodec, Container, Damage, Effort, Filter, VideoCodec},
+    preset::{self, AudioCodec, Container, Damage, Effort, Filter, VideoCodec, VmafFloor},
 };
 
 pub use geometry::{Placement, Size};
@@ -34,6 +34,8 @@ pub struct Plan {
     pub grid: Grid,
     /// What is made.
     pub product: Product,
+    /// The least VMAF of each sampled segment of the largest rendition, where it is to be measured.
+    pub vmaf_min: Option<u32>,
     /// What becomes of a source that is damaged in the middle.
     pub damage: Damage,
     /// Whether its container is one that is recorded from a running stream, and so may end in the middle of a picture.
@@ -292,6 +294,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         picture,
         grid,
         product,
+        vmaf_min: preset.video.vmaf_min.map(VmafFloor::get),
         damage: preset.damage,
         maker: Maker::default(),
         ragged_ends: has_ragged_ends(media),

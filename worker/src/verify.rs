@@ -3,6 +3,7 @@
 
 pub mod decode;
 pub mod files;
+pub mod quality;
 
 use reelmill_api::{
     ErrorKind, Failure, Rational, Rendition,

@@ -25,6 +25,10 @@ const FOR_EVER: &str = "private, max-age=86400, immutable";
 /// The files beside it are looked at anew each time.
 const ASK_AGAIN: &str = "no-cache";
 
+/// A live job's playlists are replaced every few seconds, so they are read whole and at once: one that was replaced between
+/// two reads would break off in the middle. They are some kilobytes.
+const LARGEST_CHANGING: usize = 4 << 20;
+
 /// Sends a file, or the part of it that is asked for.
 pub(super) async fn file(
     State(app): State<Arc<App>>,
@@ -33,14 +37,23 @@ pub(super) async fn file(
 ) -> Result<Response, Refusal> {
     let job = jobs::find(&app, &id).await?;
     let place = published(&job, &path).ok_or_else(|| no_such_file(&job))?;
-    let info = match app.storage.head(&place).await {
-        Ok(info) => info,
-        Err(StorageError::NotFound { .. }) => return Err(no_such_file(&job)),
-        Err(e) => return Err(Refusal::store("find the file", &e)),
+    let refused = |e: StorageError| match e {
+        StorageError::NotFound { .. } => no_such_file(&job),
+        e => Refusal::store("find the file", &e),
     };
-    let etag = etag(&info.version);
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &etag)) {
+    let known = |etag: &str| text(header::IF_NONE_MATCH).is_some_and(|known| matches(known, etag));
+    if job.input.is_live() && !is_attempts_own(&path) {
+        let (bytes, version) = app.storage.get_small(&place, LARGEST_CHANGING).await.map_err(refused)?;
+        let etag = etag(&version);
+        if known(&etag) {
+            return Ok((StatusCode::NOT_MODIFIED, common(&path, etag)).into_response());
+        }
+        return Ok((common(&path, etag), bytes).into_response());
+    }
+    let info = app.storage.head(&place).await.map_err(refused)?;
+    let etag = etag(&info.version);
+    if known(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, common(&path, etag)).into_response());
     }
     let same = text(header::IF_RANGE).is_none_or(|known| known == etag);
@@ -103,12 +116,16 @@ fn matches(known: &str, etag: &str) -> bool {
     known == "*" || known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 
+/// Whether it lies in an attempt's folder.
+fn is_attempts_own(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(folder, _)| folder.parse::<AttemptId>().is_ok())
+}
+
 fn common(path: &str, etag: String) -> [(HeaderName, HeaderValue); 5] {
-    let own = path.split_once('/').is_some_and(|(folder, _)| folder.parse::<AttemptId>().is_ok());
     [
         (header::CONTENT_TYPE, HeaderValue::from_static(layout::content_type(path))),
         (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        (header::CACHE_CONTROL, HeaderValue::from_static(if own { FOR_EVER } else { ASK_AGAIN })),
+        (header::CACHE_CONTROL, HeaderValue::from_static(if is_attempts_own(path) { FOR_EVER } else { ASK_AGAIN })),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(INERT)),
         (header::ETAG, HeaderValue::try_from(etag).expect("only visible ASCII")),
     ]

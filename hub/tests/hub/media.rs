@@ -123,6 +123,36 @@ async fn only_the_published_files_of_a_job_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_live_playlist_is_whole_while_it_is_replaced() {
+    let hub = TestHub::start().await;
+    let job = hub.post(r#"{"input":"srt://cam.example:9000","preset":"live-hls"}"#).await.job();
+    let versions = [noise(300), noise(90_000)].map(Bytes::from);
+    let (storage, place) = (hub.storage(), under(&job, "720p/index.m3u8"));
+    let put = async |n: usize| {
+        let body = versions[n % 2].clone();
+        storage.put(&place, body, "x/y", Condition::Always).await.expect("the store takes it");
+    };
+    put(0).await;
+    let replacing = async {
+        for n in 0..100 {
+            put(n).await;
+        }
+    };
+    let path = format!("/v1/jobs/{}/output/720p/index.m3u8", job.id);
+    let reading = async {
+        for n in 0..100 {
+            let answer = hub.get(&path).await;
+            assert_eq!(answer.status, StatusCode::OK, "read {n}");
+            assert!(versions.contains(&answer.body), "read {n}: {} bytes of neither version", answer.body.len());
+        }
+    };
+    tokio::join!(replacing, reading);
+    let tag = hub.get(&path).await.header("etag").to_owned();
+    let again = hub.send(Method::GET, &path, &[("if-none-match", &tag)], b"").await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_of_a_file_is_that_range() {
     let hub = TestHub::start().await;
     let segment = noise(700_001);

@@ -15,7 +15,10 @@ use crate::{
     plan::{FilePlan, Plan, weight},
     publish,
     spool::SpoolFolder,
-    verify::files::{self, VerifiedFiles},
+    verify::{
+        decode,
+        files::{self, VerifiedFiles},
+    },
 };
 
 /// What is read from the disk at once.
@@ -37,6 +40,13 @@ impl Attempt<'_> {
         let programs = Programs { writable: Some(folder.writable().clone()), ..self.workshop.programs.clone() };
         let ran = engine::run(&programs, plan, run, &self.cancel, on_progress).await;
         let seen = ran.map_err(|failure| folder.explain(failure))?;
+        let mut decoded = Vec::new();
+        for wish in wished {
+            let path = folder.writable().folder.join(wish.file_name());
+            let seconds = plan.grid.frames.count().map(|frames| plan.grid.seconds(frames));
+            decoded.push(decode::file(&programs, &path, seconds, run.port(), &self.cancel).await?);
+        }
+        // Read only now: what was verified is what is stored.
         let mut spooled = Vec::new();
         for plan in wished {
             spooled.push(Spooled::read(&folder, plan).await?);
@@ -48,6 +58,7 @@ impl Attempt<'_> {
         });
         let mut verified = files::verify(plan, &made.collect::<Vec<_>>())?;
         verified.remarks.extend(seen);
+        verified.checks.extend(decoded);
         for file in spooled {
             self.store(file, destination).await?;
         }

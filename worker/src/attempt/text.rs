@@ -97,7 +97,7 @@ impl Reader<'_> {
         match ended.map_err(Fault::Failed)? {
             Ended::Exited { success: true, stderr, .. } => {
                 let words = run.settled_record().await.texts;
-                Ok(Printed { words, complaint: stderr.into_iter().next() })
+                Ok(Printed { words, complaint: stderr.into_iter().find(|line| !is_of_the_wire(line)) })
             }
             Ended::Exited { status, stderr, .. } => Err(Fault::Failed(stderr.last().unwrap_or(&status).clone())),
             Ended::TimedOut => Err(Fault::Stuck("reading it took too long".to_owned())),
@@ -135,6 +135,12 @@ impl Reader<'_> {
     }
 }
 
+/// What ffmpeg says of its connections, such as that one was closed while it looked for an answer that it does not need. What
+/// went over them is judged by the gateway's record.
+fn is_of_the_wire(line: &str) -> bool {
+    line.starts_with("[http")
+}
+
 impl Texts {
     fn leave_out(&mut self, plans: &[TextPlan], why: &str) {
         self.remarks.extend(plans.iter().map(|plan| text::left_out(plan, why)));
@@ -150,5 +156,16 @@ impl Texts {
                 Err(why) => self.leave_out(std::slice::from_ref(plan), &why),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_connection_is_no_complaint_about_text() {
+        assert!(is_of_the_wire("[http @ 0x5581] URL read error: End of file"));
+        assert!(!is_of_the_wire("[subrip @ 0x5581] Invalid UTF-8 in decoded subtitles text"));
     }
 }

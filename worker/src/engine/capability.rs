@@ -213,9 +213,33 @@ impl Facts {
         fallback: Fallback,
         preset: NvencPreset,
     ) -> Result<(Maker, Vec<String>), Failure> {
+        self.choose_but(plan, fallback, preset, &[])
+    }
+
+    /// The same where the source is live.
+    ///
+    /// # Errors
+    /// `no_capability` with what is missing.
+    pub fn choose_live(
+        &self,
+        plan: &Plan,
+        fallback: Fallback,
+        preset: NvencPreset,
+    ) -> Result<(Maker, Vec<String>), Failure> {
+        self.choose_but(plan, fallback, preset, &["read a live source"])
+    }
+
+    /// What a Jetson's engine does not do is in the plan, and in `besides`.
+    fn choose_but(
+        &self,
+        plan: &Plan,
+        fallback: Fallback,
+        preset: NvencPreset,
+        besides: &[&'static str],
+    ) -> Result<(Maker, Vec<String>), Failure> {
         let needs = Need::of_plan(plan);
         let mut engine = self.engine_for(&needs, fallback)?;
-        let unfit = if engine == EngineKind::Jetson { jetson::unfit(plan) } else { Vec::new() };
+        let unfit = if engine == EngineKind::Jetson { [besides, &jetson::unfit(plan)].concat() } else { Vec::new() };
         if !unfit.is_empty() {
             engine = self.software_instead(&needs, fallback, &unfit.join(", "))?;
         }

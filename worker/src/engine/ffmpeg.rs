@@ -52,10 +52,7 @@ pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Ve
     args.extend(source_options());
     args.extend(pictures.decoder);
     args.extend(["-noautorotate", "-i", at.source].map(str::to_owned));
-    for extra in at.extras {
-        args.extend(PICTURE_OPTIONS.map(str::to_owned));
-        args.extend(["-i".to_owned(), extra.clone()]);
-    }
+    args.extend(extra_inputs(at.extras));
     args.extend(pictures.inputs);
     if !pictures.graph.is_empty() {
         args.extend(["-filter_complex".to_owned(), pictures.graph + &files::cut_off(plan)]);
@@ -73,6 +70,12 @@ pub(super) fn command(plan: &Plan, pictures: Pictures, at: &Addresses<'_>) -> Ve
         }
     }
     args
+}
+
+/// The inputs that filters need, from 1 on.
+pub(super) fn extra_inputs(extras: &[String]) -> Vec<String> {
+    let input = |extra: &String| PICTURE_OPTIONS.map(str::to_owned).into_iter().chain(["-i".to_owned(), extra.clone()]);
+    extras.iter().flat_map(input).collect()
 }
 
 /// The options that put one rendition's pictures, at the grid's rate, into an encoder.

@@ -6,7 +6,7 @@ mod graph;
 mod package;
 pub mod prove;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     io::{PipeReader, pipe},

@@ -1,9 +1,11 @@
 //! Plans in, whole command lines out; and which engine a setting means.
 
+mod every_preset;
+
 use reelmill_api::{
     Preset, Rational,
     media::{Fields, HdrMetadata, Mastering, Rotation},
-    preset::{Filter, Presets, Product},
+    preset::{Filter, Presets},
 };
 
 use super::{
@@ -18,6 +20,7 @@ use crate::{
         Cuda, Plan, plan,
         tests::{hls_ladder, source, video},
     },
+    snapshot,
 };
 
 fn command_line(media: &reelmill_api::MediaFacts) -> String {
@@ -37,8 +40,11 @@ fn command_line_by(preset: &Preset, media: &reelmill_api::MediaFacts, pictures: 
         extras: &extras[..needed],
         output: &|rendition| format!("http://127.0.0.1:1/out/{rendition}"),
     };
-    let args = ffmpeg::command(&plan, pictures(&plan), &addresses);
-    // One option a line reads better than one line of all.
+    lines(&ffmpeg::command(&plan, pictures(&plan), &addresses))
+}
+
+/// One option a line reads better than one line of all.
+fn lines(args: &[String]) -> String {
     args.join(" ").replace(" -", "\n-") + "\n"
 }
 
@@ -47,14 +53,7 @@ fn check(media: &reelmill_api::MediaFacts, want: &str) {
 }
 
 pub(super) fn check_text(got: &str, want: &str) {
-    if std::env::var_os("REELMILL_BLESS").is_some() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands").join(want);
-        std::fs::write(path, got).expect("the snapshot can be written");
-        return;
-    }
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands").join(want);
-    let want = std::fs::read_to_string(&path).expect("the snapshot exists");
-    assert_eq!(got, want, "{} (REELMILL_BLESS=1 writes it anew)", path.display());
+    snapshot::check(got, &format!("commands/{want}"));
 }
 
 #[test]
@@ -98,33 +97,6 @@ fn sound_just_before_the_first_picture_is_cut() {
     let mut media = source(640, 360, "25/1");
     video(&mut media).starts_at_seconds = 0.023;
     check(&media, "lead.txt");
-}
-
-/// A source with everything that single files keep: ten bits, a time code, two tracks of sound.
-fn broadcast() -> reelmill_api::MediaFacts {
-    let mut media = source(1920, 1080, "30000/1001");
-    let surround = reelmill_api::media::AudioFacts {
-        index: 2,
-        channels: 6,
-        language: Some("de".to_owned()),
-        ..media.audio[0].clone()
-    };
-    media.audio.push(surround);
-    media.timecode = Some("01:00:00;02".to_owned());
-    video(&mut media).pixel_format = "yuv422p10le".to_owned();
-    media
-}
-
-#[test]
-fn every_preset_of_single_files_in_software() {
-    let presets = Presets::built_in();
-    let files = presets.names().into_iter().filter_map(|name| presets.get(name));
-    let mut seen = 0;
-    for preset in files.filter(|preset| matches!(preset.product, Product::Files(_))) {
-        check_text(&command_line_of(preset, &broadcast()), &format!("{}.txt", preset.name));
-        seen += 1;
-    }
-    assert_eq!(seen, 5);
 }
 
 #[test]
@@ -177,15 +149,6 @@ fn full_hd() -> reelmill_api::MediaFacts {
 }
 
 #[test]
-fn every_ladder_by_software() {
-    for preset in Presets::built_in().iter().filter(|preset| matches!(preset.product, Product::Ladder(_))) {
-        let mut media = if preset.name.as_str() == "hls-ladder-4k" { source(3840, 2160, "50/1") } else { full_hd() };
-        media.audio[0].channels = 6;
-        check_text(&command_line_of(preset, &media), &format!("{}.software.txt", preset.name));
-    }
-}
-
-#[test]
 fn a_high_dynamic_range_is_kept_with_its_metadata_by_software() {
     let mut media = source(1280, 720, "25/1");
     media.audio.clear();
@@ -204,27 +167,6 @@ fn a_high_dynamic_range_is_kept_with_its_metadata_by_software() {
         let preset = presets.get(&name.parse().expect("a name")).expect("built in");
         check_text(&command_line_of(preset, &media), &format!("hdr-kept.{name}.txt"));
     }
-}
-
-#[test]
-fn every_preset_by_nvenc() {
-    let presets = Presets::built_in();
-    let hardware = |preset: &&Preset| {
-        !matches!(preset.product, Product::Live(_)) && preset.codecs().iter().all(|codec| !codec.is_mezzanine())
-    };
-    let names: Vec<_> = presets.iter().filter(hardware).map(|preset| preset.name.to_string()).collect();
-    assert_eq!(names.len(), 7, "{names:?}");
-    for name in names {
-        let mut media = if name == "hls-ladder-4k" { source(3840, 2160, "50/1") } else { full_hd() };
-        media.timecode = (name == "proxy").then(|| "01:00:00;00".to_owned());
-        check_nvenc(&name, &media, ALL, &format!("{name}.nvenc.txt"));
-    }
-}
-
-#[test]
-fn a_gpu_without_encoders_decodes_and_scales_for_software() {
-    let line = command_line_by(&hls_ladder(), &full_hd(), &|plan| nvenc::assisting_software(plan, ALL));
-    check_text(&line, "hls-ladder.software-cuda.txt");
 }
 
 #[test]

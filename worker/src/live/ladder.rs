@@ -98,7 +98,7 @@ pub(super) fn renditions(plan: &Plan) -> Vec<Made> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use reelmill_api::preset::Presets;
 
     use super::*;
@@ -107,8 +107,17 @@ mod tests {
     fn planned(media: &MediaFacts, known: &[Made]) -> Result<Plan, Failure> {
         let presets = Presets::built_in();
         let preset = presets.get(&"live-hls".parse().expect("a name")).expect("it comes with us");
+        planned_by(preset, media, known)
+    }
+
+    fn planned_by(preset: &Preset, media: &MediaFacts, known: &[Made]) -> Result<Plan, Failure> {
         let preset::Product::Live(recipe) = &preset.product else { panic!("it is live") };
         plan(preset, recipe, media, known)
+    }
+
+    /// What the first session of a live source makes.
+    pub(crate) fn first_plan(preset: &Preset, media: &MediaFacts) -> Plan {
+        planned_by(preset, media, &[]).expect("a plan")
     }
 
     fn shapes(plan: &Plan) -> Vec<(String, u32, u32, bool)> {

@@ -102,9 +102,44 @@ fn variant(picture: &Made, sounds: &[&Made]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use reelmill_api::{AttemptId, JobId, Preset, preset::Product};
+
     use super::*;
-    use crate::live::state::tests::{row, state};
+    use crate::{
+        live::{
+            ladder,
+            state::{
+                Figures, NewRow,
+                tests::{row, state},
+            },
+        },
+        plan::tests::source,
+    };
+
+    /// All that players read of a live preset's output, file by file: a full window in which the source dropped once.
+    pub(crate) fn playlists(preset: &Preset) -> String {
+        let Product::Live(recipe) = &preset.product else { panic!("it is live") };
+        let (seconds, window) = (recipe.segment_seconds.get().into(), recipe.window.get() as usize);
+        let mut state = State::new(JobId::from_message("q", "1"), AttemptId::new(1, 7), seconds, window, 0);
+        state.renditions = ladder::renditions(&ladder::tests::first_plan(preset, &source(1920, 1080, "25/1")));
+        for made in &mut state.renditions {
+            let is_sound = matches!(made.rendition.track, Track::Audio { .. });
+            if is_sound { "mp4a.40.2" } else { "avc1.64001f" }.clone_into(&mut made.rendition.codecs);
+        }
+        let rows = [(1, 0..5), (2, 0..5)].into_iter().flat_map(|(session, rows)| rows.map(move |n| (session, n)));
+        for (place, (session, index)) in (0..).zip(rows) {
+            let figures = Figures { micros: seconds * 1_000_000, samples: 50, bytes: 100_000 };
+            let segments = vec![figures; state.renditions.len()];
+            let received_ms = 1_763_800_000_000 + place * 1000 * seconds + u64::from(session) * 7000;
+            state.push(NewRow { attempt: AttemptId::new(1, 7), session, index, received_ms, segments }, 0);
+        }
+        let mut all = format!("== master.m3u8\n{}", multivariant(&state));
+        for (n, made) in state.renditions.iter().enumerate() {
+            all += &format!("\n== {}/index.m3u8\n{}", made.rendition.name, media(&state, n));
+        }
+        all
+    }
 
     #[test]
     fn a_window_tells_where_it_stands_and_where_the_timeline_breaks() {

@@ -1,5 +1,7 @@
 //! Renditions in, whole manifests out.
 
+mod every_ladder;
+
 use reelmill_api::rendition::Track;
 
 use super::*;

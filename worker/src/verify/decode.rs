@@ -1,6 +1,7 @@
-//! The last check before publishing: segments as they lie in the store are decoded, the first, the last and some between.
+//! The last check before publishing: segments as they lie in the store are decoded, the first, the last and some between;
+//! of single files their beginning, middle and end.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reelmill_api::{ErrorKind, Failure, rendition::Track};
 use tokio_util::sync::CancellationToken;
@@ -73,6 +74,51 @@ async fn one(
     judge(&made.rendition.name, &ended, expected)
 }
 
+/// Decodes parts of a finished file on this machine's disk; the check in words.
+///
+/// # Errors
+/// `infrastructure` if one cannot be decoded, or holds no picture.
+pub async fn file(
+    programs: &Programs,
+    path: &Path,
+    seconds: Option<f64>,
+    port: u16,
+    cancel: &CancellationToken,
+) -> Result<String, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let args = file_arguments(path, seconds);
+    let mut child = child::spawn(programs, &programs.ffmpeg, &args, programs.limits, port)?;
+    let ended = child.finish(LONGEST, cancel).await;
+    judge(&name, &ended, None)?;
+    match &ended {
+        Ended::Exited { stdout, .. } if frames(&String::from_utf8_lossy(stdout)) == 0 => {
+            Err(super::broken(&name, "no picture of it can be decoded again"))
+        }
+        _ => Ok(format!("{name} decoded without a fault at its beginning, middle and end")),
+    }
+}
+
+/// Seconds of each part of a file that are decoded.
+const PART: &str = "2";
+
+/// One process for all parts; a file whose length is not known has no middle.
+fn file_arguments(path: &Path, seconds: Option<f64>) -> Vec<String> {
+    let mut args = strings("-nostdin -hide_banner -loglevel error -xerror -progress pipe:1");
+    let middle = seconds.map(|seconds| format!("-ss {:.3} -t {PART}", seconds / 2.0));
+    let parts: Vec<_> =
+        std::iter::once(format!("-t {PART}")).chain(middle).chain([format!("-sseof -{PART}")]).collect();
+    for part in &parts {
+        args.extend(strings(part));
+        args.extend(strings("-protocol_whitelist file -format_whitelist mov -i"));
+        args.push(path.display().to_string());
+    }
+    for input in 0..parts.len() {
+        args.extend(["-map".to_owned(), format!("{input}:v"), "-map".to_owned(), format!("{input}:a?")]);
+    }
+    args.extend(strings("-fps_mode passthrough -f null -"));
+    args
+}
+
 /// One process for all, one after another, complaints only.
 fn arguments(urls: &[String], video: bool) -> Vec<String> {
     let mut args = strings("-nostdin -hide_banner -loglevel error -xerror -progress pipe:1");
@@ -126,6 +172,25 @@ mod tests {
         assert_eq!(sampled(99), [0, 98]);
         assert_eq!(sampled(101), [0, 50, 100]);
         assert_eq!(sampled(10_001), [0, 2000, 4000, 6000, 8000, 10_000]);
+    }
+
+    #[test]
+    fn beginning_middle_and_end_of_a_file_are_decoded() {
+        let words = |seconds| file_arguments(Path::new("/spool/run-1/clip.mp4"), seconds).join(" ");
+        let start = "-nostdin -hide_banner -loglevel error -xerror -progress pipe:1";
+        let file = "-protocol_whitelist file -format_whitelist mov -i /spool/run-1/clip.mp4";
+        let end = "-fps_mode passthrough -f null -";
+        assert_eq!(
+            words(Some(61.0)),
+            format!(
+                "{start} -t 2 {file} -ss 30.500 -t 2 {file} -sseof -2 {file} \
+                 -map 0:v -map 0:a? -map 1:v -map 1:a? -map 2:v -map 2:a? {end}"
+            )
+        );
+        assert_eq!(
+            words(None),
+            format!("{start} -t 2 {file} -sseof -2 {file} -map 0:v -map 0:a? -map 1:v -map 1:a? {end}")
+        );
     }
 
     fn ended(success: bool, stdout: &str, stderr: &[&str]) -> Ended {

@@ -5,7 +5,7 @@ use reelmill_api::{ErrorKind, Failure};
 use super::*;
 use crate::{
     plan::{
-        self,
+        self, Plan,
         tests::{hls_ladder, ladder, source, video},
     },
     storyboard::jpeg::Sheet,
@@ -34,17 +34,37 @@ fn init(size: Option<(u32, u32)>) -> InitFacts {
     }
 }
 
+/// The init segment of a video rendition as an encoder would write it, at 25 frames a second.
+fn init_of(video: &VideoPlan) -> InitFacts {
+    let codecs = match (video.codec, video.depth) {
+        (VideoCodec::Hevc, 8) => "hvc1.1.6.L120.90",
+        (VideoCodec::Hevc, _) => "hvc1.2.4.L120.90",
+        (VideoCodec::Av1, 8) => "av01.0.08M.08",
+        (VideoCodec::Av1, _) => "av01.0.08M.10",
+        _ => "avc1.64001f",
+    };
+    let size = Some((video.size.width, video.size.height));
+    let mut init = InitFacts::for_tests(codecs, 12_800, size, None);
+    init.colour = video.hdr.then_some(Cicp { primaries: 9, transfer: 16, matrix: 9 });
+    init
+}
+
 fn arrived(plan: &LadderPlan) -> Record {
+    arrived_in(plan, |_| 1_000_000)
+}
+
+/// 132 frames of each picture and 5.27 s of each sound; `bytes` are those of a rendition's first segment.
+fn arrived_in(plan: &LadderPlan, bytes: impl Fn(&VideoPlan) -> u64) -> Record {
     let mut record = Record::default();
     for v in &plan.videos {
         let rendition = record.arrived.entry(v.name.clone()).or_default();
-        rendition.init = Some((init(Some((v.size.width, v.size.height))), 800));
-        rendition.segments = [(0, segment(0, 51_200, 100, 1_000_000)), (1, segment(51_200, 16_384, 32, 300))].into();
+        rendition.init = Some((init_of(v), 800));
+        rendition.segments = [(0, segment(0, 51_200, 100, bytes(v))), (1, segment(51_200, 16_384, 32, 300))].into();
         rendition.listed = Some(2);
     }
     for a in &plan.audios {
         let rendition = record.arrived.entry(a.name.clone()).or_default();
-        rendition.init = Some((init(None), 700));
+        rendition.init = Some((InitFacts::for_tests("mp4a.40.2", 48_000, None, Some((48_000, a.channels))), 700));
         let sound = |at: u64, packets: u64, bytes| SegmentFacts {
             sync_samples: (0..packets).collect(),
             ..segment(at, packets * 1024, packets, bytes)
@@ -61,6 +81,14 @@ fn arrived(plan: &LadderPlan) -> Record {
 pub(crate) fn two_rungs_and_sound() -> Verified {
     let (grid, plan) = planned();
     verify(grid, &plan, &arrived(&plan)).expect("a whole output")
+}
+
+/// An output of a plan for 25 frames a second that passed, each rung at the highest rate that it may have.
+pub(crate) fn at_its_highest_rates(whole: &Plan) -> Verified {
+    let plan = ladder(whole);
+    let most = |video: &VideoPlan| video.rate.and_then(|rate| rate.max_bps).expect("rungs have a highest rate");
+    let record = arrived_in(plan, |video| u64::from(most(video)) / 8 * 4);
+    verify(Grid { frames: Expected::Exactly(132), ..whole.grid }, plan, &record).expect("a whole output")
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub use ladder::{Ladder, LadderRecipe, Rung, SegmentSeconds, Side, Storyboard, T
 pub use live::{LiveRecipe, Window};
 pub use names::{BadPresetName, OutputName, PresetName};
 pub use settings::Settings;
-pub use video::{Crf, Effort, Hdr, VideoCodec, VideoRecipe};
+pub use video::{Crf, Effort, Hdr, VideoCodec, VideoRecipe, VmafFloor};
 
 /// A recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::{env, io::Write};
 
 use ::log::{
-    Level, Log, Metadata, Record,
+    Level, LevelFilter, Log, Metadata, Record,
     kv::{Error, Key, Value, VisitSource},
 };
 use env_logger::{Builder, Logger};
@@ -11,16 +11,18 @@ use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use crate::report::visible;
 
-/// The variables that choose what is logged, first one wins; the syntax is env_logger's.
+/// The variables that choose what is logged, first one wins: a level, or more in env_logger's syntax.
 const LEVEL_VARIABLES: [&str; 2] = ["REELMILL_LOG", "RUST_LOG"];
 /// What is logged when neither says.
-const DEFAULT_LEVEL: &str = "info";
+const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
+/// The most that libraries log where only a level is given: some write whole requests, with their signatures.
+const OF_OTHERS: LevelFilter = LevelFilter::Warn;
 
 /// Starts the log of `program`. A second call changes nothing.
 pub fn init(program: &'static str) {
-    let filter = LEVEL_VARIABLES.iter().find_map(|name| env::var(name).ok()).filter(|f| !f.is_empty());
+    let given = LEVEL_VARIABLES.iter().find_map(|name| env::var(name).ok()).filter(|f| !f.is_empty());
     let text = Builder::new()
-        .parse_filters(filter.as_deref().unwrap_or(DEFAULT_LEVEL))
+        .parse_filters(&filter(given))
         .format(move |out, record| {
             let time = out.timestamp_seconds();
             let style = out.default_level_style(record.level());
@@ -35,6 +37,15 @@ pub fn init(program: &'static str) {
     };
     if installed.is_ok() {
         ::log::set_max_level(level);
+    }
+}
+
+/// What was given; a level alone is that of our own crates, whose names begin alike.
+fn filter(given: Option<String>) -> String {
+    let given = given.unwrap_or_else(|| DEFAULT_LEVEL.to_string());
+    match given.parse::<LevelFilter>() {
+        Ok(level) => format!("{},reelmill={level}", level.min(OF_OTHERS)),
+        Err(_) => given,
     }
 }
 
@@ -120,17 +131,20 @@ mod tests {
 
     #[test]
     fn logs_text_at_the_level_that_was_asked_for() {
-        assert_eq!(log_of(&[]), ["WARN  test careful job=7", "INFO  test leased"]);
-        assert_eq!(log_of(&[("REELMILL_LOG", "warn")]), ["WARN  test careful job=7"]);
-        assert_eq!(log_of(&[("RUST_LOG", "error"), ("REELMILL_LOG", "warn")]), ["WARN  test careful job=7"]);
+        let careful = "WARN  test careful job=7";
+        let odd = "WARN  test odd";
+        assert_eq!(log_of(&[]), [careful, "INFO  test leased", odd]);
+        assert_eq!(log_of(&[("REELMILL_LOG", "warn")]), [careful, odd]);
+        assert_eq!(log_of(&[("RUST_LOG", "error"), ("REELMILL_LOG", "warn")]), [careful, odd]);
         assert_eq!(log_of(&[("RUST_LOG", "error")]), Vec::<String>::new());
-        let debug = log_of(&[("RUST_LOG", "debug")]);
-        assert_eq!(debug.last().map(String::as_str), Some("DEBUG test reelmill_daemon::log::tests: detail"));
+        let detail = "DEBUG test reelmill_daemon::log::tests: detail";
+        assert_eq!(log_of(&[("RUST_LOG", "debug")]), [careful, "INFO  test leased", detail, odd]);
+        assert_eq!(log_of(&[("RUST_LOG", "off,library=info")]), ["INFO  test a request with its signature", odd]);
     }
 
     #[test]
     fn a_journal_stream_that_is_not_stderr_is_not_used() {
-        assert_eq!(log_of(&[("JOURNAL_STREAM", "1:1")]).len(), 2);
+        assert_eq!(log_of(&[("JOURNAL_STREAM", "1:1")]).len(), 3);
     }
 
     #[test]
@@ -144,5 +158,7 @@ mod tests {
         ::log::warn!(job = 7; "careful");
         ::log::info!("leased");
         ::log::debug!("detail");
+        ::log::info!(target: "library", "a request with its signature");
+        ::log::warn!(target: "library", "odd");
     }
 }

@@ -2,6 +2,7 @@
 //! each is published once and whole, whatever becomes of the worker.
 
 mod colours;
+mod decoding;
 mod faults;
 mod masters;
 mod proxy;

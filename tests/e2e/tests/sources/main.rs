@@ -10,3 +10,4 @@ mod kind;
 mod programs;
 mod scene;
 mod tables;
+mod vmaf;

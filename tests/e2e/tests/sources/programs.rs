@@ -22,3 +22,10 @@ pub(crate) fn chosen(mut worker: Command, folder: &Path) -> Command {
     worker.arg("--config").arg(config);
     worker
 }
+
+/// Whether the worker's ffmpeg was built with a filter.
+pub(crate) fn has_filter(name: &str) -> bool {
+    let ffmpeg = env::var_os(FFMPEG).unwrap_or_else(|| "ffmpeg".into());
+    let told = Command::new(ffmpeg).args(["-hide_banner", "-filters"]).output().expect("ffmpeg is installed");
+    String::from_utf8_lossy(&told.stdout).lines().any(|line| line.split_whitespace().nth(1) == Some(name))
+}

@@ -15,7 +15,9 @@ pub(in crate::engine) fn colours(plan: &Plan, video: &VideoPlan) -> Vec<String> 
     given.flatten().collect()
 }
 
-/// The filter that tags frames so. Since ffmpeg 7 an encoder takes the tags of its frames, whatever its options say.
+/// The filter that tags frames so. Since ffmpeg 7 an encoder takes the tags of its frames, whatever its options say: with
+/// 8.0 and no filter, a source without tags became a rendition without primaries and transfer. The filter looks at no
+/// sample and takes every pixel format (libavfilter/vf_setparams.c), so frames may lie in a GPU's memory.
 pub(in crate::engine) fn tagging(plan: &Plan, video: &VideoPlan) -> String {
     let colour = plan.colour_of(video);
     let tags = [

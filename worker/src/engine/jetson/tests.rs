@@ -1,16 +1,19 @@
 //! Plans in, whole orders and command lines out; and what each end of the child means.
 
 use reelmill_api::{
-    ErrorKind, Preset,
+    ErrorKind, Failure, Preset,
     media::{Fields, MediaFacts, Rotation},
 };
-use reelmill_gst::graph::{Family, order};
+use reelmill_gst::{
+    graph::{Family, order},
+    order::Wish,
+};
 
 use super::{Jetson, gave_up, graph, package};
 use crate::{
-    engine::ffmpeg,
+    engine::{ffmpeg, tests::check_text},
     plan::{
-        plan,
+        Plan, plan,
         tests::{hls_ladder, source, video},
     },
 };
@@ -20,28 +23,32 @@ fn jetson(family: Family) -> Jetson {
 }
 
 /// The order for GStreamer and the packager's command line, one element or option a line.
-fn written(preset: &Preset, media: &MediaFacts, family: Family) -> String {
-    let plan = plan(preset, media).expect("a plan");
-    let graph = graph::graph(&plan, &jetson(family), "http://127.0.0.1:1/in").expect("a graph");
-    let order = order(&graph).expect("an order");
+///
+/// # Errors
+/// Why the plan is not for this engine.
+pub(in crate::engine) fn written(plan: &Plan, family: Family) -> Result<String, Failure> {
+    let order = order(&graph::graph(plan, &jetson(family), "http://127.0.0.1:1/in")?).expect("an order");
     let addresses = ffmpeg::Addresses {
         source: "http://127.0.0.1:1/in",
         extras: &[],
         output: &|rendition| format!("http://127.0.0.1:1/out/{rendition}"),
     };
-    let packaging = ffmpeg::command(&plan, package::pictures(&plan), &addresses);
+    let packaging = ffmpeg::command(plan, package::pictures(plan), &addresses);
     let pipeline = order.pipeline.replace('\n', "\n\n").replace(" ! ", "\n! ");
-    format!(
-        "first picture at {} us, {}/{} fps\n\n{pipeline}\n\n{}\n",
+    let wish = |wish: &Wish| format!("{}.{}={} (where there)\n", wish.element, wish.property, wish.value);
+    Ok(format!(
+        "first picture at {} us, {}/{} fps\n\n{pipeline}\n\n{}\n{}\n",
         order.first_picture_micros,
         order.frame_rate.numerator,
         order.frame_rate.denominator,
+        order.wishes.iter().map(wish).collect::<String>(),
         packaging.join(" ").replace(" -", "\n-")
-    )
+    ))
 }
 
 fn check(preset: &Preset, media: &MediaFacts, family: Family, name: &str) {
-    crate::engine::tests::check_text(&written(preset, media, family), name);
+    let plan = plan(preset, media).expect("a plan");
+    check_text(&written(&plan, family).expect("a graph"), name);
 }
 
 #[test]

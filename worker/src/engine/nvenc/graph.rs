@@ -5,7 +5,7 @@ use reelmill_api::media::Fields;
 use super::in_memory;
 use crate::{
     engine::{
-        ffmpeg::without_lead,
+        ffmpeg::{tagging, without_lead},
         software::graph::{parted, parts, pixel_format, rendition},
     },
     plan::{Cuda, Placement, Plan, Size, VideoPlan},
@@ -15,19 +15,16 @@ use crate::{
 pub(super) fn to_gpu(plan: &Plan, cuda: Cuda) -> String {
     let stays = stays(plan, cuda);
     let one = |video: &VideoPlan| {
-        let name = &video.name;
+        let (name, surface, tags) = (&video.name, surface(video.depth), tagging(plan, video));
+        let scaled = scaled(video, surface);
         match video.placement {
-            Placement::Whole if stays => {
-                format!("[s-{name}]{},setsar=1[v-{name}]", scaled(video, surface(video.depth)))
+            Placement::Whole if stays => format!("[s-{name}]{scaled},setsar=1,{tags}[v-{name}]"),
+            Placement::Whole => {
+                format!("[s-{name}]format={surface},hwupload_cuda,{scaled},setsar=1,{tags}[v-{name}]")
             }
-            Placement::Whole => format!(
-                "[s-{name}]format={0},hwupload_cuda,{1},setsar=1[v-{name}]",
-                surface(video.depth),
-                scaled(video, surface(video.depth))
-            ),
             // NVENC takes pictures from memory too.
             Placement::Cropped(_) | Placement::OverBlur(_) => {
-                rendition(video, surface(video.depth), &format!("[v-{name}]"))
+                rendition(video, &format!("{surface},{tags}"), &format!("[v-{name}]"))
             }
         }
     };
@@ -40,12 +37,12 @@ pub(super) fn to_memory(plan: &Plan, cuda: Cuda) -> String {
     let format = surface(plan.picture.coded.depth);
     let one = |video: &VideoPlan| {
         let name = &video.name;
+        let wanted = format!("{},{}", pixel_format(video), tagging(plan, video));
         if stays {
             let scaled = scaled(video, format);
-            let wanted = pixel_format(video);
             format!("[s-{name}]{scaled},hwdownload,format={format},setsar=1,format={wanted}[v-{name}]")
         } else {
-            rendition(video, pixel_format(video), &format!("[v-{name}]"))
+            rendition(video, &wanted, &format!("[v-{name}]"))
         }
     };
     whole(plan, cuda, stays, one)

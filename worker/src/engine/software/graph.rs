@@ -1,5 +1,7 @@
 //! The filter graph: one decode, repaired once, parted into the renditions.
 
+use std::ops::Range;
+
 use reelmill_api::media::{Fields, Rotation};
 
 use super::{cascade, filters};
@@ -12,12 +14,23 @@ use crate::{
 pub(in crate::engine) fn pictures(plan: &Plan) -> String {
     let videos = plan.videos();
     let from_source: Vec<_> = videos.iter().filter(|v| cascade::parent(v, &videos).is_none()).copied().collect();
-    let mut graph = parts_of(plan, &format!("[0:{}]", plan.picture.stream), &from_source);
+    let mut graph = parts_of(plan, &source(plan), &from_source, None);
     for video in &videos {
         let format = format!("{},{}", pixel_format(video), tagging(plan, video));
         graph += &format!(";{}", rendition(video, &format, &outlet(video, &videos)));
     }
     graph
+}
+
+/// The same for some `frames` of the grid and one rendition, at the pad `[reference]`: what its encoder was given. Those that
+/// come before the first decoded picture are missing; the first of `frames` is at 0.
+pub(in crate::engine) fn reference(plan: &Plan, video: &VideoPlan, frames: &Range<u64>) -> String {
+    let parts = parts_of(plan, &source(plan), &[video], Some(frames));
+    format!("{parts};{}", rendition(video, pixel_format(video), "[reference]"))
+}
+
+fn source(plan: &Plan) -> String {
+    format!("[0:{}]", plan.picture.stream)
 }
 
 /// The pad that a rendition's encoder reads; renditions that are scaled from it have theirs beside it.
@@ -33,14 +46,19 @@ fn outlet(video: &VideoPlan, videos: &[&VideoPlan]) -> String {
 /// From the decoded source, which `input` leads to, to a pad `[s-NAME]` for each rendition: repaired, filtered, and in
 /// the rendition's dynamic range.
 pub(in crate::engine) fn parts(plan: &Plan, input: &str) -> String {
-    parts_of(plan, input, &plan.videos())
+    parts_of(plan, input, &plan.videos(), None)
 }
 
-/// The same for some renditions, while the others are scaled from those.
-fn parts_of(plan: &Plan, input: &str, videos: &[&VideoPlan]) -> String {
+/// The same for some renditions, while the others are scaled from those; of the whole grid, or of some of its frames.
+fn parts_of(plan: &Plan, input: &str, videos: &[&VideoPlan], some: Option<&Range<u64>>) -> String {
     let mut chain = Vec::from_iter(without_lead("setpts", plan));
     chain.extend(repairs(&plan.picture));
-    chain.push(format!("fps=fps={}:round=near:start_time=0", plan.grid.frame_rate));
+    let even = format!("fps=fps={}:round=near", plan.grid.frame_rate);
+    chain.push(match some {
+        None => format!("{even}:start_time=0"),
+        // Behind `fps`, times count the grid's frames.
+        Some(Range { start, end }) => format!("{even},trim=start_pts={start}:end_pts={end},setpts=PTS-{start}"),
+    });
     let trunk = format!("{input}{}", chain.join(","));
     let (kept, standard): (Vec<_>, Vec<_>) = videos.iter().partition(|v| v.hdr);
     let filtered = |trunk: String| filters::after(trunk, &plan.picture);

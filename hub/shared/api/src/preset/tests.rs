@@ -11,6 +11,18 @@ fn every_built_in_preset_parses_and_is_named_like_its_file() {
 }
 
 #[test]
+fn every_preset_in_the_folder_is_built_in() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../presets");
+    let entries = std::fs::read_dir(folder).expect("presets lie beside the hub");
+    let mut there: Vec<_> =
+        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("a plain name")).collect();
+    let mut known: Vec<_> = BUILT_IN.iter().map(|(file, _)| (*file).to_owned()).collect();
+    there.sort();
+    known.sort();
+    assert_eq!(there, known);
+}
+
+#[test]
 fn a_preset_of_ones_own_overrides_the_built_in_one() {
     let text = BUILT_IN[0].1.replace("segment_seconds = 4", "segment_seconds = 6");
     let mut presets = Presets::built_in();

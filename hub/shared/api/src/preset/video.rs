@@ -20,6 +20,10 @@ pub struct VideoRecipe {
     pub hdr: Hdr,
     /// The highest frame rate; a faster source is halved until it fits.
     pub max_frame_rate: NonZeroU32,
+    /// The least VMAF that each sampled segment of a ladder's largest rendition must have, where the node's ffmpeg can
+    /// measure it; absent: it is not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmaf_min: Option<VmafFloor>,
 }
 
 /// Video codecs.
@@ -123,6 +127,12 @@ bounded! {
     /// SVT-AV1 to 63).
     #[derive(Eq)]
     Crf(u8), "u8", |n| n <= 63, "{n} is not a constant rate factor from 0 to 63"
+}
+
+bounded! {
+    /// A least VMAF score (Netflix's model v0.6.1): 1 to 100, which is as good as the source.
+    #[derive(Eq)]
+    VmafFloor(u32), "u32", |n| (1..=100).contains(&n), "{n} is not a VMAF score from 1 to 100"
 }
 
 impl Crf {

@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
     farm.add_preset("quick", &[("64p", 96, 64)]);
     let clips = Clips::make(farm.folder.path());
     let mut command = farm.worker();
-    command.env("CONCURRENCY", "2").env("STALL_SECONDS", STALL_SECONDS).env("REELMILL_LOG", "error");
+    command.env("CONCURRENCY", "4").env("STALL_SECONDS", STALL_SECONDS).env("REELMILL_LOG", "error");
     // A run of hours goes on beside other work, at the lowest priority.
     command.env("LEASE_SECONDS", "60");
     let mut worker = Running::start(command);
