@@ -4,7 +4,9 @@
 
 mod bounds;
 mod digest;
+pub mod envelope;
 mod id;
+pub mod key;
 mod nix;
 mod op_name;
 pub mod reject;
@@ -12,7 +14,9 @@ pub mod topic;
 
 pub use bounds::{Bounded, Seconds, Text};
 pub use digest::Sha256;
+pub use envelope::Envelope;
 pub use id::{CommandId, NotAUlid, RolloutId};
+pub use key::{KeyId, PrivateKey, PublicKey};
 pub use nix::{NarHash, NotOfNix, StoreFile, StorePath};
 pub use op_name::OpName;
 pub use reject::{Code, Rejection};
