@@ -2,22 +2,27 @@
 //! a command, and what a node tells of itself. Data, parsing and decisions; the agent, its root helper, the hub and the
 //! command line all decide by these.
 
+pub mod args;
 mod bounds;
+pub mod command;
 mod digest;
 pub mod envelope;
 mod id;
 pub mod key;
 mod nix;
+pub mod op;
 mod op_name;
 pub mod reject;
 pub mod topic;
 
 pub use bounds::{Bounded, Seconds, Text};
+pub use command::{Addressee, Command};
 pub use digest::Sha256;
 pub use envelope::Envelope;
 pub use id::{CommandId, NotAUlid, RolloutId};
 pub use key::{KeyId, PrivateKey, PublicKey};
 pub use nix::{NarHash, NotOfNix, StoreFile, StorePath};
+pub use op::{Class, Op, OpLane};
 pub use op_name::OpName;
 pub use reject::{Code, Rejection};
 pub use topic::Topic;
