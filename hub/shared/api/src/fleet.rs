@@ -14,6 +14,7 @@ pub mod op;
 mod op_name;
 pub mod reject;
 pub mod topic;
+pub mod trust;
 
 pub use bounds::{Bounded, Seconds, Text};
 pub use command::{Addressee, Command};
@@ -26,6 +27,7 @@ pub use op::{Class, Op, OpLane};
 pub use op_name::OpName;
 pub use reject::{Code, Rejection};
 pub use topic::Topic;
+pub use trust::{Role, Trust};
 
 /// The version of all payloads, and the major version of the topics.
 pub const PROTOCOL: u32 = 1;
