@@ -9,10 +9,12 @@ mod digest;
 pub mod envelope;
 mod id;
 pub mod key;
+pub mod moves;
 mod nix;
 pub mod op;
 mod op_name;
 pub mod reject;
+pub mod state;
 pub mod topic;
 pub mod trust;
 
@@ -26,6 +28,7 @@ pub use nix::{NarHash, NotOfNix, StoreFile, StorePath};
 pub use op::{Class, Op, OpLane};
 pub use op_name::OpName;
 pub use reject::{Code, Rejection};
+pub use state::{CommandState, State};
 pub use topic::Topic;
 pub use trust::{Role, Trust};
 
