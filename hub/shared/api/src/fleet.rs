@@ -7,6 +7,8 @@ mod bounds;
 pub mod command;
 mod digest;
 pub mod envelope;
+pub mod event;
+pub mod health;
 mod id;
 pub mod key;
 pub mod moves;
