@@ -2,6 +2,7 @@
 //! a command, and what a node tells of itself. Data, parsing and decisions; the agent, its root helper, the hub and the
 //! command line all decide by these.
 
+pub mod admission;
 pub mod args;
 mod bounds;
 pub mod command;
@@ -21,6 +22,7 @@ pub mod state;
 pub mod topic;
 pub mod trust;
 
+pub use admission::{Admitted, Decision};
 pub use bounds::{Bounded, Seconds, Text};
 pub use command::{Addressee, Command};
 pub use digest::Sha256;
