@@ -9,8 +9,10 @@ use std::{
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use reelmill_api::fleet::{
-    Addressee, Bounded, Class, Command, CommandId, Envelope, Op, OpName, PrivateKey, Text,
+    Addressee, Bounded, Class, Command, CommandId, Envelope, Op, OpName, PrivateKey, Rollout, Text, Trust,
     command::{DrainFirst, Expect, Policy, Window},
+    envelope,
+    rollout::Nodes,
     topic::MAX_COMMAND,
 };
 use reelmill_daemon::report::{Hinted, WithHint as _};
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     /// What to do, e.g. drain, reboot, switch
     #[arg(value_name = "OP", required_unless_present = "add_signature")]
     op: Option<OpName>,
-    /// What the operation is told, as NAME=VALUE; a value is JSON, or else a text
+    /// What the operation is told, as NAME=VALUE; a value is JSON, or else a text, or @FILE with JSON in it
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     args: Vec<(String, Value)>,
     /// Your private key
@@ -90,8 +92,8 @@ pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     let key = args.key.as_deref().map(keys::read).transpose()?;
     let message = match (&args.add_signature, key) {
         (Some(file), Some(key)) => {
-            let (envelope, command) = signed_again(&read(file)?, &key)?;
-            screen.note(&summary(&command));
+            let (envelope, told) = signed_again(&read(file)?, &key)?;
+            screen.note(&told);
             envelope.to_message()
         }
         (_, key) => {
@@ -167,12 +169,43 @@ fn sealed(command: &Command, key: Option<&PrivateKey>) -> anyhow::Result<Vec<u8>
     Ok(envelope.to_message())
 }
 
-/// The same envelope with one more signature, and the command in it.
-fn signed_again(message: &[u8], key: &PrivateKey) -> anyhow::Result<(Envelope, Command)> {
+/// The same envelope with one more signature, and what is in it. What cannot be told is not signed.
+fn signed_again(message: &[u8], key: &PrivateKey) -> anyhow::Result<(Envelope, String)> {
     let mut envelope = Envelope::parse(message).context("this is not what --sign-only printed")?;
-    let command = Command::parse(envelope.payload()).context("the envelope holds no command")?;
+    let (kind, payload) = (envelope.kind(), envelope.payload());
+    let told = match kind {
+        envelope::COMMAND => Command::parse(payload).map(|command| summary(&command)),
+        envelope::ROLLOUT => Rollout::parse(payload).map(|rollout| of_rollout(&rollout)),
+        envelope::TRUST => Trust::parse(payload).map(|trust| of_trust(&trust)),
+        _ => {
+            anyhow::bail!("the envelope holds `{kind}`, which is neither a command nor a rollout nor a trust document")
+        }
+    };
+    let told = told.with_context(|| format!("the envelope holds no whole `{kind}`"))?;
     envelope.sign(key)?;
-    Ok((envelope, command))
+    Ok((envelope, told))
+}
+
+fn of_rollout(rollout: &Rollout) -> String {
+    let nodes = match &rollout.to {
+        Nodes::Nodes(nodes) => nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Nodes::Tag(tag) => format!("all nodes tagged {}", tag.as_str()),
+    };
+    let Rollout { id, op, by, exp, .. } = rollout;
+    format!("{} {} on {nodes}, given by {by}, may start until {exp}; rollout {id}", op.as_str(), op.args())
+}
+
+fn of_trust(trust: &Trust) -> String {
+    let keys = trust.keys().iter().map(|key| {
+        let roles: Vec<_> = key.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        format!("\n  {} {} {}", key.key.id(), roles.join("+"), key.name)
+    });
+    format!(
+        "trust document {}, changed by {} of its admin keys:{}",
+        trust.ctr(),
+        trust.threshold(),
+        keys.collect::<String>()
+    )
 }
 
 /// What a person is about to answer for.
@@ -205,7 +238,14 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn pair(word: &str) -> Result<(String, Value), String> {
     let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is not NAME=VALUE"))?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    let value = match value.strip_prefix('@') {
+        Some(file) => {
+            let text = fs::read_to_string(file).map_err(|e| format!("cannot read {file}: {e}"))?;
+            serde_json::from_str(&text).map_err(|e| format!("{file} is not JSON: {e}"))?
+        }
+        None => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+    };
+    Ok((name.to_owned(), value))
 }
 
 fn bounded<const LEAST: u32, const MOST: u32>(word: &str) -> Result<Bounded<LEAST, MOST>, String> {
@@ -269,11 +309,15 @@ mod tests {
         let keys = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
         let command = command("orin-3 poweroff confirm=orin-3").expect("a command");
         let first = sealed(&command, Some(&keys[0])).expect("signed");
-        let (second, read) = signed_again(&first, &keys[1]).expect("signed again");
-        assert_eq!(read, command);
+        let (second, told) = signed_again(&first, &keys[1]).expect("signed again");
+        assert_eq!(told, summary(&command));
         assert!(keys.iter().all(|key| second.is_signed_by(&key.public())));
         let error = signed_again(&second.to_message(), &keys[1]).expect_err("she has signed it");
         assert!(error.to_string().contains("has signed this already"), "{error}");
         assert!(signed_again(b"{}", &keys[1]).is_err() && sealed(&command, None).is_err());
+        let mut other = Envelope::unsigned("text/plain", command.to_payload());
+        other.sign(&keys[0]).expect("not yet");
+        let error = signed_again(&other.to_message(), &keys[1]).expect_err("what cannot be told is not signed");
+        assert!(error.to_string().contains("`text/plain`, which is neither"), "{error}");
     }
 }
