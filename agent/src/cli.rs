@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Tells how this node is, and does what the farm's operators command.
 #[derive(Debug, Parser)]
@@ -11,4 +11,17 @@ pub struct Cli {
     /// A TOML file with settings; the environment wins over it.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
+    /// Something other than watching the node.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Something other than watching the node.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read what NVIDIA's tegrastats printed, and print one JSON object for each line: 0 if all could be read.
+    Tegrastats {
+        /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.
+        file: PathBuf,
+    },
 }
