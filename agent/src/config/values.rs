@@ -94,7 +94,7 @@ impl FromStr for SampleSeconds {
     type Err = Unfit;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        s.parse().unwrap_or_default().try_into()
+        s.parse::<u32>().unwrap_or_default().try_into()
     }
 }
 
