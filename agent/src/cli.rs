@@ -26,4 +26,9 @@ pub struct Cli {
 pub enum Command {
     /// Check the settings and exit: 0 if they can be used.
     CheckConfig,
+    /// Read what NVIDIA's tegrastats printed, and print one JSON object for each line: 0 if all could be read.
+    Tegrastats {
+        /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.
+        file: PathBuf,
+    },
 }

@@ -4,9 +4,10 @@ mod values;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use reelmill_api::preset::Tag;
 use reelmill_daemon::{ConfigError, Env, SecretRef, load_toml};
 use serde::Deserialize;
 pub use values::{HostName, LoopbackUrl, NodeId, SampleSeconds, Target, Unfit, UnitName};
@@ -27,6 +28,8 @@ pub struct Config {
     pub node: NodeId,
     /// Seconds between two looks at the node (`SAMPLE_SECONDS`), 1 to 60. Default: 1.
     pub sample_seconds: SampleSeconds,
+    /// What the owner says of this node (`TAGS`, separated by commas); `lan` and `mesh` are found out. Default: none.
+    pub tags: Vec<Tag>,
     /// Something in the local network that answers on a TCP port (`LAN_TARGET`), e.g. `10.0.0.2:9000`; where it can be
     /// reached, the node has the tag `lan`. Default: none.
     pub lan_target: Option<Target>,
@@ -36,6 +39,8 @@ pub struct Config {
     pub page: PageSection,
     /// The worker on this node.
     pub worker: WorkerSection,
+    /// What a Jetson is asked.
+    pub tegrastats: TegrastatsSection,
 }
 
 /// `[page]`
@@ -63,11 +68,23 @@ pub struct WorkerSection {
     pub status: LoopbackUrl,
 }
 
+/// `[tegrastats]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TegrastatsSection {
+    /// NVIDIA's program (`TEGRASTATS`), which is started on a Jetson. Default: from `PATH`.
+    pub program: PathBuf,
+    /// A Unix socket that sends what the program prints (`TEGRASTATS_SOCKET`), taken instead where it is set: only root's
+    /// tegrastats tells of engines. Default: none.
+    pub socket: Option<PathBuf>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             node: NodeId::of_host(&host_name()),
             sample_seconds: SampleSeconds::default(),
+            tags: Vec::new(),
             lan_target: None,
             units: vec![WORKER_UNIT.parse().expect("a unit's name")],
             page: PageSection {
@@ -77,6 +94,7 @@ impl Default for Config {
                 names: Vec::new(),
             },
             worker: WorkerSection { status: WORKER_STATUS.parse().expect("a loopback address") },
+            tegrastats: TegrastatsSection { program: PathBuf::from("tegrastats"), socket: None },
         }
     }
 }
@@ -84,6 +102,12 @@ impl Default for Config {
 impl Default for PageSection {
     fn default() -> Self {
         Config::default().page
+    }
+}
+
+impl Default for TegrastatsSection {
+    fn default() -> Self {
+        Config::default().tegrastats
     }
 }
 
@@ -108,6 +132,7 @@ impl Config {
     fn overlay(&mut self, env: &mut Env) {
         env.read("REELMILL_NODE", &mut self.node);
         env.read("SAMPLE_SECONDS", &mut self.sample_seconds);
+        env.read_list("TAGS", &mut self.tags);
         env.read_some("LAN_TARGET", &mut self.lan_target);
         env.read_list("WATCH_UNITS", &mut self.units);
         env.read_list("PAGE_LISTEN", &mut self.page.listen);
@@ -115,6 +140,8 @@ impl Config {
         env.read("PAGE_WITHOUT_PASSWORD", &mut self.page.without_password);
         env.read_list("PAGE_NAMES", &mut self.page.names);
         env.read("WORKER_STATUS", &mut self.worker.status);
+        env.read("TEGRASTATS", &mut self.tegrastats.program);
+        env.read_some("TEGRASTATS_SOCKET", &mut self.tegrastats.socket);
     }
 }
 
@@ -155,6 +182,7 @@ mod tests {
         let config = from_env(&[
             ("REELMILL_NODE", "edge-1"),
             ("SAMPLE_SECONDS", "5"),
+            ("TAGS", "rack, fast"),
             ("LAN_TARGET", "nas:2049"),
             ("WATCH_UNITS", "a.service, b@1.timer"),
             ("PAGE_LISTEN", "127.0.0.1:1, [::1]:2"),
@@ -162,17 +190,21 @@ mod tests {
             ("PAGE_WITHOUT_PASSWORD", "true"),
             ("PAGE_NAMES", "Edge-1.example.net"),
             ("WORKER_STATUS", "http://[::1]:9321/a"),
+            ("TEGRASTATS", "/opt/tegrastats"),
+            ("TEGRASTATS_SOCKET", "/run/tegrastats"),
         ])
         .expect("a configuration");
         let shown = format!("{config:?}");
         assert!(!shown.contains("topsecret"), "{shown}");
         assert_eq!(
             shown,
-            "Config { node: NodeId(\"edge-1\"), sample_seconds: SampleSeconds(5), lan_target: Some(Target(\"nas:2049\")), \
+            "Config { node: NodeId(\"edge-1\"), sample_seconds: SampleSeconds(5), tags: [Tag(\"rack\"), \
+             Tag(\"fast\")], lan_target: Some(Target(\"nas:2049\")), \
              units: [UnitName(\"a.service\"), UnitName(\"b@1.timer\")], page: PageSection { listen: [127.0.0.1:1, \
              [::1]:2], password: Some(Plain([secret])), without_password: true, names: \
              [HostName(\"edge-1.example.net\")] }, worker: WorkerSection { status: LoopbackUrl { at: [::1]:9321, path: \
-             \"/a\" } } }"
+             \"/a\" } }, tegrastats: TegrastatsSection { program: \"/opt/tegrastats\", socket: \
+             Some(\"/run/tegrastats\") } }"
         );
     }
 

@@ -131,7 +131,7 @@ impl Point {
         let memory = snapshot.memory.and_then(|m| percent(m.used_bytes, m.total_bytes));
         let disks = snapshot.disks.iter().filter(|disk| !disk.read_only);
         Self([
-            Some(at.as_secs_f64()),
+            figure(Some(at.as_secs_f64())),
             figure(snapshot.cpu.utilisation_percent),
             figure(memory),
             figure(gpus(|gpu| gpu.utilisation_percent)),

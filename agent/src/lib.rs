@@ -6,6 +6,7 @@ pub mod desk;
 pub mod look;
 pub mod metrics;
 pub mod page;
+pub mod sensors;
 pub mod standing;
 pub mod start;
 pub mod worker_status;

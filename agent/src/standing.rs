@@ -261,9 +261,10 @@ mod tests {
         check(silent("active"), &["unwell: reelmill-worker.service runs and does not answer"]);
         check(silent("activating"), &[]);
         check(|s| s.worker = None, &["drained: no worker answers on this node, so it takes no tasks"]);
-        check(|s| s.worker = Some(worker("draining")), &[
-            "draining: the worker takes no more tasks; nothing is left to finish",
-        ]);
+        check(
+            |s| s.worker = Some(worker("draining")),
+            &["draining: the worker takes no more tasks; nothing is left to finish"],
+        );
         let failed = Unit { result: Some("exit-code".to_owned()), ..unit("reelmill-batch-7.service", "failed") };
         check(|s| s.units = vec![failed], &["unwell: reelmill-batch-7.service has failed: exit-code"]);
     }

@@ -20,6 +20,7 @@ use crate::{
     desk::Desk,
     look::Eyes,
     page::{self, Guard},
+    sensors::tegrastats::listing,
 };
 
 /// The loop has died when it missed so many looks, and the service manager's watchdog may have the program.
@@ -32,8 +33,12 @@ const SHORTEST_DEATH: Duration = Duration::from_secs(10);
 /// # Errors
 /// What keeps the program from working, for the terminal.
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Tegrastats { file }) = &cli.command {
+        return listing::print_file(file);
+    }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
+        Some(Command::Tegrastats { .. }) => unreachable!("it needs no settings"),
         Some(Command::CheckConfig) => check(&config)?,
         // One thread: the agent mostly waits, and each further one costs memory beside the encoders.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(&config))?,
@@ -60,7 +65,7 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let password = password(&config.page)?;
     let listeners = bind(&config.page).await?;
     let started = Instant::now();
-    let mut eyes = Eyes::new(config);
+    let mut eyes = Eyes::new(config, started, &stop);
     let desk = Arc::new(Desk::new(eyes.look().await, config.sample_seconds.duration()));
     let pulse = Arc::new(Pulse::new(config.sample_seconds.duration()));
     let guard = Guard::new(names(config), password);
@@ -81,7 +86,7 @@ async fn work(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Looks at the node again and again until `stop`.
-async fn look_on(eyes: &mut Eyes<'_>, desk: &Desk, pulse: &Pulse, started: Instant, stop: &CancellationToken) {
+async fn look_on(eyes: &mut Eyes, desk: &Desk, pulse: &Pulse, started: Instant, stop: &CancellationToken) {
     let mut tick = interval(pulse.interval);
     // A machine that slept is looked at once, not once for every second that it slept.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -81,10 +81,7 @@ async fn every_answer_carries_the_headers_that_keep_browsers_honest() {
 async fn metrics_are_of_the_newest_look() {
     let page = serve(desk("well"), None).await;
     let answer = ask(page.at, "GET /metrics", HOST).await;
-    assert!(
-        answer.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
-        "{answer}"
-    );
+    assert!(answer.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
     assert!(body(&answer).contains("rack-2"), "{answer}");
 }
 

@@ -6,6 +6,8 @@ mod farm;
 mod gpu;
 mod host;
 mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -59,6 +61,9 @@ pub struct Snapshot {
     pub rails: Vec<Rail>,
     /// Fans.
     pub fans: Vec<Fan>,
+    /// Words of tegrastats that this version does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
     /// Whether a time server keeps the clock; absent where nobody can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_synchronised: Option<bool>,

@@ -129,7 +129,7 @@ pub enum ThrottleReason {
 
 impl ThrottleReason {
     /// All that have a name.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::SoftwarePower,
         Self::SoftwareThermal,
         Self::Hardware,
@@ -138,7 +138,6 @@ impl ThrottleReason {
         Self::Settings,
         Self::SyncBoost,
         Self::Display,
-        Self::Other,
     ];
 
     /// Its word.
