@@ -4,7 +4,7 @@ import { curveCard, drawCurve } from "./curve.js";
 import { PARTS } from "./parts.js";
 import { STATES, ago, byId, bytes, capital, duration, element, figure, fill, joined, mark, plain, say, show } from "./words.js";
 
-/** How many points are kept; the agent keeps as many. */
+/** The curves: rows of figures, and what the columns are called. */
 let points = [];
 let columns = [];
 let newest = null;
@@ -135,6 +135,7 @@ function fullest({ disks }) {
 
 function draw(status) {
   newest = status;
+  takePoint(status.point);
   drawTop(status);
   drawCommand(status);
   drawCurves(status);
@@ -143,8 +144,13 @@ function draw(status) {
   say(byId("taken"), `Reelmill ${status.node.reelmill}`);
 }
 
-function takePoint(point) {
-  if (points.length > 0 && point[0] <= points.at(-1)[0]) return;
+function takePoint(figures) {
+  if (columns.length === 0) columns = Object.keys(figures);
+  const point = columns.map((column) => figures[column] ?? null);
+  const before = points.at(-1)?.[0] ?? -1;
+  // The agent started anew: what was before has another clock.
+  if (point[0] < before) points = [];
+  if (point[0] === before) return;
   points.push(point);
   points = points.filter(([seconds]) => seconds >= point[0] - 300);
 }
@@ -172,7 +178,6 @@ function start() {
   source.addEventListener("history", (event) => ({ columns, points } = JSON.parse(event.data)));
   source.addEventListener("status", (event) => {
     const status = JSON.parse(event.data);
-    takePoint(status.point);
     draw(status);
     liveMark(true);
   });
