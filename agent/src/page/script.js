@@ -13,13 +13,8 @@ let newest = null;
 
 function drawTop(status) {
   const { node, os, tags, state, reasons } = status;
-  const word = STATES[state] ?? plain(state);
-  const name = node.id || node.hostname || "Node";
-  document.title = `${name}: ${word} – Reelmill`;
-  say(byId("name"), name);
-  say(byId("state"), word);
-  mark(byId("state"), state);
-  show(byId("state"), true);
+  say(byId("name"), node.id || node.hostname || "Node");
+  drawState(STATES[state] ?? plain(state), state);
   const up = os.uptime_seconds === undefined ? null : `up ${duration(os.uptime_seconds)}`;
   say(byId("about"), joined(node.board.model, up, tags.length ? `tags: ${tags.join(", ")}` : null));
   const make = () => element("li", { className: "reason" }, element("strong"), element("span"));
@@ -31,6 +26,13 @@ function drawTop(status) {
   const waiting = status.farm?.enrolment?.state === "waiting" ? status.farm.enrolment : null;
   show(byId("pairing"), Boolean(waiting?.pairing_code));
   say(byId("code"), waiting?.pairing_code ?? "");
+}
+
+function drawState(word, state) {
+  document.title = `${byId("name").textContent}: ${word} – Reelmill`;
+  say(byId("state"), word);
+  mark(byId("state"), state);
+  show(byId("state"), true);
 }
 
 // ---- The last command ----
@@ -163,9 +165,19 @@ function liveMark(live) {
   there.classList.toggle("lost", !live);
   document.querySelector("main").classList.toggle("stale", !live);
   say(there, live ? "Live" : newest ? "The node does not answer" : "Waiting for the node");
+  // What it was is not what it is.
+  if (!live && newest) drawState(`Was: ${STATES[newest.state] ?? plain(newest.state)}`, "gone");
 }
 
 let source = null;
+/** When something was last heard, by this machine's clock. */
+let heard = Date.now();
+
+/** A node without power says no farewell: after three looks that did not come, and some grace, the line is lost. */
+function patience() {
+  const gap = points.length > 1 ? points.at(-1)[0] - points.at(-2)[0] : 1;
+  return 10_000 + 3000 * gap;
+}
 
 function stop() {
   source?.close();
@@ -179,6 +191,7 @@ function start() {
   source.addEventListener("status", (event) => {
     const status = JSON.parse(event.data);
     draw(status);
+    heard = Date.now();
     liveMark(true);
   });
   source.addEventListener("error", () => {
@@ -195,14 +208,26 @@ async function ask() {
     const answer = await fetch("/api/status");
     if (!answer.ok) throw new Error(String(answer.status));
     draw(await answer.json());
+    heard = Date.now();
     liveMark(true);
   } catch {
     liveMark(false);
   }
 }
 
+setInterval(() => {
+  if (document.hidden || Date.now() - heard < patience()) return;
+  liveMark(false);
+  heard = Date.now();
+  stop();
+  start();
+}, 2000);
+
 // A page that nobody sees holds no line.
-const seen = () => (document.hidden ? stop() : start());
+const seen = () => {
+  heard = Date.now();
+  return document.hidden ? stop() : start();
+};
 document.addEventListener("visibilitychange", seen);
 window.addEventListener("pagehide", stop);
 window.addEventListener("pageshow", seen);
