@@ -2,6 +2,7 @@
 //! Units stand in the names of fields. What a node cannot tell is absent, never zero.
 
 mod board;
+mod farm;
 mod gpu;
 mod host;
 mod parts;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     board::{Board, BoardFamily, Soc},
+    farm::{Broker, Enrolment, Farm, JournalError, LastCommand},
     gpu::{EncoderSession, Encoding, Gpu, ThrottleReason},
     host::{Core, Cpu, Disk, Drive, Load, Memory, Network, Swap},
     parts::{Engine, Fan, Rail, Temperature},
@@ -74,6 +76,12 @@ pub struct Snapshot {
     pub tags: BTreeSet<String>,
     /// Sources that tell nothing now, and why.
     pub absent: Vec<Absent>,
+    /// How the node stands to its farm; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub farm: Option<Farm>,
+    /// The last errors in the journal of the farm's units, newest first; absent where the journal cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Vec<JournalError>>,
 }
 
 /// Who a node is.
