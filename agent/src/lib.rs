@@ -1,3 +1,4 @@
 //! The node agent: one on each node. It tells what it knows of its node, and does what signed commands say.
 
 pub mod cli;
+pub mod systemd;
