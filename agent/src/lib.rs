@@ -1,4 +1,13 @@
 //! The node agent: one on each node. It tells what it knows of its node, and does what signed commands say.
 
 pub mod cli;
+pub mod config;
+pub mod desk;
+pub mod look;
+pub mod metrics;
+pub mod page;
+pub mod sensors;
+pub mod standing;
+pub mod start;
 pub mod systemd;
+pub mod worker_status;

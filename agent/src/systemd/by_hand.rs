@@ -1,7 +1,7 @@
 //! `reelmill-agent systemd`: what the agent asks of its node, asked by hand; for tests, and for somebody who wonders what
 //! polkit lets the agent do. Answers are lines of JSON.
 
-use std::{io, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use clap::Subcommand;
 use reelmill_daemon::Shutdown;
@@ -98,7 +98,13 @@ pub enum Ask {
 ///
 /// # Errors
 /// What kept it from being done.
-pub async fn ask(what: &Ask, shutdown: &Shutdown) -> anyhow::Result<()> {
+pub fn run(what: &Ask) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { ask(what, &Shutdown::on_signals()?).await })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(what: &Ask, shutdown: &Shutdown) -> anyhow::Result<()> {
     match what {
         Ask::Show { unit } => tell(&node().state(unit).await?),
         Ask::Restart { unit } => Ok(Systemd::new(unit.clone()).restart_worker(LIMIT).await?),

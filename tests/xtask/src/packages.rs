@@ -36,6 +36,12 @@ const REDIS: Group = Group {
     packages: &["redis-server"],
     why: "the queue tests start their own on a free port",
 };
+const PROMTOOL: Group = Group {
+    programs: &["promtool"],
+    variable: None,
+    packages: &["prometheus"],
+    why: "Prometheus' own judgement of the agent's metrics",
+};
 const BROWSER: Group = Group {
     programs: &["chromium"],
     variable: Some("CHROMIUM"),
@@ -105,7 +111,9 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP],
+        Command::Test(_) => {
+            &[LINKER, FFMPEG, NODE, NPM, REDIS, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP]
+        }
     }
 }
 
