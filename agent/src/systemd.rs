@@ -11,6 +11,7 @@ mod systemd1;
 mod timedate1;
 pub mod transient;
 pub mod unit;
+pub mod watch;
 
 use std::time::Duration;
 
