@@ -192,9 +192,11 @@ function errors({ journal, taken_at }) {
   });
 }
 
-function absent({ absent }) {
-  show(byId("absent-card"), absent.length > 0);
-  terms(byId("absent"), absent.map(({ source, why }) => [source, capital(why)]));
+function absent({ absent, unknown = [] }) {
+  const told = absent.map(({ source, why }) => [source, capital(why)]);
+  if (unknown.length > 0) told.push(["tegrastats", `These words of it are not known: ${unknown.join(" ")}`]);
+  show(byId("absent-card"), told.length > 0);
+  terms(byId("absent"), told);
 }
 
 /** Each draws its card from a status. */
