@@ -29,7 +29,7 @@ pub struct Systemd {
     worker: UnitName,
 }
 
-/// A node that is being drained: nobody reboots it while this is held, not even root.
+/// A node that is being drained: nobody reboots it while this is held, from systemd 257 on not even root.
 #[derive(Debug)]
 #[must_use = "dropping it lets the node be rebooted"]
 pub struct Drain {
@@ -66,14 +66,22 @@ impl Systemd {
         systemd1::job(Verb::Restart, &self.worker, limit).await
     }
 
-    /// Holds off reboots, then stops the worker, which hands back or ends what it has in work. What is returned keeps
-    /// holding them off; if the worker does not stop, nothing is held.
+    /// Stops the worker, which hands back or ends what it has in work.
+    ///
+    /// # Errors
+    /// If polkit refuses, or it takes longer than `limit`; it goes on stopping then.
+    pub async fn stop_worker(&self, limit: Duration) -> Result<(), Error> {
+        systemd1::job(Verb::Stop, &self.worker, limit).await
+    }
+
+    /// Holds off reboots, then stops the worker. What is returned keeps holding them off; if the worker does not stop in
+    /// time, nothing is held: use [`Systemd::hold`] and [`Systemd::stop_worker`] where it shall be.
     ///
     /// # Errors
     /// If polkit refuses, or the worker takes longer than `limit`.
     pub async fn drain(&self, why: &str, limit: Duration) -> Result<Drain, Error> {
         let drain = self.hold(why).await?;
-        systemd1::job(Verb::Stop, &self.worker, limit).await?;
+        self.stop_worker(limit).await?;
         Ok(drain)
     }
 
