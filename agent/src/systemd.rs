@@ -29,13 +29,6 @@ pub struct Systemd {
     worker: UnitName,
 }
 
-/// A node that is being drained: nobody reboots it while this is held, from systemd 257 on not even root.
-#[derive(Debug)]
-#[must_use = "dropping it lets the node be rebooted"]
-pub struct Drain {
-    _inhibitor: Inhibitor,
-}
-
 impl Systemd {
     /// The node's service manager, with the unit that is its worker.
     pub fn new(worker: UnitName) -> Self {
@@ -79,33 +72,33 @@ impl Systemd {
     ///
     /// # Errors
     /// If polkit refuses, or the worker takes longer than `limit`.
-    pub async fn drain(&self, why: &str, limit: Duration) -> Result<Drain, Error> {
-        let drain = self.hold(why).await?;
+    pub async fn drain(&self, why: &str, limit: Duration) -> Result<Inhibitor, Error> {
+        let inhibitor = self.hold(why).await?;
         self.stop_worker(limit).await?;
-        Ok(drain)
+        Ok(inhibitor)
     }
 
     /// Only holds off reboots, and leaves the worker alone.
     ///
     /// # Errors
     /// If polkit refuses or logind does not answer.
-    pub async fn hold(&self, why: &str) -> Result<Drain, Error> {
-        Ok(Drain { _inhibitor: login1::inhibit(why).await? })
+    pub async fn hold(&self, why: &str) -> Result<Inhibitor, Error> {
+        login1::inhibit(why).await
     }
 
     /// Lets reboots go again and starts the worker. A node that was not drained just has its worker started.
     ///
     /// # Errors
     /// If polkit refuses, the unit does not come up, or it takes longer than `limit`.
-    pub async fn undrain(&self, drain: Option<Drain>, limit: Duration) -> Result<(), Error> {
-        drop(drain);
+    pub async fn undrain(&self, inhibitor: Option<Inhibitor>, limit: Duration) -> Result<(), Error> {
+        drop(inhibitor);
         systemd1::start(&self.worker, limit).await
     }
 
     /// Reboots the machine. This process is stopped soon after it returns.
     ///
     /// # Errors
-    /// If polkit refuses, or someone holds it off: also a [`Drain`] of our own, which must be dropped first.
+    /// If polkit refuses, or someone holds it off: also an [`Inhibitor`] of our own, which must be dropped first.
     pub async fn reboot(&self) -> Result<(), Error> {
         login1::end(login1::End::Reboot).await
     }
