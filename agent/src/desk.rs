@@ -65,7 +65,9 @@ impl Desk {
         {
             let own = self.own();
             snapshot.farm.clone_from(&own.farm);
-            snapshot.journal.clone_from(&own.journal);
+            if own.journal.is_some() {
+                snapshot.journal.clone_from(&own.journal);
+            }
         }
         let sample = Sample::new(snapshot, at);
         {

@@ -9,4 +9,5 @@ pub mod page;
 pub mod sensors;
 pub mod standing;
 pub mod start;
+pub mod systemd;
 pub mod worker_status;

@@ -10,6 +10,7 @@ use reelmill_api::{
     preset::Tag,
     snapshot::{Absent, BoardFamily, Snapshot},
 };
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,12 +19,14 @@ use crate::{
         Sensors, Setup, board, reach,
         tegrastats::source::{self, Source},
     },
+    systemd::watch::{self, Seen},
     worker_status,
 };
 
 /// What is looked with.
 pub struct Eyes {
     sensors: Sensors,
+    systemd: Receiver<Seen>,
     worker: LoopbackUrl,
 }
 
@@ -39,7 +42,12 @@ impl Eyes {
             tegrastats: jetson.then(|| source::follow(source(&config.tegrastats), stop.clone())),
             lan: config.lan_target.as_ref().map(|to| reach::follow(to.as_str().to_owned(), stop.clone())),
         };
-        Self { sensors: Sensors::new(setup, now), worker: config.worker.status.clone() }
+        let units = config.units.iter().map(|unit| unit.as_str().to_owned()).collect();
+        Self {
+            sensors: Sensors::new(setup, now),
+            systemd: watch::follow(units, stop.clone()),
+            worker: config.worker.status.clone(),
+        }
     }
 
     /// The node now. Reading the sensors blocks, for about a millisecond; a driver that hangs for good stops the loop,
@@ -47,6 +55,7 @@ impl Eyes {
     pub async fn look(&mut self) -> Snapshot {
         let worker = worker_status::read(&self.worker).await;
         let mut snapshot = self.sensors.sample(Instant::now(), wall_clock());
+        self.systemd.borrow().tell(&mut snapshot);
         match worker {
             Ok(status) => snapshot.worker = Some(status),
             Err(silence) => snapshot.absent.push(Absent { source: "worker".to_owned(), why: silence.to_string() }),

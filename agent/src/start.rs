@@ -21,6 +21,7 @@ use crate::{
     look::Eyes,
     page::{self, Guard},
     sensors::tegrastats::listing,
+    systemd::by_hand,
 };
 
 /// The loop has died when it missed so many looks, and the service manager's watchdog may have the program.
@@ -36,9 +37,12 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(Command::Tegrastats { file }) = &cli.command {
         return listing::print_file(file);
     }
+    if let Some(Command::Systemd(what)) = &cli.command {
+        return by_hand::run(what);
+    }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
-        Some(Command::Tegrastats { .. }) => unreachable!("it needs no settings"),
+        Some(Command::Tegrastats { .. } | Command::Systemd(_)) => unreachable!("it needs no settings"),
         Some(Command::CheckConfig) => check(&config)?,
         // One thread: the agent mostly waits, and each further one costs memory beside the encoders.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(&config))?,

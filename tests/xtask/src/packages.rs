@@ -87,6 +87,20 @@ const CPP: Group = Group {
     why: "builds libFuzzer, which the fuzz targets run in",
 };
 
+const NSPAWN: Group = Group {
+    programs: &["systemd-nspawn"],
+    variable: None,
+    packages: &["systemd-container"],
+    why: "boots real systemd for the agent's tests, as root",
+};
+
+const MMDEBSTRAP: Group = Group {
+    programs: &["mmdebstrap"],
+    variable: None,
+    packages: &["mmdebstrap"],
+    why: "makes the Debian root that is booted",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -97,7 +111,9 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER],
+        Command::Test(_) => {
+            &[LINKER, FFMPEG, NODE, NPM, REDIS, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP]
+        }
     }
 }
 
