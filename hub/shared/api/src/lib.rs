@@ -1,16 +1,19 @@
-//! The words that cross a process border in Reelmill: jobs, tasks, presets, media facts, reports, events and the
-//! names under which output lies in a store. Data, parsing and state machines only: no IO, no clock, no async.
+//! The words that cross a process border in Reelmill: jobs, tasks, presets, media facts, reports, events, the names under
+//! which output lies in a store, and what the nodes of a fleet are told and tell. Data, parsing and state machines only: no
+//! IO, no clock, no async.
 
 pub mod attempt;
 pub mod capability;
 pub mod error;
 pub mod event;
+pub mod fleet;
 pub mod job;
 pub mod lane;
 pub mod layout;
 pub mod location;
 pub mod media;
 pub mod metrics;
+pub mod node;
 pub mod preset;
 pub mod problem;
 pub mod rational;
@@ -29,6 +32,7 @@ pub use job::{JobId, JobRequest, JobState, Priority};
 pub use lane::{Lane, QueueName};
 pub use location::{FileLocation, Location, S3Location};
 pub use media::MediaFacts;
+pub use node::NodeId;
 pub use preset::{Preset, PresetName};
 pub use rational::Rational;
 pub use rendition::Rendition;

@@ -1,7 +1,8 @@
 //! What crosses a process border, byte for byte. A change here is a change of protocol and gets a decision record.
 
-use std::path::Path;
+mod golden;
 
+use golden::check;
 use reelmill_api::{
     AttemptId, Capability, ErrorKind, Event, EventBody, Failure, JobId, JobRequest, JobState, Priority, Progress,
     Rational, Rendition, Report, Task,
@@ -13,19 +14,6 @@ use reelmill_api::{
     report::{Sheets, Timings},
     status::{RunningTask, WorkerState, WorkerStatus},
 };
-use serde::{Serialize, de::DeserializeOwned};
-
-/// Writes the value as the golden file has it, and reads the file as the value.
-fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let text = serde_json::to_string_pretty(value).expect("it can be written") + "\n";
-    if std::env::var_os("REELMILL_BLESS").is_some() {
-        std::fs::write(&path, &text).expect("the golden file can be written");
-    }
-    let golden = std::fs::read_to_string(&path).expect("the golden file exists");
-    assert_eq!(text, golden, "{name} (REELMILL_BLESS=1 writes it anew, with a decision record)");
-    assert_eq!(serde_json::from_str::<T>(&golden).as_ref().ok(), Some(value), "{name} is read back");
-}
 
 fn job() -> JobId {
     "018f5b6e-7c1a-7e3b-9d2f-4a5b6c7d8e9f".parse().expect("a job id")
