@@ -25,11 +25,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 mod link;
+mod recall;
 mod retry;
 mod tls;
 mod work;
 
 use self::link::{Heard, Link};
+pub use self::recall::recall;
 pub use self::tls::{Identity, IdentityError};
 use crate::{
     core::{Around, Core, Effect, Event, Now, Reply},
@@ -88,6 +90,8 @@ pub struct World {
 pub struct Line {
     /// Whether there is a connection.
     pub connected: bool,
+    /// Why there is none, once one was tried.
+    pub why: Option<String>,
     /// The command that changed last.
     pub last: Option<State>,
 }
@@ -228,9 +232,9 @@ impl<D: Deeds> Seat<'_, D> {
             }
             Heard::Subscribed => self.subscribed()?,
             Heard::Room => self.link.flush(),
-            Heard::Lost => {
+            Heard::Lost(why) => {
                 self.greeting = Greeting::None;
-                self.show_line(false);
+                self.desk.line.send_modify(|line| (line.connected, line.why) = (false, Some(why)));
             }
         }
         Ok(())
@@ -262,11 +266,7 @@ impl<D: Deeds> Seat<'_, D> {
         self.show_health();
         self.report(&[]);
         self.beat();
-        self.show_line(true);
-    }
-
-    fn show_line(&self, connected: bool) {
-        self.desk.line.send_modify(|line| line.connected = connected);
+        self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
 
     fn show_health(&mut self) {

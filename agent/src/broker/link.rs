@@ -55,8 +55,8 @@ pub(super) enum Heard {
     Subscribed,
     /// The broker has room for more.
     Room,
-    /// The connection is gone.
-    Lost,
+    /// The connection is gone, or did not come about; why.
+    Lost(String),
 }
 
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
@@ -87,10 +87,10 @@ impl Link {
 
     /// What happens next. Can be dropped while it waits.
     pub(super) async fn hear(&mut self) -> Heard {
-        let (heard, client) = self.heard.recv().await.unwrap_or((Heard::Lost, None));
+        let (heard, client) = self.heard.recv().await.unwrap_or((Heard::Lost(String::new()), None));
         match &heard {
             Heard::Up(_) => self.client = client,
-            Heard::Lost => self.forget(),
+            Heard::Lost(_) => self.forget(),
             _ => {}
         }
         heard
@@ -197,7 +197,7 @@ async fn drive(settings: Settings, tell: mpsc::Sender<(Heard, Option<AsyncClient
     let mut retry = Retry::default();
     loop {
         let lost = listen(&settings, &tell, &mut retry).await;
-        if stop.is_cancelled() || tell.send((Heard::Lost, None)).await.is_err() {
+        if stop.is_cancelled() || tell.send((Heard::Lost(lost.to_string()), None)).await.is_err() {
             return;
         }
         let level = if retry.failing() { log::Level::Debug } else { log::Level::Warn };

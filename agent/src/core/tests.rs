@@ -110,7 +110,7 @@ pub(super) fn signed(command: &Command, seeds: &[u8]) -> Vec<u8> {
     if seeds.is_empty() {
         return command.to_payload();
     }
-    let mut envelope = Envelope::of_command(command);
+    let mut envelope = command.to_envelope();
     seeds.iter().for_each(|seed| envelope.sign(&key(*seed)).expect("each once"));
     envelope.to_message()
 }
