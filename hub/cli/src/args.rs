@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, doctor, exit::FAILED, screen::Screen, stop, submit, transcode, up};
+use crate::{demo, doctor, exit::FAILED, keys, screen::Screen, send, stop, submit, transcode, up};
 
 /// Turn video files into adaptive ladders, on this machine or on a farm.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Submit(submit::Args),
     Stop(stop::Args),
     Doctor(doctor::Args),
+    Send(send::Args),
+    Keys(keys::Args),
 }
 
 impl Args {
@@ -43,6 +45,8 @@ impl Args {
             Command::Submit(args) => submit::run(args, &screen).await,
             Command::Stop(args) => stop::run(args, &screen).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Send(args) => send::run(args, &screen),
+            Command::Keys(args) => keys::run(args, &screen),
         };
         ended.unwrap_or_else(|error| {
             screen.error(&*error);

@@ -229,8 +229,9 @@ mod tests {
 
     #[test]
     fn who_may_give_which_class() {
+        type Row = (&'static [u8], [Result<(), Code>; 2]);
         use Code::{BadSignature, Unauthorized};
-        let table: [(&[u8], [Result<(), Code>; 2]); 11] = [
+        let table: [Row; 11] = [
             (&[], [Err(BadSignature), Err(BadSignature)]),
             (&[9], [Err(BadSignature), Err(BadSignature)]),
             (&[1], [Ok(()), Err(Unauthorized)]),
@@ -268,8 +269,9 @@ mod tests {
     fn a_new_document_needs_the_keys_of_the_old_and_of_the_new() {
         let next = |ctr| trust(ctr, 2).to_payload();
         let other_admins = Trust::new(2, 1, vec![trusted(8, &[Role::Admin])]).expect("well formed").to_payload();
+        type Row = (&'static str, Vec<u8>, &'static [u8], Result<u64, (Code, &'static str)>);
         let kind = envelope::TRUST;
-        let table: [(&str, Vec<u8>, &[u8], Result<u64, (Code, &str)>); 9] = [
+        let table: [Row; 9] = [
             (kind, next(2), &[5, 6], Ok(2)),
             (kind, next(9), &[5, 6, 7], Ok(9)),
             (kind, next(1), &[5, 6], Err((Code::BadTrust, "number 1 is not above the present 1"))),

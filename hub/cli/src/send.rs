@@ -1,0 +1,279 @@
+//! `reelmill send`: a command for a node, signed by a person, or signed once more by a second one.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use reelmill_api::fleet::{
+    Addressee, Bounded, Class, Command, CommandId, Envelope, Op, OpName, PrivateKey, Text,
+    command::{DrainFirst, Expect, Policy, Window},
+    topic::MAX_COMMAND,
+};
+use reelmill_daemon::report::{Hinted, WithHint as _};
+use serde_json::{Map, Value};
+
+use crate::{
+    exit::DONE,
+    keys,
+    screen::{self, Screen},
+};
+
+/// Tell a node what to do.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The node's name; or @TAG, for what needs no signature
+    #[arg(value_name = "NODE", required_unless_present = "add_signature")]
+    to: Option<Addressee>,
+    /// What to do, e.g. drain, reboot, switch
+    #[arg(value_name = "OP", required_unless_present = "add_signature")]
+    op: Option<OpName>,
+    /// What the operation is told, as NAME=VALUE; a value is JSON, or else a text
+    #[arg(value_name = "NAME=VALUE", value_parser = pair)]
+    args: Vec<(String, Value)>,
+    /// Your private key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Print the signed command instead of sending it, for a second person to sign or for another way to the broker
+    #[arg(long, conflicts_with = "add_signature")]
+    sign_only: bool,
+    /// Sign what --sign-only printed once more, and print it; - is standard input
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["to", "op", "args"])]
+    add_signature: Option<PathBuf>,
+    /// How long it may wait for its start, e.g. 90s, 15m, 24h; at most 720h
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    r#for: SignedDuration,
+    /// The first moment at which it may start, e.g. 2026-11-22T20:00:00Z
+    #[arg(long, value_name = "WHEN")]
+    not_before: Option<Timestamp>,
+    /// How many seconds it may take once begun
+    #[arg(long, value_name = "SECONDS", value_parser = bounded::<1, 86_400>)]
+    ttl: Option<Bounded<1, 86_400>>,
+    /// Who gives it; by default the name you are logged in with
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    by: Text<128>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<Text<256>>,
+    /// Do not wait for the node's maintenance window
+    #[arg(long)]
+    ignore_window: bool,
+    /// Do not let work finish first
+    #[arg(long, conflicts_with = "drain")]
+    skip_drain: bool,
+    /// Let work finish for so many seconds only
+    #[arg(long, value_name = "SECONDS", value_parser = bounded::<0, 86_400>)]
+    drain: Option<Bounded<0, 86_400>>,
+    /// Do it though the worker is at work
+    #[arg(long)]
+    force: bool,
+    /// Only tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reelmill send orin-3 reboot --key anna.key --sign-only
+  reelmill send orin-3 logs-tail unit=reelmill-worker.service lines=50 --key anna.key --sign-only
+  reelmill send orin-3 poweroff confirm=orin-3 --key anna.key --sign-only > poweroff.json
+  reelmill send --add-signature poweroff.json --key ben.key
+
+Operations that cannot be undone need two signatures. Look at what is shown before you add yours.";
+
+/// Runs the command and returns its exit code.
+pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
+    let key = args.key.as_deref().map(keys::read).transpose()?;
+    let message = match (&args.add_signature, key) {
+        (Some(file), Some(key)) => {
+            let (envelope, command) = signed_again(&read(file)?, &key)?;
+            screen.note(&summary(&command));
+            envelope.to_message()
+        }
+        (_, key) => {
+            let mut random = [0; 10];
+            keys::draw(&mut random)?;
+            let now = Timestamp::now();
+            let is_printed = args.sign_only;
+            let command = args.command(now, random)?;
+            let message = sealed(&command, key.as_ref())?;
+            if !is_printed {
+                let error = format!("cannot send `{}`: this build does not speak to a broker", command.op.as_str());
+                let hint = "print it with --sign-only, and publish it with another program";
+                return Err(Hinted::new(error, hint).into());
+            }
+            screen.note(&summary(&command));
+            message
+        }
+    };
+    screen::print(&format!("{}\n", String::from_utf8(message).context("a message is text")?));
+    Ok(DONE)
+}
+
+impl Args {
+    /// The command of this line, given at `now`.
+    fn command(self, now: Timestamp, random: [u8; 10]) -> anyhow::Result<Command> {
+        let (Some(node), Some(name)) = (self.to, self.op) else {
+            anyhow::bail!("a command needs a node and an operation")
+        };
+        // Whole seconds, so that a person can read them.
+        let issued_at = Timestamp::from_second(now.as_second()).context("this clock is out of its mind")?;
+        let args: Map<String, Value> = self.args.into_iter().collect();
+        let op = Op::parse(&name, Value::Object(args))
+            .hint(format!("operations are {}", Op::NAMES.join(", ")))
+            .with_context(|| format!("`{name}` is no command"))?;
+        let drain = match self.drain {
+            _ if self.skip_drain => DrainFirst::Skip,
+            Some(_) => DrainFirst::Deadline,
+            None => DrainFirst::Wait,
+        };
+        let window = if self.ignore_window { Window::Ignore } else { Window::Next };
+        let command = Command {
+            id: CommandId::new(now, random),
+            op,
+            node,
+            issued_at,
+            not_before: self.not_before,
+            exp: issued_at.checked_add(self.r#for).context("--for is too long")?,
+            ttl_s: self.ttl,
+            by: self.by,
+            reason: self.reason,
+            rollout: None,
+            rollout_doc: None,
+            policy: Policy { window, drain, drain_s: self.drain, force: self.force, dry_run: self.dry_run },
+            expect: Expect::default(),
+            crit: Vec::new(),
+        };
+        // A node would refuse it in the same words.
+        Ok(Command::parse(&command.to_payload())?)
+    }
+}
+
+/// The message: signed where there is a key, bare where none is needed.
+fn sealed(command: &Command, key: Option<&PrivateKey>) -> anyhow::Result<Vec<u8>> {
+    let Some(key) = key else {
+        if command.op.class() == Class::Unsigned {
+            return Ok(command.to_payload());
+        }
+        let hint = "name your key with --key FILE; `reelmill keys new FILE` makes one";
+        return Err(Hinted::new(format!("`{}` must be signed", command.op.as_str()), hint).into());
+    };
+    let mut envelope = command.to_envelope();
+    envelope.sign(key)?;
+    Ok(envelope.to_message())
+}
+
+/// The same envelope with one more signature, and the command in it.
+fn signed_again(message: &[u8], key: &PrivateKey) -> anyhow::Result<(Envelope, Command)> {
+    let mut envelope = Envelope::parse(message).context("this is not what --sign-only printed")?;
+    let command = Command::parse(envelope.payload()).context("the envelope holds no command")?;
+    envelope.sign(key)?;
+    Ok((envelope, command))
+}
+
+/// What a person is about to answer for.
+fn summary(command: &Command) -> String {
+    let Command { id, op, node, by, exp, .. } = command;
+    let reason = command.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let signatures = match op.class() {
+        Class::Unsigned => "no signature",
+        Class::One => "one signature",
+        Class::Two => "two signatures",
+    };
+    format!(
+        "{} {} on {node}, given by {by}{reason}, may start until {exp}; it needs {signatures}; id {id}",
+        op.as_str(),
+        op.args()
+    )
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    let most = MAX_COMMAND as u64 + 1;
+    if file == Path::new("-") {
+        io::stdin().lock().take(most).read_to_end(&mut message).context("cannot read standard input")?;
+    } else {
+        let open = fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut message));
+        open.with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(message)
+}
+
+fn pair(word: &str) -> Result<(String, Value), String> {
+    let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is not NAME=VALUE"))?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+}
+
+fn bounded<const LEAST: u32, const MOST: u32>(word: &str) -> Result<Bounded<LEAST, MOST>, String> {
+    word.parse::<u32>().map_err(|e| e.to_string())?.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn command(line: &str) -> anyhow::Result<Command> {
+        let line = Line::try_parse_from(["send"].into_iter().chain(line.split(' ')))?;
+        line.args.command("2026-11-22T10:00:00.5Z".parse().expect("a time"), [1; 10])
+    }
+
+    fn check(line: &str, want: &str) {
+        let got = command(line).map_or_else(|e| reelmill_daemon::report::render(&*e), |command| summary(&command));
+        assert!(got.contains(want), "{line}\n  got {got}\n want {want}");
+    }
+
+    #[test]
+    fn a_line_becomes_a_command() {
+        check(
+            "orin-3 reboot --by anna --reason kernel --for 15m",
+            "reboot {} on orin-3, given by anna (kernel), may start until 2026-11-22T10:15:00Z; it needs one signature",
+        );
+        check(
+            "orin-3 logs-tail unit=reelmill-worker.service lines=50",
+            r#"{"lines":50,"unit":"reelmill-worker.service"}"#,
+        );
+        check("orin-3 poweroff confirm=orin-3", "it needs two signatures");
+        check("orin-3 tags add=[\"lan\"]", r#"{"add":["lan"],"del":[]}"#);
+        check("@lan ping nonce=x", "ping {\"nonce\":\"x\"} on @lan");
+        let policy = command("orin-3 reboot --drain 600 --force --ignore-window").expect("a command").policy;
+        assert_eq!((policy.drain, policy.force, policy.window), (DrainFirst::Deadline, true, Window::Ignore));
+    }
+
+    #[test]
+    fn a_wrong_line_is_told_before_anything_is_signed() {
+        check("orin-3 shell", "there is no operation `shell`");
+        check("orin-3 shell", "hint: operations are ping, status");
+        check("orin-3 poweroff confirm=orin-4", "confirm is not the name of the node");
+        check("orin-3 logs-tail unit=a.service lines=501", "501 is not between 1 and 500");
+        check("orin-3 reboot --for 721h", "more than 30 days");
+        check("orin-3 reboot now", "is not NAME=VALUE");
+        check("Orin reboot", "cannot name a node");
+        check("orin-3", "<OP>");
+        check("--add-signature a.json", "--key");
+    }
+
+    #[test]
+    fn two_people_sign_the_same_bytes() {
+        let keys = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
+        let command = command("orin-3 poweroff confirm=orin-3").expect("a command");
+        let first = sealed(&command, Some(&keys[0])).expect("signed");
+        let (second, read) = signed_again(&first, &keys[1]).expect("signed again");
+        assert_eq!(read, command);
+        assert!(keys.iter().all(|key| second.is_signed_by(&key.public())));
+        let error = signed_again(&second.to_message(), &keys[1]).expect_err("she has signed it");
+        assert!(error.to_string().contains("has signed this already"), "{error}");
+        assert!(signed_again(b"{}", &keys[1]).is_err() && sealed(&command, None).is_err());
+    }
+}
