@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use reelmill_api::fleet::{
-    Command, CommandId, Envelope, Op, PrivateKey, Role, State, Topic, Trust,
+    Command, CommandId, Op, PrivateKey, Role, State, Topic, Trust,
     command::{Addressee, Expect, Policy},
     trust::TrustedKey,
 };
@@ -43,7 +43,10 @@ impl Ear {
     }
 
     /// Listens as somebody.
-    pub(crate) fn of(mut command: std::process::Command, filter: &str) -> Self {
+    pub(crate) fn of(client: std::process::Command, filter: &str) -> Self {
+        // Into a pipe, the client would tell of its subscription only after many messages.
+        let mut command = std::process::Command::new("stdbuf");
+        command.arg("-oL").arg(client.get_program()).args(client.get_args());
         // `-d` says when the subscription stands.
         command.args(["-q", "1", "-d", "-F", "@%t@%p", "-t", filter]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("mosquitto_sub starts");
