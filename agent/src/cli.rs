@@ -2,13 +2,38 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use crate::systemd::by_hand::Ask;
 
 /// Tells how this node is, and does what the farm's operators command.
 #[derive(Debug, Parser)]
-#[command(name = "reelmill-agent", version, about)]
+#[command(
+    name = "reelmill-agent",
+    version,
+    about,
+    after_help = "Settings come from a TOML file and the environment; see docs/operate/agent.md."
+)]
 pub struct Cli {
     /// A TOML file with settings; the environment wins over it.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
+    /// Something other than watching the node.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Something other than watching the node.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the settings and exit: 0 if they can be used.
+    CheckConfig,
+    /// Read what NVIDIA's tegrastats printed, and print one JSON object for each line: 0 if all could be read.
+    Tegrastats {
+        /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.
+        file: PathBuf,
+    },
+    /// Ask the service manager by hand.
+    #[command(subcommand, hide = true)]
+    Systemd(Ask),
 }

@@ -6,6 +6,10 @@ use reelmill_api::fleet::{CommandId, Op, args::AtDeadline};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+mod node;
+
+pub use node::{IsBusy, OnNode};
+
 /// One thing to be done for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {

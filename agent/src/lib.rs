@@ -2,6 +2,16 @@
 
 pub mod broker;
 pub mod cli;
+pub mod config;
 pub mod core;
 pub mod deeds;
+pub mod desk;
 pub mod ledger;
+pub mod look;
+pub mod metrics;
+pub mod page;
+pub mod sensors;
+pub mod standing;
+pub mod start;
+pub mod systemd;
+pub mod worker_status;

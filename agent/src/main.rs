@@ -1,9 +1,18 @@
 //! reelmill-agent: one on each node.
 
-use clap::Parser as _;
-use reelmill_agent::cli::Cli;
+use std::process::ExitCode;
 
-fn main() {
+use clap::Parser as _;
+use reelmill_agent::{cli::Cli, start};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
     reelmill_daemon::log::init("reelmill-agent");
-    let _ = Cli::parse();
+    match start::run(&cli) {
+        Ok(code) => code,
+        Err(e) => {
+            reelmill_daemon::report(&*e);
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub mod movie;
 pub mod playlist;
 pub mod preset;
 pub mod probe;
+pub mod tegrastats;
 
 /// A question to a parser: panics where the answer is wrong.
 pub type Question = fn(&[u8]);
@@ -20,6 +21,7 @@ pub const QUESTIONS: &[(&str, Question)] = &[
     ("playlist", playlist::any_bytes),
     ("preset", preset::any_bytes),
     ("probe", probe::any_bytes),
+    ("tegrastats", tegrastats::any_bytes),
 ];
 
 /// A refusal that a person can read, in a terminal as well.

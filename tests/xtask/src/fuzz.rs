@@ -14,6 +14,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("playlist", &[]),
     ("preset", &["hub/presets"]),
     ("probe", &["worker/tests/probes"]),
+    ("tegrastats", &["agent/tests/data/tegrastats"]),
 ];
 /// Coverage for libFuzzer, by LLVM's own pass: the stable toolchain has it, where cargo-fuzz asks for a nightly one.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

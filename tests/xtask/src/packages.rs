@@ -42,6 +42,12 @@ const MOSQUITTO: Group = Group {
     packages: &["mosquitto", "mosquitto-clients"],
     why: "the broker between the agent's tests and an agent, and the clients that the documents show",
 };
+const PROMTOOL: Group = Group {
+    programs: &["promtool"],
+    variable: None,
+    packages: &["prometheus"],
+    why: "Prometheus' own judgement of the agent's metrics",
+};
 const BROWSER: Group = Group {
     programs: &["chromium"],
     variable: Some("CHROMIUM"),
@@ -87,6 +93,20 @@ const CPP: Group = Group {
     why: "builds libFuzzer, which the fuzz targets run in",
 };
 
+const NSPAWN: Group = Group {
+    programs: &["systemd-nspawn"],
+    variable: None,
+    packages: &["systemd-container"],
+    why: "boots real systemd for the agent's tests, as root",
+};
+
+const MMDEBSTRAP: Group = Group {
+    programs: &["mmdebstrap"],
+    variable: None,
+    packages: &["mmdebstrap"],
+    why: "makes the Debian root that is booted",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -97,7 +117,9 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => &[LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, BROWSER, CURL, PIP, GSTREAMER],
+        Command::Test(_) => &[
+            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
+        ],
     }
 }
 

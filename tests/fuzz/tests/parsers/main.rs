@@ -77,6 +77,11 @@ proptest! {
     }
 
     #[test]
+    fn damaged_lines_of_tegrastats(bytes in damaged("tegrastats")) {
+        question("tegrastats")(&bytes);
+    }
+
+    #[test]
     fn other_values_in_ffprobes_answer(bytes in changed_json(seeds("probe"))) {
         question("probe")(&bytes);
     }
@@ -89,6 +94,11 @@ proptest! {
     #[test]
     fn other_lines_and_values_in_a_preset(bytes in changed_text(seeds("preset"))) {
         question("preset")(&bytes);
+    }
+
+    #[test]
+    fn other_lines_of_tegrastats(bytes in changed_text(seeds("tegrastats"))) {
+        question("tegrastats")(&bytes);
     }
 
     #[test]

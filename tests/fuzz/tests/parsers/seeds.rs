@@ -8,6 +8,7 @@ const MORE: &[(&str, &str)] = &[
     ("message", "hub/shared/api/tests/golden"),
     ("preset", "hub/presets"),
     ("probe", "worker/tests/probes"),
+    ("tegrastats", "agent/tests/data/tegrastats"),
 ];
 
 /// The seeds of a question.

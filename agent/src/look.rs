@@ -1,0 +1,69 @@
+//! One look at the node: what its sensors and its worker tell, as one snapshot.
+
+use std::{
+    path::Path,
+    time::{Instant, SystemTime},
+};
+
+use jiff::{Timestamp, Unit};
+use reelmill_api::{
+    preset::Tag,
+    snapshot::{Absent, BoardFamily, Snapshot},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, LoopbackUrl, TegrastatsSection},
+    sensors::{
+        Sensors, Setup, board, reach,
+        tegrastats::source::{self, Source},
+    },
+    worker_status,
+};
+
+/// What is looked with.
+pub struct Eyes {
+    sensors: Sensors,
+    worker: LoopbackUrl,
+}
+
+impl Eyes {
+    /// Opens them. What runs beside them, such as tegrastats, ends with `stop`; to be called within a runtime.
+    pub fn new(config: &Config, now: Instant, stop: &CancellationToken) -> Self {
+        let root = Path::new("/");
+        let jetson = board::identify(&board::read(root)).family == BoardFamily::Jetson;
+        let setup = Setup {
+            node: config.node.as_str().to_owned(),
+            tags: config.tags.iter().map(Tag::as_str).map(str::to_owned).collect(),
+            root: root.to_owned(),
+            tegrastats: jetson.then(|| source::follow(source(&config.tegrastats), stop.clone())),
+            lan: config.lan_target.as_ref().map(|to| reach::follow(to.as_str().to_owned(), stop.clone())),
+        };
+        Self { sensors: Sensors::new(setup, now), worker: config.worker.status.clone() }
+    }
+
+    /// The node now. Reading the sensors blocks, for about a millisecond; a driver that hangs for good stops the loop,
+    /// and the watchdog ends the agent.
+    pub async fn look(&mut self) -> Snapshot {
+        let worker = worker_status::read(&self.worker).await;
+        let mut snapshot = self.sensors.sample(Instant::now(), wall_clock());
+        match worker {
+            Ok(status) => snapshot.worker = Some(status),
+            Err(silence) => snapshot.absent.push(Absent { source: "worker".to_owned(), why: silence.to_string() }),
+        }
+        snapshot
+    }
+}
+
+fn source(tegrastats: &TegrastatsSection) -> Source {
+    match &tegrastats.socket {
+        Some(socket) => Source::Socket(socket.clone()),
+        None => Source::Program(tegrastats.program.clone()),
+    }
+}
+
+/// The time now to the second, RFC 3339 in UTC.
+fn wall_clock() -> String {
+    let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
+    now.round(Unit::Second).unwrap_or(now).to_string()
+}

@@ -1,0 +1,144 @@
+//! What the worker on this node says of itself: its loopback status, read once for every look.
+
+use std::{io, time::Duration};
+
+use reelmill_api::status::WorkerStatus;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::config::LoopbackUrl;
+
+/// A worker that needs longer is told as silent: the look at the node must not wait for it.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The longest answer that is read; one with a hundred tasks has about 50 kB.
+const LONGEST: u64 = 1 << 20;
+
+/// Why a worker's status is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Silence {
+    /// Nobody listens there.
+    #[error("nobody answers at {0}")]
+    Nobody(std::net::SocketAddr),
+    /// The connection broke.
+    #[error("cannot read the worker's status: {0}")]
+    Broken(#[from] io::Error),
+    /// Nothing came in time.
+    #[error("the worker does not answer within {} ms", PATIENCE.as_millis())]
+    Late,
+    /// Something else than a status came.
+    #[error("what answers at the worker's address is no worker: {0}")]
+    Strange(String),
+}
+
+/// The worker's status now.
+///
+/// # Errors
+/// If it does not come in time, or is none.
+pub async fn read(url: &LoopbackUrl) -> Result<WorkerStatus, Silence> {
+    let answer = timeout(PATIENCE, ask(url)).await.map_err(|_| Silence::Late)??;
+    understand(&answer)
+}
+
+/// The whole answer. HTTP/1.0 asks for a body that ends with the connection, which needs no further protocol.
+async fn ask(url: &LoopbackUrl) -> Result<Vec<u8>, Silence> {
+    let mut stream = TcpStream::connect(url.at).await.map_err(|e| match e.kind() {
+        io::ErrorKind::ConnectionRefused => Silence::Nobody(url.at),
+        _ => Silence::Broken(e),
+    })?;
+    let request = format!("GET {} HTTP/1.0\r\nhost: {}\r\naccept: application/json\r\n\r\n", url.path, url.at);
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+/// The status in an answer.
+fn understand(answer: &[u8]) -> Result<WorkerStatus, Silence> {
+    let strange = |why: &str| Silence::Strange(why.to_owned());
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(|| strange("no head of an answer"))?;
+    let (head, body) = (&answer[..end], &answer[end + 4..]);
+    let mut words = head.split(|byte| byte.is_ascii_whitespace());
+    let http = words.next().is_some_and(|word| word.starts_with(b"HTTP/1."));
+    if !http || words.next() != Some(b"200") {
+        return Err(strange("the answer is not 200 OK"));
+    }
+    serde_json::from_slice(body).map_err(|e| Silence::Strange(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const STATUS: &str = r#"{"node":"a","reelmill":"1","pid":7,"state":"ready","engines":[],"presets":[],"concurrency":1,"running":[],"published":0,"failed":0}"#;
+
+    fn check(answer: &str, want: &str) {
+        let got = understand(answer.as_bytes()).map_or_else(|e| e.to_string(), |status| status.node);
+        assert!(got.starts_with(want), "{answer:?}: {got:?}");
+    }
+
+    #[test]
+    fn an_answer_is_a_head_with_200_and_a_status() {
+        check(&format!("HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{STATUS}"), "a");
+        check(&format!("HTTP/1.1 200 OK\r\n\r\n{STATUS}"), "a");
+        let strange = "what answers at the worker's address is no worker: ";
+        check("", &format!("{strange}no head of an answer"));
+        check("SSH-2.0-OpenSSH_10\r\n", &format!("{strange}no head of an answer"));
+        check(&format!("HTTP/1.1 404 Not Found\r\n\r\n{STATUS}"), &format!("{strange}the answer is not 200 OK"));
+        check(&format!("SIP/2.0 200 OK\r\n\r\n{STATUS}"), &format!("{strange}the answer is not 200 OK"));
+        check("HTTP/1.1 200 OK\r\n\r\n{}", &format!("{strange}missing field `node`"));
+        check("HTTP/1.1 200 OK\r\n\r\n", &format!("{strange}EOF"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_answers_is_understood_or_refused(answer: Vec<u8>, body: String) {
+            let _ = understand(&answer);
+            let _ = understand(format!("HTTP/1.1 200 OK\r\n\r\n{body}").as_bytes());
+        }
+    }
+
+    /// A worker that answers what it is told, then closes.
+    async fn worker(answer: String) -> LoopbackUrl {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("it is bound");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("somebody asks");
+            let mut request = [0; 200];
+            let read = stream.read(&mut request).await.expect("a request");
+            assert!(request[..read].starts_with(b"GET /status HTTP/1.0\r\n"));
+            stream.write_all(answer.as_bytes()).await.expect("it reads");
+        });
+        LoopbackUrl { at, path: "/status".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn reads_the_status_of_a_worker() {
+        let url = worker(format!("HTTP/1.0 200 OK\r\n\r\n{STATUS}")).await;
+        assert_eq!(read(&url).await.expect("a status").pid, 7);
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut_off() {
+        let body = " ".repeat(2 * usize::try_from(LONGEST).expect("a small number"));
+        let url = worker(format!("HTTP/1.0 200 OK\r\n\r\n{body}{STATUS}")).await;
+        let error = read(&url).await.expect_err("cut off");
+        assert!(matches!(error, Silence::Strange(_) | Silence::Broken(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_is_not_there_or_says_nothing_is_told_so() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = LoopbackUrl { at: listener.local_addr().expect("it is bound"), path: "/".to_owned() };
+        // The kernel takes the connection, and nobody ever answers.
+        assert_eq!(read(&url).await.expect_err("late").to_string(), "the worker does not answer within 500 ms");
+        drop(listener);
+        let error = read(&url).await.expect_err("gone").to_string();
+        assert_eq!(error, format!("nobody answers at {}", url.at));
+    }
+}

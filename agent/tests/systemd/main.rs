@@ -1,0 +1,12 @@
+//! The agent under a real systemd: machines are booted with its units and polkit rules as a node has them, and a unit that
+//! stands for the worker. Only root can boot them; without root these tests are skipped, loudly.
+
+mod agent;
+mod batch;
+mod control;
+mod drain;
+mod hardening;
+mod journal;
+mod machines;
+mod node;
+mod transient;
