@@ -1,8 +1,12 @@
 //! The node agent: one on each node. It tells what it knows of its node, and does what signed commands say.
 
+pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod core;
+pub mod deeds;
 pub mod desk;
+pub mod ledger;
 pub mod look;
 pub mod metrics;
 pub mod page;

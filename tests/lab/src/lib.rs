@@ -4,6 +4,7 @@
 pub mod fault;
 pub mod line;
 pub mod media;
+pub mod mosquitto;
 pub mod nspawn;
 pub mod programs;
 pub mod redis;

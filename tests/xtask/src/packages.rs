@@ -36,6 +36,12 @@ const REDIS: Group = Group {
     packages: &["redis-server"],
     why: "the queue tests start their own on a free port",
 };
+const MOSQUITTO: Group = Group {
+    programs: &["mosquitto"],
+    variable: None,
+    packages: &["mosquitto", "mosquitto-clients"],
+    why: "the broker between the agent's tests and an agent, and the clients that the documents show",
+};
 const PROMTOOL: Group = Group {
     programs: &["promtool"],
     variable: None,
@@ -111,9 +117,9 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => {
-            &[LINKER, FFMPEG, NODE, NPM, REDIS, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP]
-        }
+        Command::Test(_) => &[
+            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
+        ],
     }
 }
 

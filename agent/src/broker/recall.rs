@@ -1,0 +1,34 @@
+//! What was known before the agent started.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use reelmill_api::fleet::admission::CLOCK_SKEW;
+
+use crate::{
+    core::{Memory, Record},
+    ledger::{Ledger, LedgerError},
+};
+
+/// Opens the ledger at `path`, or begins one, and reads what is in it. What was lost of it is told, and what was given before
+/// that is not obeyed any more: it may be what was lost.
+///
+/// # Errors
+/// If another agent has it, or the disk refuses.
+pub fn recall(path: &Path, now: Timestamp) -> Result<(Ledger, Memory), LedgerError> {
+    let mut opened = Ledger::open(path, Record::Since(now))?;
+    if opened.torn > 0 {
+        log::warn!("the ledger's last record was not finished when this node went down; nothing had been done for it");
+    }
+    if let Some(damage) = &opened.damage {
+        let lines = damage.lines.len();
+        log::error!("{lines} lines of the ledger are damaged; the file is put aside as {}", damage.aside.display());
+    }
+    if opened.records.is_empty() {
+        // Whoever gave the node its first command may have a clock that runs behind.
+        let since = Record::Since(now.checked_sub(CLOCK_SKEW).unwrap_or(now));
+        opened.ledger.append(&since)?;
+        opened.records.push(since);
+    }
+    Ok((opened.ledger, Memory::of(opened.records)))
+}

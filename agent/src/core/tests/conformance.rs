@@ -1,0 +1,141 @@
+//! The table of all commands: how each is taken, refused, called off, how it expires, and what becomes of it when the agent
+//! or the machine dies in the middle of it. It is compared as a whole with the text beside it.
+
+use serde_json::json;
+
+use super::*;
+
+const TABLE: &str = include_str!("conformance.txt");
+
+fn args(op: &str) -> Value {
+    let path = "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-nixos-system-orin-26.05";
+    match op {
+        "diag" => json!({"upload": "https://s3/put"}),
+        "logs-tail" => json!({"unit": "reelmill-worker.service"}),
+        "tags" => json!({"add": ["lan"]}),
+        "set-conf" => json!({"ver": 2}),
+        "power-mode" => json!({"mode": 1}),
+        "poweroff" => json!({"confirm": "orin-3"}),
+        "cancel" => json!({"target": command(9, "reboot", &json!({})).id.to_string()}),
+        "rotate-cred" => json!({"which": "node-cert"}),
+        "switch" => json!({
+            "store_path": path,
+            "nar_hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "release_ctr": 7
+        }),
+        "rollback" => json!({"to": "previous"}),
+        "firmware" => json!({"capsule": format!("{path}/a.Cap"), "l4t": "36.4.3"}),
+        "trust" => json!({"document": Envelope::unsigned(
+            reelmill_api::fleet::envelope::TRUST,
+            Trust::new(2, 1, trust().keys().to_vec()).expect("well formed").to_payload(),
+        )}),
+        "factory-reset" => json!({"keep_identity": true}),
+        _ => json!({}),
+    }
+}
+
+/// The command, and as many signatures as it needs.
+fn given(op: &str) -> (Command, &'static [u8]) {
+    let mut command = command(1, op, &args(op));
+    if let Op::Trust(args) = &mut command.op {
+        args.document.sign(&key(3)).expect("once");
+    }
+    let seeds: &[u8] = match command.op.class() {
+        reelmill_api::fleet::Class::Unsigned => &[],
+        reelmill_api::fleet::Class::One => &[1],
+        reelmill_api::fleet::Class::Two => &[1, 2],
+    };
+    (command, seeds)
+}
+
+/// The last that was told of the command.
+fn end(sim: &Sim, command: &Command) -> String {
+    sim.told.iter().rfind(|state| state.id == command.id).map_or_else(|| "nothing".to_owned(), show)
+}
+
+fn target(sim: &mut Sim, command: &Command) {
+    // What there is to call off.
+    if let Op::Cancel(_) = command.op {
+        sim.now.synchronised = false;
+        sim.send(&super::command(9, "reboot", &json!({})), &[1]);
+        sim.now.synchronised = true;
+        sim.lives = None;
+    }
+}
+
+fn accepted(op: &str) -> String {
+    let ((command, seeds), mut sim) = (given(op), Sim::new());
+    target(&mut sim, &command);
+    sim.send(&command, seeds);
+    sim.run_out();
+    end(&sim, &command)
+}
+
+/// With one signature less than it needs; where none is needed, for another node.
+fn refused(op: &str) -> String {
+    let ((mut command, seeds), mut sim) = (given(op), Sim::new());
+    if seeds.is_empty() {
+        command.node = "orin-4".parse().expect("a node");
+    }
+    sim.send(&command, &seeds[..seeds.len().saturating_sub(1)]);
+    assert!(sim.deeds.is_empty() && sim.disk.iter().all(|r| !matches!(r, Record::Command(e) if e.command.is_some())));
+    end(&sim, &command)
+}
+
+fn called_off(op: &str, waits: bool) -> String {
+    let ((command, seeds), mut sim) = (given(op), Sim::new());
+    sim.now.synchronised = !waits;
+    sim.send(&command, seeds);
+    if sim.core.state(command.id).is_none_or(|state| state.state.is_final()) {
+        return "-".to_owned();
+    }
+    sim.send(&super::command(2, "cancel", &json!({"target": command.id.to_string()})), seeds);
+    sim.now.synchronised = true;
+    sim.happen(Event::Tick);
+    sim.run_out();
+    end(&sim, &command)
+}
+
+fn expired(op: &str) -> String {
+    let ((command, seeds), mut sim) = (given(op), Sim::new());
+    sim.pass(2 * 3600);
+    sim.send(&command, seeds);
+    assert!(sim.deeds.is_empty());
+    end(&sim, &command)
+}
+
+fn died(op: &str, machine: bool) -> String {
+    let ((command, seeds), mut sim) = (given(op), Sim::new());
+    sim.send(&command, seeds);
+    if sim.running.is_empty() {
+        return "-".to_owned();
+    }
+    sim.restart(machine);
+    sim.run_out();
+    end(&sim, &command)
+}
+
+#[test]
+fn the_table_of_all_commands() {
+    let mut table = String::from("command | given | one signature less | called off, waiting | called off, running | late | agent killed | power cut\n");
+    for op in Op::NAMES {
+        let row = [
+            accepted(op),
+            refused(op),
+            called_off(op, true),
+            called_off(op, false),
+            expired(op),
+            died(op, false),
+            died(op, true),
+        ];
+        table.push_str(&format!("{op} | {}\n", row.join(" | ")));
+    }
+    assert!(table == TABLE, "the table is now\n{table}");
+}
+
+#[test]
+fn what_the_node_cannot_do_is_refused_and_nothing_else() {
+    for op in Op::NAMES {
+        assert_eq!(accepted(op) == "rejected not_supported", !ABLE.contains(op), "{op}");
+    }
+}
