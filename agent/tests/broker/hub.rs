@@ -48,7 +48,7 @@ impl Ear {
         let mut command = std::process::Command::new("stdbuf");
         command.arg("-oL").arg(client.get_program()).args(client.get_args());
         // `-d` says when the subscription stands.
-        command.args(["-q", "1", "-d", "-F", "@%t@%p", "-t", filter]);
+        command.args(["-q", "1", "-d", "-F", "@@%t@@%p", "-t", filter]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("mosquitto_sub starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let subscribed = lines.by_ref().any(|line| line.starts_with("Subscribed"));
