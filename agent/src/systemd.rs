@@ -95,7 +95,8 @@ impl Systemd {
         systemd1::start(&self.worker, limit).await
     }
 
-    /// Reboots the machine. This process is stopped soon after it returns.
+    /// Reboots the machine. This process is stopped soon after it returns, or before. Whether it was rebooted, the next
+    /// boot tells: its id is another.
     ///
     /// # Errors
     /// If polkit refuses, or someone holds it off: also an [`Inhibitor`] of our own, which must be dropped first.

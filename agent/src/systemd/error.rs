@@ -1,6 +1,6 @@
 //! Why the node's service manager did not do what it was asked.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io::ErrorKind, time::Duration};
 
 /// Why something was not done. Each names what was to be done, and to which unit.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +128,13 @@ impl Error {
         }
     }
 
+    /// Whether the connection broke while an answer was waited for, which is not the same as an answer that takes long.
+    pub(super) fn is_lost_answer(&self) -> bool {
+        let lost =
+            |error: &zbus::Error| matches!(error, zbus::Error::InputOutput(e) if e.kind() != ErrorKind::TimedOut);
+        matches!(self, Self::Bus { source, .. } if lost(source))
+    }
+
     /// Whether the connection is of no more use.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Bus { source, .. } if matches!(**source, zbus::Error::InputOutput(_)))
@@ -183,8 +190,12 @@ mod tests {
 
     #[test]
     fn a_connection_that_broke_is_told_apart_from_a_refusal() {
-        let io = || zbus::Error::InputOutput(std::sync::Arc::new(std::io::ErrorKind::BrokenPipe.into()));
-        assert!(Error::of_bus(Action::AskClock, io()).is_broken_connection());
+        let io = |kind: ErrorKind| {
+            let error = Error::of_bus(Action::AskClock, zbus::Error::InputOutput(std::sync::Arc::new(kind.into())));
+            (error.is_broken_connection(), error.is_lost_answer())
+        };
+        assert_eq!(io(ErrorKind::BrokenPipe), (true, true));
+        assert_eq!(io(ErrorKind::TimedOut), (true, false));
         assert!(!Error::of_bus(Action::AskClock, zbus::Error::InvalidReply).is_broken_connection());
     }
 }

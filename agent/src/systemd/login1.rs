@@ -54,7 +54,7 @@ pub(super) async fn inhibit(why: &str) -> Result<Inhibitor, Error> {
     taken.map(|descriptor| Inhibitor { _descriptor: descriptor }).map_err(|e| Error::of_bus(Action::Inhibit, e))
 }
 
-/// Ends the machine.
+/// Ends the machine, or asks for it and hears no more: whether it ended, the next boot tells.
 pub(super) async fn end(how: End) -> Result<(), Error> {
     let manager = manager(how.action()).await?;
     let asked = match how {
@@ -68,6 +68,8 @@ pub(super) async fn end(how: End) -> Result<(), Error> {
             let held_off = matches!(error, Error::HeldOff { .. }) || !by.is_empty();
             Err(if held_off { Error::HeldOff { action: how.action(), by } } else { error })
         }
+        // The bus ends with the machine, now and then before the answer is through.
+        Err(error) if error.is_lost_answer() => Ok(()),
         other => other,
     }
 }
