@@ -7,7 +7,7 @@ use std::{
 };
 
 use reelmill_api::snapshot::{Farm, JournalError, Snapshot};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
 use crate::standing::Standing;
@@ -23,7 +23,7 @@ pub struct Sample {
     /// How the node stands.
     #[serde(flatten)]
     pub standing: Standing,
-    /// The figures that curves are made of, as in [`Point::COLUMNS`].
+    /// The figures that curves are made of.
     pub point: Point,
     /// All that is known.
     #[serde(flatten)]
@@ -31,7 +31,7 @@ pub struct Sample {
 }
 
 /// What curves are made of, at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point([Option<f64>; Point::COLUMNS.len()]);
 
 /// The desk.
@@ -65,7 +65,9 @@ impl Desk {
         {
             let own = self.own();
             snapshot.farm.clone_from(&own.farm);
-            snapshot.journal.clone_from(&own.journal);
+            if own.journal.is_some() {
+                snapshot.journal.clone_from(&own.journal);
+            }
         }
         let sample = Sample::new(snapshot, at);
         {
@@ -125,6 +127,11 @@ impl Point {
     pub const COLUMNS: [&str; 9] =
         ["seconds", "cpu", "memory", "gpu", "encoder", "decoder", "celsius", "watts", "disk"];
 
+    /// The figures, in the order of [`Point::COLUMNS`].
+    pub fn figures(&self) -> &[Option<f64>] {
+        &self.0
+    }
+
     /// The figures of a look.
     pub fn of(snapshot: &Snapshot, at: Duration) -> Self {
         let gpus = |of: fn(&reelmill_api::snapshot::Gpu) -> Option<f64>| most(snapshot.gpus.iter().filter_map(of));
@@ -141,6 +148,13 @@ impl Point {
             figure(watts(snapshot)),
             figure(most(disks.filter_map(|d| percent(d.total_bytes.saturating_sub(d.available_bytes), d.total_bytes)))),
         ])
+    }
+}
+
+/// Each figure by its name.
+impl Serialize for Point {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Self::COLUMNS.iter().zip(&self.0))
     }
 }
 
@@ -210,7 +224,7 @@ mod tests {
     }
 
     fn figures(snapshot: &Snapshot) -> String {
-        serde_json::to_string(&Point::of(snapshot, Duration::from_millis(1500))).expect("figures")
+        serde_json::to_string(Point::of(snapshot, Duration::from_millis(1500)).figures()).expect("figures")
     }
 
     #[test]
@@ -235,5 +249,14 @@ mod tests {
             |encoder, power| Gpu { encoder_percent: Some(encoder), power_milliwatts: Some(power), ..Gpu::default() };
         let server = Snapshot { gpus: vec![gpu(10.0, 30_000), gpu(90.0, 42_000)], ..Snapshot::default() };
         assert_eq!(figures(&server), "[1.5,null,null,null,90.0,null,null,72.0,null]");
+    }
+
+    #[test]
+    fn a_point_names_its_figures() {
+        let point = serde_json::to_string(&Point::of(&busy(31.26), Duration::from_millis(1533))).expect("figures");
+        assert_eq!(
+            point,
+            r#"{"seconds":1.5,"cpu":31.3,"memory":null,"gpu":null,"encoder":null,"decoder":null,"celsius":null,"watts":null,"disk":null}"#
+        );
     }
 }

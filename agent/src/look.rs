@@ -1,45 +1,42 @@
 //! One look at the node: what its sensors and its worker tell, as one snapshot.
 
-use std::{
-    path::Path,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
 use jiff::{Timestamp, Unit};
 use reelmill_api::{
     preset::Tag,
-    snapshot::{Absent, BoardFamily, Snapshot},
+    snapshot::{Absent, Snapshot},
 };
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, LoopbackUrl, TegrastatsSection},
-    sensors::{
-        Sensors, Setup, board, reach,
-        tegrastats::source::{self, Source},
-    },
+    config::{Config, LoopbackUrl, Target, TegrastatsSection},
+    sensors::{Sensors, Setup, tegrastats::source::Source},
+    systemd::watch::{self, Seen},
     worker_status,
 };
 
 /// What is looked with.
 pub struct Eyes {
     sensors: Sensors,
+    systemd: Receiver<Seen>,
     worker: LoopbackUrl,
 }
 
 impl Eyes {
     /// Opens them. What runs beside them, such as tegrastats, ends with `stop`; to be called within a runtime.
     pub fn new(config: &Config, now: Instant, stop: &CancellationToken) -> Self {
-        let root = Path::new("/");
-        let jetson = board::identify(&board::read(root)).family == BoardFamily::Jetson;
-        let setup = Setup {
-            node: config.node.as_str().to_owned(),
-            tags: config.tags.iter().map(Tag::as_str).map(str::to_owned).collect(),
-            root: root.to_owned(),
-            tegrastats: jetson.then(|| source::follow(source(&config.tegrastats), stop.clone())),
-            lan: config.lan_target.as_ref().map(|to| reach::follow(to.as_str().to_owned(), stop.clone())),
-        };
-        Self { sensors: Sensors::new(setup, now), worker: config.worker.status.clone() }
+        let node = config.node.as_str().to_owned();
+        let tags = config.tags.iter().map(Tag::as_str).map(str::to_owned).collect();
+        let lan_target = config.lan_target.as_ref().map(Target::as_str).map(str::to_owned);
+        let setup = Setup::start(node, tags, source(&config.tegrastats), lan_target, stop);
+        let units = config.units.iter().map(|unit| unit.as_str().to_owned()).collect();
+        Self {
+            sensors: Sensors::new(setup, now),
+            systemd: watch::follow(units, stop.clone()),
+            worker: config.worker.status.clone(),
+        }
     }
 
     /// The node now. Reading the sensors blocks, for about a millisecond; a driver that hangs for good stops the loop,
@@ -47,6 +44,7 @@ impl Eyes {
     pub async fn look(&mut self) -> Snapshot {
         let worker = worker_status::read(&self.worker).await;
         let mut snapshot = self.sensors.sample(Instant::now(), wall_clock());
+        self.systemd.borrow().tell(&mut snapshot);
         match worker {
             Ok(status) => snapshot.worker = Some(status),
             Err(silence) => snapshot.absent.push(Absent { source: "worker".to_owned(), why: silence.to_string() }),

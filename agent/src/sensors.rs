@@ -18,10 +18,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reelmill_api::snapshot::{Absent, Drive, Node, Os, Snapshot, TAG_LAN, TAG_MESH, Temperature};
+use reelmill_api::snapshot::{Absent, BoardFamily, Drive, Node, Os, Snapshot, TAG_LAN, TAG_MESH, Temperature};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use self::{host::Host, nvml::Nvml, sysfs::Sysfs, tegrastats::source::State};
+use self::{
+    host::Host,
+    nvml::Nvml,
+    sysfs::Sysfs,
+    tegrastats::source::{self, Source, State},
+};
 
 /// How often is read what hardly ever changes: drives and the system's links.
 const HARDLY_EVER: Duration = Duration::from_secs(30);
@@ -39,6 +45,24 @@ pub struct Setup {
     pub tegrastats: Option<watch::Receiver<State>>,
     /// Whether the LAN target answers; `None` where none is configured.
     pub lan: Option<watch::Receiver<bool>>,
+}
+
+impl Setup {
+    /// The setup of this node, for which it starts what runs beside the sensors until `stop`: tegrastats if this is a
+    /// Jetson, and the look at a LAN target such as `10.0.0.2:9000`. Call it inside a runtime.
+    pub fn start(
+        node: String,
+        tags: BTreeSet<String>,
+        tegrastats: Source,
+        lan_target: Option<String>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let root = PathBuf::from("/");
+        let is_jetson = board::identify(&board::read(&root)).family == BoardFamily::Jetson;
+        let tegrastats = is_jetson.then(|| source::follow(tegrastats, stop.clone()));
+        let lan = lan_target.map(|target| reach::follow(target, stop.clone()));
+        Self { node, tags, root, tegrastats, lan }
+    }
 }
 
 /// All sources of a snapshot but systemd and the worker, which are asked by message.
@@ -92,7 +116,8 @@ impl Sensors {
             self.slow = Slow::read(&self.setup, now);
         }
         let host = self.host.sample(now);
-        let sysfs = self.sysfs.sample(now);
+        let mut sysfs = self.sysfs.sample(now);
+        merge::number_doubles(&mut sysfs.fans, |fan| &mut fan.name);
         let mut absent = Vec::new();
         let gpus = self.nvml.sample(now).unwrap_or_else(|why| note(&mut absent, "nvml", why));
         let tegra = self.setup.tegrastats.as_ref().map(|told| told.borrow().fresh(now).cloned());

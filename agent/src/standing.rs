@@ -10,8 +10,10 @@ use serde::Serialize;
 const MARGIN_CELSIUS: f64 = 10.0;
 /// A part that does not say where its clocks are cut is hot from here on.
 const HOT_CELSIUS: f64 = 90.0;
-/// A file system with less room than this part of it is told of.
+/// A file system with less room than this part of it is told of, unless that is still plenty.
 const SCARCE_PERCENT: u64 = 5;
+/// Plenty: a system to switch to and a spooled film have room.
+const PLENTY_BYTES: u64 = 20_000_000_000;
 /// Commands that change the system.
 const SWITCHING: [&str; 3] = ["switch", "rollback", "firmware"];
 /// How the worker's units begin.
@@ -126,9 +128,10 @@ fn work(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
 
 fn storage(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
     for disk in snapshot.disks.iter().filter(|disk| !disk.read_only) {
-        if disk.available_bytes.saturating_mul(100) < disk.total_bytes.saturating_mul(SCARCE_PERCENT) {
+        let left = disk.available_bytes;
+        if left < PLENTY_BYTES && left.saturating_mul(100) < disk.total_bytes.saturating_mul(SCARCE_PERCENT) {
             #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-            let gigabytes = disk.available_bytes as f64 / 1e9;
+            let gigabytes = left as f64 / 1e9;
             say(State::Unwell, format!("only {gigabytes:.1} GB are left on {}", disk.mount));
         }
     }
@@ -220,6 +223,8 @@ mod tests {
         check(|s| s.drives = vec![Drive { state: Some("live".to_owned()), ..Drive::default() }], &[]);
         check(|s| s.disks = vec![Disk { total_bytes: 1000, available_bytes: 50, ..Disk::default() }], &[]);
         check(|s| s.disks = vec![Disk { total_bytes: 1000, read_only: true, ..Disk::default() }], &[]);
+        let plenty = Disk { total_bytes: 4_000_000_000_000, available_bytes: PLENTY_BYTES, ..Disk::default() };
+        check(|s| s.disks = vec![plenty], &[]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod systemd1;
 mod timedate1;
 pub mod transient;
 pub mod unit;
+pub mod watch;
 
 use std::time::Duration;
 
@@ -26,13 +27,6 @@ use self::{bus::Bus, systemd1::Verb, unit::BatchId};
 pub struct Systemd {
     bus: Bus,
     worker: UnitName,
-}
-
-/// A node that is being drained: nobody reboots it while this is held, not even root.
-#[derive(Debug)]
-#[must_use = "dropping it lets the node be rebooted"]
-pub struct Drain {
-    _inhibitor: Inhibitor,
 }
 
 impl Systemd {
@@ -65,38 +59,46 @@ impl Systemd {
         systemd1::job(Verb::Restart, &self.worker, limit).await
     }
 
-    /// Holds off reboots, then stops the worker, which hands back or ends what it has in work. What is returned keeps
-    /// holding them off; if the worker does not stop, nothing is held.
+    /// Stops the worker, which hands back or ends what it has in work.
+    ///
+    /// # Errors
+    /// If polkit refuses, or it takes longer than `limit`; it goes on stopping then.
+    pub async fn stop_worker(&self, limit: Duration) -> Result<(), Error> {
+        systemd1::job(Verb::Stop, &self.worker, limit).await
+    }
+
+    /// Holds off reboots, then stops the worker. What is returned keeps holding them off; if the worker does not stop in
+    /// time, nothing is held: use [`Systemd::hold`] and [`Systemd::stop_worker`] where it shall be.
     ///
     /// # Errors
     /// If polkit refuses, or the worker takes longer than `limit`.
-    pub async fn drain(&self, why: &str, limit: Duration) -> Result<Drain, Error> {
-        let drain = self.hold(why).await?;
-        systemd1::job(Verb::Stop, &self.worker, limit).await?;
-        Ok(drain)
+    pub async fn drain(&self, why: &str, limit: Duration) -> Result<Inhibitor, Error> {
+        let inhibitor = self.hold(why).await?;
+        self.stop_worker(limit).await?;
+        Ok(inhibitor)
     }
 
     /// Only holds off reboots, and leaves the worker alone.
     ///
     /// # Errors
     /// If polkit refuses or logind does not answer.
-    pub async fn hold(&self, why: &str) -> Result<Drain, Error> {
-        Ok(Drain { _inhibitor: login1::inhibit(why).await? })
+    pub async fn hold(&self, why: &str) -> Result<Inhibitor, Error> {
+        login1::inhibit(why).await
     }
 
     /// Lets reboots go again and starts the worker. A node that was not drained just has its worker started.
     ///
     /// # Errors
     /// If polkit refuses, the unit does not come up, or it takes longer than `limit`.
-    pub async fn undrain(&self, drain: Option<Drain>, limit: Duration) -> Result<(), Error> {
-        drop(drain);
+    pub async fn undrain(&self, inhibitor: Option<Inhibitor>, limit: Duration) -> Result<(), Error> {
+        drop(inhibitor);
         systemd1::start(&self.worker, limit).await
     }
 
     /// Reboots the machine. This process is stopped soon after it returns.
     ///
     /// # Errors
-    /// If polkit refuses, or someone holds it off: also a [`Drain`] of our own, which must be dropped first.
+    /// If polkit refuses, or someone holds it off: also an [`Inhibitor`] of our own, which must be dropped first.
     pub async fn reboot(&self) -> Result<(), Error> {
         login1::end(login1::End::Reboot).await
     }

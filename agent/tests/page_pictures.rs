@@ -22,6 +22,7 @@ async fn pictures_of_all_states_are_good() {
     for name in shelf::names() {
         let page = shelf::serve(shelf::desk(&name), None).await;
         node.arg(format!("{name}=http://{}/", page.at));
+        tokio::spawn(shelf::keep_looking(page.desk.clone(), name));
         pages.push(page);
     }
     if let Some(folder) = env::var_os("PICTURES") {
@@ -39,6 +40,7 @@ async fn serve_all_states_to_look_at() {
     for name in shelf::names() {
         let page = shelf::serve(shelf::desk(&name), None).await;
         println!("{name}: http://{}/", page.at);
+        tokio::spawn(shelf::keep_looking(page.desk.clone(), name));
         pages.push(page);
     }
     std::future::pending::<()>().await;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Deed, Deeds, Outcome, Told, Undone};
 use crate::systemd::{
-    Drain, Error, Systemd,
+    Error, Inhibitor, Systemd,
     journal::{self, Priority, Query},
     unit::{BatchId, UnitName},
 };
@@ -37,7 +37,7 @@ pub struct OnNode {
     systemd: Systemd,
     is_busy: IsBusy,
     /// Held while the node is drained: nobody reboots it then by mistake.
-    drain: Mutex<Option<Drain>>,
+    drain: Mutex<Option<Inhibitor>>,
 }
 
 impl OnNode {
@@ -54,11 +54,11 @@ impl OnNode {
         }
     }
 
-    fn keep(&self, drain: Option<Drain>) {
+    fn keep(&self, drain: Option<Inhibitor>) {
         *self.drain.lock().unwrap_or_else(PoisonError::into_inner) = drain;
     }
 
-    fn take(&self) -> Option<Drain> {
+    fn take(&self) -> Option<Inhibitor> {
         self.drain.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -46,8 +46,9 @@ pub(super) fn worker_and_units(text: &mut Text, snapshot: &Snapshot) {
     text.family(names::NODE_UNIT_STATE, units, |unit| {
         Some((1.0, [("unit", unit.name.as_str()), ("state", &unit.active_state)]))
     });
-    let of = |restarts: Option<u32>| restarts.map(f64::from);
-    text.family(names::NODE_UNIT_RESTARTS, units, |unit| Some((of(unit.restarts)?, [("unit", unit.name.as_str())])));
+    text.family(names::NODE_UNIT_RESTARTS, units, |unit| {
+        Some((unit.restarts.map(f64::from)?, [("unit", unit.name.as_str())]))
+    });
     text.family(names::NODE_UNIT_MEMORY, units, |unit| {
         Some((unit.memory_bytes.map(count)?, [("unit", unit.name.as_str())]))
     });

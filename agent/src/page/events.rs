@@ -38,11 +38,11 @@ impl Listeners {
     }
 }
 
-/// The curves so far.
+/// The curves so far, each point a row.
 #[derive(Serialize)]
-struct History {
+struct History<'a> {
     columns: [&'static str; Point::COLUMNS.len()],
-    points: Vec<Point>,
+    points: Vec<&'a [Option<f64>]>,
 }
 
 pub(super) async fn stream(State(app): State<App>) -> Response {
@@ -66,7 +66,8 @@ fn looks(
     // Watch before reading, so that no look falls between; one that comes twice is told by its time.
     let mut watch = desk.watch();
     watch.mark_changed();
-    let history = History { columns: Point::COLUMNS, points: desk.history() };
+    let points = desk.history();
+    let history = History { columns: Point::COLUMNS, points: points.iter().map(Point::figures).collect() };
     let first = Event::default().event("history").retry(RETRY).data(json(&history));
     let next = stream::unfold((watch, place), |(mut watch, place)| async {
         let sample = changed(&mut watch).await?;

@@ -64,10 +64,12 @@ const percent = (value) => (value === undefined ? undefined : figure(value, "%")
 const mhz = (value) => (value === undefined ? null : `${value} MHz`);
 
 function gpus({ gpus, engines, worker }) {
+  // A Jetson tells of its engines one by one.
+  const alone = engines.length === 0;
   const told = gpus.flatMap((gpu) => [
     { name: gpu.name || `GPU ${gpu.index}`, value: percent(gpu.utilisation_percent), part: gpu.utilisation_percent, about: gpuWords(gpu) },
-    ...(gpu.encoder_percent === undefined ? [] : [{ name: "Encoders", value: percent(gpu.encoder_percent), part: gpu.encoder_percent, about: sessionWords(gpu.encoding) }]),
-    ...(gpu.decoder_percent === undefined ? [] : [{ name: "Decoders", value: percent(gpu.decoder_percent), part: gpu.decoder_percent }]),
+    ...(gpu.encoder_percent === undefined || !alone ? [] : [{ name: "Encoders", value: percent(gpu.encoder_percent), part: gpu.encoder_percent, about: sessionWords(gpu.encoding) }]),
+    ...(gpu.decoder_percent === undefined || !alone ? [] : [{ name: "Decoders", value: percent(gpu.decoder_percent), part: gpu.decoder_percent }]),
   ]);
   const off = engines.filter((engine) => !engine.on).map((engine) => engine.name.toUpperCase());
   const own = engines.filter((engine) => engine.on).map((engine) => ({
@@ -131,7 +133,7 @@ function power({ rails, fans, gpus }) {
 function disks({ disks, drives }) {
   const mounted = disks.map((disk) => {
     const used = disk.total_bytes ? (1 - disk.available_bytes / disk.total_bytes) * 100 : 0;
-    const scarce = !disk.read_only && used > 95;
+    const scarce = !disk.read_only && used > 95 && disk.available_bytes < 20e9;
     const about = joined(disk.filesystem, disk.device, disk.read_only && "read only");
     return { name: disk.mount, value: `${bytes(disk.available_bytes)} of ${bytes(disk.total_bytes)} left`, part: used, state: scarce ? "bad" : null, about };
   });
@@ -192,9 +194,11 @@ function errors({ journal, taken_at }) {
   });
 }
 
-function absent({ absent }) {
-  show(byId("absent-card"), absent.length > 0);
-  terms(byId("absent"), absent.map(({ source, why }) => [source, capital(why)]));
+function absent({ absent, unknown = [] }) {
+  const told = absent.map(({ source, why }) => [source, capital(why)]);
+  if (unknown.length > 0) told.push(["tegrastats", `These words of it are not known: ${unknown.join(" ")}`]);
+  show(byId("absent-card"), told.length > 0);
+  terms(byId("absent"), told);
 }
 
 /** Each draws its card from a status. */

@@ -4,7 +4,7 @@ import { curveCard, drawCurve } from "./curve.js";
 import { PARTS } from "./parts.js";
 import { STATES, ago, byId, bytes, capital, duration, element, figure, fill, joined, mark, plain, say, show } from "./words.js";
 
-/** How many points are kept; the agent keeps as many. */
+/** The curves: rows of figures, and what the columns are called. */
 let points = [];
 let columns = [];
 let newest = null;
@@ -13,13 +13,8 @@ let newest = null;
 
 function drawTop(status) {
   const { node, os, tags, state, reasons } = status;
-  const word = STATES[state] ?? plain(state);
-  const name = node.id || node.hostname || "Node";
-  document.title = `${name}: ${word} – Reelmill`;
-  say(byId("name"), name);
-  say(byId("state"), word);
-  mark(byId("state"), state);
-  show(byId("state"), true);
+  say(byId("name"), node.id || node.hostname || "Node");
+  drawState(STATES[state] ?? plain(state), state);
   const up = os.uptime_seconds === undefined ? null : `up ${duration(os.uptime_seconds)}`;
   say(byId("about"), joined(node.board.model, up, tags.length ? `tags: ${tags.join(", ")}` : null));
   const make = () => element("li", { className: "reason" }, element("strong"), element("span"));
@@ -31,6 +26,13 @@ function drawTop(status) {
   const waiting = status.farm?.enrolment?.state === "waiting" ? status.farm.enrolment : null;
   show(byId("pairing"), Boolean(waiting?.pairing_code));
   say(byId("code"), waiting?.pairing_code ?? "");
+}
+
+function drawState(word, state) {
+  document.title = `${byId("name").textContent}: ${word} – Reelmill`;
+  say(byId("state"), word);
+  mark(byId("state"), state);
+  show(byId("state"), true);
 }
 
 // ---- The last command ----
@@ -135,6 +137,7 @@ function fullest({ disks }) {
 
 function draw(status) {
   newest = status;
+  takePoint(status.point);
   drawTop(status);
   drawCommand(status);
   drawCurves(status);
@@ -143,8 +146,13 @@ function draw(status) {
   say(byId("taken"), `Reelmill ${status.node.reelmill}`);
 }
 
-function takePoint(point) {
-  if (points.length > 0 && point[0] <= points.at(-1)[0]) return;
+function takePoint(figures) {
+  if (columns.length === 0) columns = Object.keys(figures);
+  const point = columns.map((column) => figures[column] ?? null);
+  const before = points.at(-1)?.[0] ?? -1;
+  // The agent started anew: what was before has another clock.
+  if (point[0] < before) points = [];
+  if (point[0] === before) return;
   points.push(point);
   points = points.filter(([seconds]) => seconds >= point[0] - 300);
 }
@@ -157,9 +165,19 @@ function liveMark(live) {
   there.classList.toggle("lost", !live);
   document.querySelector("main").classList.toggle("stale", !live);
   say(there, live ? "Live" : newest ? "The node does not answer" : "Waiting for the node");
+  // What it was is not what it is.
+  if (!live && newest) drawState(`Was: ${STATES[newest.state] ?? plain(newest.state)}`, "gone");
 }
 
 let source = null;
+/** When something was last heard, by this machine's clock. */
+let heard = Date.now();
+
+/** A node without power says no farewell: after three looks that did not come, and some grace, the line is lost. */
+function patience() {
+  const gap = points.length > 1 ? points.at(-1)[0] - points.at(-2)[0] : 1;
+  return 10_000 + 3000 * gap;
+}
 
 function stop() {
   source?.close();
@@ -172,8 +190,8 @@ function start() {
   source.addEventListener("history", (event) => ({ columns, points } = JSON.parse(event.data)));
   source.addEventListener("status", (event) => {
     const status = JSON.parse(event.data);
-    takePoint(status.point);
     draw(status);
+    heard = Date.now();
     liveMark(true);
   });
   source.addEventListener("error", () => {
@@ -190,14 +208,26 @@ async function ask() {
     const answer = await fetch("/api/status");
     if (!answer.ok) throw new Error(String(answer.status));
     draw(await answer.json());
+    heard = Date.now();
     liveMark(true);
   } catch {
     liveMark(false);
   }
 }
 
+setInterval(() => {
+  if (document.hidden || Date.now() - heard < patience()) return;
+  liveMark(false);
+  heard = Date.now();
+  stop();
+  start();
+}, 2000);
+
 // A page that nobody sees holds no line.
-const seen = () => (document.hidden ? stop() : start());
+const seen = () => {
+  heard = Date.now();
+  return document.hidden ? stop() : start();
+};
 document.addEventListener("visibilitychange", seen);
 window.addEventListener("pagehide", stop);
 window.addEventListener("pageshow", seen);

@@ -45,6 +45,7 @@ fn engines(sysfs: &[Engine], tegra: Option<&tegrastats::Sample>) -> Vec<Engine> 
     let mut engines = tegra.map(|tegra| tegra.engines.clone()).unwrap_or_default();
     let others: Vec<_> = sysfs.iter().filter(|ours| engines.iter().all(|theirs| theirs.name != ours.name)).collect();
     engines.extend(others.into_iter().cloned());
+    number_doubles(&mut engines, |engine| &mut engine.name);
     engines
 }
 

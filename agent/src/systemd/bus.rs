@@ -1,9 +1,14 @@
 //! The connection to the system's message bus that questions share, made anew when it broke.
 
+use std::time::Duration;
+
 use tokio::sync::Mutex;
-use zbus::Connection;
+use zbus::{Connection, connection::Builder};
 
 use super::error::{Action, Error};
+
+/// How long somebody may take for an answer. A job's end is no answer, and is waited for as long as its caller says.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection, once somebody asked.
 #[derive(Debug, Default)]
@@ -31,5 +36,6 @@ impl Bus {
 
 /// A connection of one's own. What systemd ties to it (signals, units kept in memory) ends with it.
 pub(super) async fn connect() -> Result<Connection, Error> {
-    Connection::system().await.map_err(|e| Error::of_bus(Action::Connect, e))
+    let bus = async { Builder::system()?.method_timeout(PATIENCE).build().await };
+    bus.await.map_err(|e| Error::of_bus(Action::Connect, e))
 }

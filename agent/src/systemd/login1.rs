@@ -23,7 +23,8 @@ trait Manager {
     fn power_off(&self, interactive: bool) -> zbus::Result<()>;
 }
 
-/// While this is held, the machine is neither rebooted nor switched off, by nobody; it goes with its holder's process.
+/// While this is held, the machine is neither rebooted nor switched off, from systemd 257 on not even by root; it goes
+/// with its holder's process.
 #[derive(Debug)]
 #[must_use = "dropping it lets the machine be rebooted"]
 pub struct Inhibitor {

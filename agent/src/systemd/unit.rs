@@ -148,6 +148,18 @@ impl Activity {
         }
     }
 
+    /// systemd's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::Activating => "activating",
+            Self::Deactivating => "deactivating",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether it has no process and gets none by itself.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Inactive | Self::Failed)

@@ -54,6 +54,15 @@ pub(crate) fn desk(name: &str) -> Arc<Desk> {
     Arc::new(desk)
 }
 
+/// Goes on looking at the node, which does not change: a page that hears nothing says that its node is gone.
+#[allow(dead_code, reason = "not every test program needs all of it")]
+pub(crate) async fn keep_looking(desk: Arc<Desk>, name: String) {
+    for look in LOOKS.. {
+        tokio::time::sleep(EVERY).await;
+        desk.publish(snapshot(&name), EVERY * (look + 1));
+    }
+}
+
 /// The node some looks ago: its figures sway, and the less the nearer it comes to now. Encoders were off for a while.
 fn before(now: &Snapshot, ago: u32) -> Snapshot {
     let back = f64::from(ago);

@@ -7,3 +7,4 @@ mod source;
 mod support;
 mod sysfs;
 mod tegrastats;
+mod whole;

@@ -9,7 +9,10 @@ use std::{
 
 use reelmill_agent::{
     metrics::render,
-    sensors::{Sensors, Setup, board, merge, sysfs, tegrastats},
+    sensors::{
+        Sensors, Setup, board, merge, sysfs,
+        tegrastats::{self, source::Source},
+    },
 };
 use reelmill_api::{
     snapshot::{
@@ -18,6 +21,8 @@ use reelmill_api::{
     },
     status::{WorkerState, WorkerStatus},
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{check, lines};
 
@@ -240,6 +245,15 @@ fn this_machine_tells_what_it_is() {
     assert!(!snapshot.tags.contains("lan"), "no target is configured");
     let told = serde_json::to_string(&snapshot).expect("a snapshot is JSON");
     assert_eq!(serde_json::from_str::<Snapshot>(&told).ok(), Some(snapshot));
+}
+
+#[tokio::test]
+async fn a_machine_that_is_no_jetson_starts_no_tegrastats() {
+    let missing = Source::Program("/nonexistent/tegrastats".into());
+    let stop = CancellationToken::new();
+    let setup = Setup::start("here".to_owned(), BTreeSet::new(), missing, None, &stop);
+    let is_jetson = board::identify(&board::read("/".as_ref())).family == BoardFamily::Jetson;
+    assert_eq!((setup.tegrastats.is_some(), setup.lan.is_some()), (is_jetson, false));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The agent as a service: ready, watched, started again, confined, and heard in the journal.
 
-use reelmill_lab::nspawn::{Machine, Setup};
+use reelmill_lab::{
+    nspawn::{Machine, Setup},
+    programs::eventually,
+};
+use serde_json::Value;
 
-use crate::node::{AGENT, node};
+use crate::node::{AGENT, WORKER, node};
 
 const UNIT: &str = "reelmill-agent.service";
 
@@ -40,6 +44,33 @@ fn the_agent_gets_ready_and_is_confined() {
     machine.ok(&["systemctl", "stop", UNIT]);
     assert_eq!(machine.property(UNIT, "Result"), "success", "it ends when told to");
     assert_eq!(machine.property(UNIT, "ExecMainStatus"), "0");
+}
+
+#[test]
+fn the_page_tells_of_units_and_of_the_last_errors() {
+    let Some(setup) = node_with_agent("the_page_tells_of_units_and_of_the_last_errors") else { return };
+    let machine = setup.file("/etc/reelmill/agent.toml", &format!("units = [\"{WORKER}\", \"none.service\"]\n")).boot();
+    machine.ok(&["systemctl", "kill", "--signal=SEGV", WORKER]);
+    let status = eventually("a worker that failed", || {
+        let status = status(&machine)?;
+        (status["units"][0]["active_state"] == "failed").then_some(status)
+    });
+    assert_eq!(status["units"][0]["name"], WORKER);
+    assert_eq!(status["units"][0]["result"], "signal");
+    assert_eq!(status["units"].as_array().map(Vec::len), Some(1));
+    let absent = status["absent"].as_array().expect("a list");
+    assert!(
+        absent.iter().any(|a| a["source"] == "systemd" && a["why"] == "none.service is not installed"),
+        "{absent:?}"
+    );
+    assert_eq!(status["journal"], serde_json::json!([]), "it was read before, and was good");
+}
+
+/// What the agent's page says as JSON; `None` while it does not answer.
+fn status(machine: &Machine) -> Option<Value> {
+    const GET: &str = "exec 3<>/dev/tcp/127.0.0.1/9310 && printf 'GET /api/status HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && cat <&3";
+    let answer = String::from_utf8(machine.run(&["bash", "-c", GET]).stdout).ok()?;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }
 
 #[test]

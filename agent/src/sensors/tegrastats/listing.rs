@@ -33,7 +33,7 @@ pub fn print_file(path: &Path) -> anyhow::Result<ExitCode> {
         Ok(all_good) => Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         // Whoever reads our output has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error).with_context(|| format!("cannot print what {shown} says")),
+        Err(error) => Err(error).with_context(|| format!("cannot tell what {shown} says")),
     }
 }
 
