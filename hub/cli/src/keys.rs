@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use reelmill_api::fleet::{PrivateKey, PublicKey};
+use reelmill_api::fleet::{PrivateKey, PublicKey, Role, Text, Trust, trust::TrustedKey};
 use reelmill_daemon::report::Hinted;
 
 use crate::{
@@ -27,7 +27,12 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   reelmill keys new anna.key                   anna.key is secret, anna.key.pub is for everybody
-  reelmill keys show anna.key                  the public line and the key's name";
+  reelmill keys show anna.key                  the public line and the key's name
+  reelmill keys trust operator=anna.key.pub release=farm.key.pub admin=safe.key.pub > trust.json
+  reelmill keys trust --ctr 2 operator=ben.key.pub admin=safe.key.pub --sign safe.key > next.json
+
+A node trusts what its trust.json says. A later one is signed by admin keys of the one before, and given to nodes by
+`reelmill send NODE trust document=@next.json`.";
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
@@ -38,6 +43,21 @@ enum Verb {
         /// Whose it is, at the end of the line
         #[arg(long, value_name = "TEXT", default_value = "")]
         comment: String,
+    },
+    /// Print which keys nodes shall trust, for what
+    Trust {
+        /// A role (operator, release, admin) and a file with a public key; a file may be named once for each of its roles
+        #[arg(value_name = "ROLE=FILE", required = true, value_parser = grant)]
+        keys: Vec<(Role, PathBuf)>,
+        /// How many admin keys must sign the next document
+        #[arg(long, value_name = "COUNT", default_value_t = 1)]
+        threshold: u32,
+        /// The document's number; that of the next is higher
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        ctr: u64,
+        /// Sign it with an admin key of the document before, and print the envelope
+        #[arg(long, value_name = "FILE")]
+        sign: Option<PathBuf>,
     },
     /// Show the public part and the name of a key, private or public
     Show {
@@ -56,6 +76,12 @@ pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
             screen.note(&format!("wrote {} and {}", file.display(), beside(&file).display()));
             show(&public, &comment);
         }
+        Verb::Trust { keys, threshold, ctr, sign } => {
+            let trust = trust(&keys, threshold, ctr)?;
+            let signed = sign.map(|file| read(&file)).transpose()?.map(|key| trust.signed(&key));
+            let message = signed.map_or_else(|| trust.to_payload(), |envelope| envelope.to_message());
+            screen::print(&format!("{}\n", String::from_utf8(message).context("a document is text")?));
+        }
         Verb::Show { file } => {
             let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
             let public = text.parse::<PublicKey>().or_else(|_| text.parse::<PrivateKey>().map(|key| key.public()));
@@ -63,6 +89,31 @@ pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
         }
     }
     Ok(DONE)
+}
+
+fn grant(word: &str) -> Result<(Role, PathBuf), String> {
+    let (role, file) = word.split_once('=').ok_or_else(|| format!("`{word}` is not ROLE=FILE"))?;
+    let role =
+        serde_json::from_value(role.into()).map_err(|_| format!("`{role}` is not operator, release or admin"))?;
+    Ok((role, file.into()))
+}
+
+/// The document that trusts the keys in these files.
+fn trust(grants: &[(Role, PathBuf)], threshold: u32, ctr: u64) -> anyhow::Result<Trust> {
+    let mut trusted: Vec<TrustedKey> = Vec::new();
+    for (role, file) in grants {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let key: PublicKey = text.parse().with_context(|| format!("{} holds no public key", file.display()))?;
+        match trusted.iter_mut().find(|known| known.key == key) {
+            Some(known) => drop(known.roles.insert(*role)),
+            None => {
+                let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+                let name = Text::cut(name.trim_end_matches(".pub"));
+                trusted.push(TrustedKey { key, name, roles: [*role].into() });
+            }
+        }
+    }
+    Trust::new(ctr, threshold, trusted).map_err(|why| anyhow::anyhow!("nodes would refuse this: {why}"))
 }
 
 fn show(key: &PublicKey, comment: &str) {
@@ -144,6 +195,27 @@ mod tests {
         fs::set_permissions(&public, fs::Permissions::from_mode(0o600)).expect("our file");
         let error = read(&public).expect_err("it does not sign");
         assert!(format!("{error:#}").contains("this is a public key"), "{error:#}");
+    }
+
+    #[test]
+    fn a_document_names_each_key_once_with_all_its_roles() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, seed) in [("anna", 1), ("safe", 5)] {
+            make(&folder.path().join(name), &PrivateKey::from_seed(&[seed; 32]), "").expect("a new file");
+        }
+        let grant = |word: &str| {
+            let (role, name) = grant(word).expect("a role and a file");
+            (role, folder.path().join(name))
+        };
+        let words = ["operator=anna.pub", "admin=safe.pub", "release=anna.pub"].map(grant);
+        let trust = trust(&words, 1, 2).expect("well formed");
+        let named: Vec<_> = trust.keys().iter().map(|key| (key.name.as_str(), key.roles.len())).collect();
+        assert_eq!((trust.ctr(), named), (2, vec![("anna", 2), ("safe", 1)]));
+        let error = super::trust(&words[..1], 1, 1).expect_err("nobody could change it");
+        assert!(error.to_string().contains("nodes would refuse this: a threshold of 1 with 0 admin keys"), "{error}");
+        let error = super::trust(&[grant("admin=safe")], 1, 1).expect_err("a private key");
+        assert!(format!("{error:#}").contains("this is a private key"), "{error:#}");
+        assert_eq!(super::grant("root=a"), Err("`root` is not operator, release or admin".to_owned()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `reelmill send`: a command for a node, signed by a person, or signed once more by a second one.
 
+mod told;
+
 use std::{
     fs,
     io::{self, Read as _},
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     /// What to do, e.g. drain, reboot, switch
     #[arg(value_name = "OP", required_unless_present = "add_signature")]
     op: Option<OpName>,
-    /// What the operation is told, as NAME=VALUE; a value is JSON, or else a text
+    /// What the operation is told, as NAME=VALUE; a value is JSON, or else a text, or @FILE with JSON in it
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     args: Vec<(String, Value)>,
     /// Your private key
@@ -90,8 +92,8 @@ pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     let key = args.key.as_deref().map(keys::read).transpose()?;
     let message = match (&args.add_signature, key) {
         (Some(file), Some(key)) => {
-            let (envelope, command) = signed_again(&read(file)?, &key)?;
-            screen.note(&summary(&command));
+            let (envelope, told) = signed_again(&read(file)?, &key)?;
+            screen.note(&told);
             envelope.to_message()
         }
         (_, key) => {
@@ -106,7 +108,7 @@ pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
                 let hint = "print it with --sign-only, and publish it with another program";
                 return Err(Hinted::new(error, hint).into());
             }
-            screen.note(&summary(&command));
+            screen.note(&told::command(&command));
             message
         }
     };
@@ -167,28 +169,12 @@ fn sealed(command: &Command, key: Option<&PrivateKey>) -> anyhow::Result<Vec<u8>
     Ok(envelope.to_message())
 }
 
-/// The same envelope with one more signature, and the command in it.
-fn signed_again(message: &[u8], key: &PrivateKey) -> anyhow::Result<(Envelope, Command)> {
+/// The same envelope with one more signature, and what is in it, to the last field. What cannot be told is not signed.
+fn signed_again(message: &[u8], key: &PrivateKey) -> anyhow::Result<(Envelope, String)> {
     let mut envelope = Envelope::parse(message).context("this is not what --sign-only printed")?;
-    let command = Command::parse(envelope.payload()).context("the envelope holds no command")?;
+    let told = told::envelope(&envelope)?;
     envelope.sign(key)?;
-    Ok((envelope, command))
-}
-
-/// What a person is about to answer for.
-fn summary(command: &Command) -> String {
-    let Command { id, op, node, by, exp, .. } = command;
-    let reason = command.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let signatures = match op.class() {
-        Class::Unsigned => "no signature",
-        Class::One => "one signature",
-        Class::Two => "two signatures",
-    };
-    format!(
-        "{} {} on {node}, given by {by}{reason}, may start until {exp}; it needs {signatures}; id {id}",
-        op.as_str(),
-        op.args()
-    )
+    Ok((envelope, told))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -205,7 +191,14 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn pair(word: &str) -> Result<(String, Value), String> {
     let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is not NAME=VALUE"))?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    let value = match value.strip_prefix('@') {
+        Some(file) => {
+            let text = fs::read_to_string(file).map_err(|e| format!("cannot read {file}: {e}"))?;
+            serde_json::from_str(&text).map_err(|e| format!("{file} is not JSON: {e}"))?
+        }
+        None => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+    };
+    Ok((name.to_owned(), value))
 }
 
 fn bounded<const LEAST: u32, const MOST: u32>(word: &str) -> Result<Bounded<LEAST, MOST>, String> {
@@ -230,7 +223,8 @@ mod tests {
     }
 
     fn check(line: &str, want: &str) {
-        let got = command(line).map_or_else(|e| reelmill_daemon::report::render(&*e), |command| summary(&command));
+        let got =
+            command(line).map_or_else(|e| reelmill_daemon::report::render(&*e), |command| told::command(&command));
         assert!(got.contains(want), "{line}\n  got {got}\n want {want}");
     }
 
@@ -269,11 +263,15 @@ mod tests {
         let keys = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
         let command = command("orin-3 poweroff confirm=orin-3").expect("a command");
         let first = sealed(&command, Some(&keys[0])).expect("signed");
-        let (second, read) = signed_again(&first, &keys[1]).expect("signed again");
-        assert_eq!(read, command);
+        let (second, told) = signed_again(&first, &keys[1]).expect("signed again");
+        assert!(told.starts_with(&told::command(&command)) && told.contains("\"drain\": \"wait\""), "{told}");
         assert!(keys.iter().all(|key| second.is_signed_by(&key.public())));
         let error = signed_again(&second.to_message(), &keys[1]).expect_err("she has signed it");
         assert!(error.to_string().contains("has signed this already"), "{error}");
         assert!(signed_again(b"{}", &keys[1]).is_err() && sealed(&command, None).is_err());
+        let mut other = Envelope::unsigned("text/plain", command.to_payload());
+        other.sign(&keys[0]).expect("not yet");
+        let error = signed_again(&other.to_message(), &keys[1]).expect_err("what cannot be told is not signed");
+        assert!(error.to_string().contains("`text/plain`, which is neither"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Class, Envelope, KeyId, PROTOCOL, PublicKey, Text, check_version, envelope,
+    Class, Envelope, KeyId, PROTOCOL, PrivateKey, PublicKey, Text, check_version, envelope,
     reject::{Code, Rejection},
 };
 
@@ -105,6 +105,11 @@ impl Trust {
         self.ctr
     }
 
+    /// How many of its admin keys must sign the next document.
+    pub fn threshold(&self) -> u32 {
+        self.threshold
+    }
+
     /// The keys.
     pub fn keys(&self) -> &[TrustedKey] {
         &self.keys
@@ -144,6 +149,13 @@ impl Trust {
         let value: serde_json::Value = serde_json::from_slice(payload).map_err(Rejection::malformed)?;
         check_version(&value)?;
         serde_json::from_value(value).map_err(|e| Rejection::malformed(format!("the trust document: {e}")))
+    }
+
+    /// The document in an envelope, signed by one key. Others may be added to the envelope.
+    pub fn signed(&self, key: &PrivateKey) -> Envelope {
+        let mut envelope = Envelope::unsigned(envelope::TRUST, self.to_payload());
+        envelope.sign(key).expect("nobody has signed it");
+        envelope
     }
 
     /// The document's bytes, to be signed.
@@ -203,7 +215,6 @@ impl Signers<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::PrivateKey;
 
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from_seed(&[seed; 32])
