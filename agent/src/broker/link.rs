@@ -1,6 +1,6 @@
 //! The connection to the broker, lost and found again. It knows topics and deliveries, and nothing of commands.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use reelmill_api::{
     NodeId,
