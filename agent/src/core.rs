@@ -183,6 +183,11 @@ impl Core {
         &self.memory
     }
 
+    /// Whether the node is drained, by whomever.
+    pub fn is_held(&self) -> bool {
+        self.memory.held_by.is_some()
+    }
+
     /// The names of the operations that are done here.
     pub fn able(&self) -> &BTreeSet<&'static str> {
         &self.own.able

@@ -45,7 +45,8 @@ async fn end(mut work: JoinHandle<Outcome>, stop: CancellationToken) -> Outcome 
         }
     };
     ended.unwrap_or_else(|e| {
-        let why = if e.is_cancelled() { "it did not end when it was asked to" } else { "it broke off by a fault of ours" };
+        let why =
+            if e.is_cancelled() { "it did not end when it was asked to" } else { "it broke off by a fault of ours" };
         Err(Undone::for_now("broken_off", why))
     })
 }

@@ -27,7 +27,8 @@ impl Core {
         let mut entry = entry.clone();
         entry.state = state;
         if entry.state.state.is_final() {
-            entry.owes = entry.state.state != CommandState::Succeeded && (self.at_work.contains(&id) || self.holds_work(id));
+            entry.owes =
+                entry.state.state != CommandState::Succeeded && (self.at_work.contains(&id) || self.holds_work(id));
             self.due.remove(&id);
         }
         if entry.state.state == CommandState::Rebooting {
@@ -99,7 +100,13 @@ impl Core {
         }
     }
 
-    fn succeeded(&mut self, now: &Now, id: CommandId, result: Map<String, serde_json::Value>, effects: &mut Vec<Effect>) {
+    fn succeeded(
+        &mut self,
+        now: &Now,
+        id: CommandId,
+        result: Map<String, serde_json::Value>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(command) = self.memory.entries.get(&id).and_then(|entry| entry.command.clone()) else { return };
         if plan::goes_down(&command.op) {
             return self.move_on(now, id, Move::Reboot, effects);

@@ -18,7 +18,14 @@ const RESULT_KEPT: usize = 1024;
 
 impl Core {
     /// A message on a command's topic has come.
-    pub(super) fn hear(&mut self, now: &Now, topic: &Topic, payload: &[u8], reply: Option<Reply>, effects: &mut Vec<Effect>) {
+    pub(super) fn hear(
+        &mut self,
+        now: &Now,
+        topic: &Topic,
+        payload: &[u8],
+        reply: Option<Reply>,
+        effects: &mut Vec<Effect>,
+    ) {
         let (Topic::Command(_, op, id) | Topic::Group(_, op, id)) = topic else { return };
         if payload.is_empty() {
             return self.cleared(*id, effects);

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use reelmill_api::fleet::{
-    Command, Op, OpLane,
-    args::AtDeadline,
-    command::DrainFirst,
-    state::Phase,
-};
+use reelmill_api::fleet::{Command, Op, OpLane, args::AtDeadline, command::DrainFirst, state::Phase};
 
 use crate::deeds::Deed;
 

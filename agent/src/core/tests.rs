@@ -135,7 +135,8 @@ impl Sim {
 
     /// A node that has not reached its broker yet.
     pub(super) fn asleep() -> Self {
-        let around = Around { window_open: true, facts: Facts { boot_id: "boot-1".into(), ..Facts::default() }, tags: vec![] };
+        let around =
+            Around { window_open: true, facts: Facts { boot_id: "boot-1".into(), ..Facts::default() }, tags: vec![] };
         Self {
             core: Core::new(own(1), Memory::default(), around.clone()),
             disk: Vec::new(),
@@ -224,7 +225,8 @@ impl Sim {
             self.descents += 1;
             return self.restart(true);
         }
-        let outcome = if stopped { Err(crate::deeds::Undone::for_now("stopped", "it was asked to end")) } else { outcome };
+        let outcome =
+            if stopped { Err(crate::deeds::Undone::for_now("stopped", "it was asked to end")) } else { outcome };
         self.happen(Event::Done(id, outcome));
     }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Deed, Deeds, Outcome, Told, Undone};
 use crate::systemd::{
-    Drain, Error, Systemd,
+    Error, Inhibitor, Systemd,
     journal::{self, Priority, Query},
     unit::{BatchId, UnitName},
 };
@@ -37,7 +37,7 @@ pub struct OnNode {
     systemd: Systemd,
     is_busy: IsBusy,
     /// Held while the node is drained: nobody reboots it then by mistake.
-    drain: Mutex<Option<Drain>>,
+    drain: Mutex<Option<Inhibitor>>,
 }
 
 impl OnNode {
@@ -54,11 +54,11 @@ impl OnNode {
         }
     }
 
-    fn keep(&self, drain: Option<Drain>) {
+    fn keep(&self, drain: Option<Inhibitor>) {
         *self.drain.lock().unwrap_or_else(PoisonError::into_inner) = drain;
     }
 
-    fn take(&self) -> Option<Drain> {
+    fn take(&self) -> Option<Inhibitor> {
         self.drain.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -175,8 +175,7 @@ fn undone(error: Error) -> Undone {
 
 /// The end of a unit's journal.
 async fn tail_of(tail: &LogsTail) -> Outcome {
-    let unit: UnitName =
-        tail.unit.as_str().parse().map_err(|e| Undone::for_good("not_ours", format!("{e}")))?;
+    let unit: UnitName = tail.unit.as_str().parse().map_err(|e| Undone::for_good("not_ours", format!("{e}")))?;
     if tail.ttl_s.is_some() {
         return Err(Undone::for_good("not_supported", "this agent does not follow a journal; leave ttl_s out"));
     }
@@ -203,7 +202,8 @@ async fn examine(test: &SelfTest) -> Outcome {
     command.args(["doctor", "--json"]).stdin(Stdio::null()).kill_on_drop(true);
     let limit = Duration::from_secs(test.seconds.get().into());
     let output = tokio::time::timeout(limit, command.output()).await;
-    let output = output.map_err(|_| Undone::for_now("too_slow", format!("it took longer than {} s", limit.as_secs())))?;
+    let output =
+        output.map_err(|_| Undone::for_now("too_slow", format!("it took longer than {} s", limit.as_secs())))?;
     let output = output.map_err(|e| Undone::for_now("no_worker", format!("cannot run reelmill-worker doctor: {e}")))?;
     let Ok(Value::Object(found)) = serde_json::from_slice(&output.stdout) else {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -214,6 +214,7 @@ async fn examine(test: &SelfTest) -> Outcome {
         return Ok(found);
     }
     let missing = found.get("findings").and_then(Value::as_array).into_iter().flatten();
-    let missing = missing.filter(|finding| finding["state"] == "missing").filter_map(|finding| finding["what"].as_str());
+    let missing =
+        missing.filter(|finding| finding["state"] == "missing").filter_map(|finding| finding["what"].as_str());
     Err(Undone::for_now("unfit", format!("missing: {}", missing.collect::<Vec<_>>().join(", "))))
 }

@@ -31,7 +31,10 @@ fn written(records: &[&str]) -> (TempDir, PathBuf) {
 fn keeps_records_in_their_order() {
     let (_folder, path) = written(&["one", "two\nlines", ""]);
     let opened = open_at(&path);
-    assert_eq!((opened.records, opened.torn, opened.damage), (vec!["one".into(), "two\nlines".into(), "".into()], 0, None));
+    assert_eq!(
+        (opened.records, opened.torn, opened.damage),
+        (vec!["one".into(), "two\nlines".into(), "".into()], 0, None)
+    );
 }
 
 #[test]
@@ -40,7 +43,10 @@ fn takes_records_after_a_torn_one() {
     let bytes = fs::read(&path).expect("ours");
     fs::write(&path, &bytes[..bytes.len() - 3]).expect("ours");
     let mut opened = open_at(&path);
-    assert_eq!((opened.records.as_slice(), opened.torn > 0, opened.damage.is_none()), (&["one".to_owned()][..], true, true));
+    assert_eq!(
+        (opened.records.as_slice(), opened.torn > 0, opened.damage.is_none()),
+        (&["one".to_owned()][..], true, true)
+    );
     opened.ledger.append(&"three").expect("there is room");
     drop(opened.ledger);
     assert_eq!(open_at(&path).records, ["one", "three"]);

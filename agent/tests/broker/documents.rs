@@ -52,7 +52,8 @@ fn the_examples_work_as_they_are_written() {
     let ran = ran.expect("bash runs");
     let (said, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{said}\n{errors}");
-    for part in ["\"state\":\"up\"", "\"ops\":{", "\"nonce\":\"hello\"", "\"op\":\"drain\"", "\"state\":\"succeeded\""] {
+    for part in ["\"state\":\"up\"", "\"ops\":{", "\"nonce\":\"hello\"", "\"op\":\"drain\"", "\"state\":\"succeeded\""]
+    {
         assert!(said.contains(part), "no {part} in {said}\n{errors}");
     }
     assert_eq!(place.deeds(), ["drain"]);

@@ -82,7 +82,8 @@ fn who_shows_the_same_certificate_takes_over_and_is_noticed() {
     let place = Place::new(&broker, NODE);
     let _node = place.start().connected();
     let first = ear.health(NODE, "up", 1);
-    let thief = Ear::of(broker.client_as("mosquitto_sub", broker.fleet, &broker.identity(NODE)), "reelmill/1/n/orin-3/cmd/#");
+    let thief =
+        Ear::of(broker.client_as("mosquitto_sub", broker.fleet, &broker.identity(NODE)), "reelmill/1/n/orin-3/cmd/#");
     let second = ear.health(NODE, "up", 2);
     assert_ne!(first["conn"], second["conn"]);
     eventually("a note in the broker's log", || broker.log().contains("already connected, closing old").then_some(()));
@@ -123,7 +124,9 @@ fn a_reboot_is_done_when_the_node_is_back_in_another_boot() {
     let reboot = command(NODE, "reboot", json!({}));
     send(&broker, NODE, &reboot, &[1]);
     eventually("a reboot", || (place.deeds() == ["finish work", "reboot"]).then_some(()));
-    eventually("its state", || ear.states(NODE, reboot.id).last().is_some_and(|s| s.state.as_str() == "rebooting").then_some(()));
+    eventually("its state", || {
+        ear.states(NODE, reboot.id).last().is_some_and(|s| s.state.as_str() == "rebooting").then_some(())
+    });
     node.kill();
     let node = place.start_apart("boot-2");
     let end = ear.end(NODE, reboot.id);

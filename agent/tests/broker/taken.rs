@@ -112,7 +112,8 @@ fn tells_what_has_changed() {
     ear.health(NODE, "up", 1);
     node.world.send_modify(|world| world.unwell = vec!["the disk is full".to_owned()]);
     assert_eq!(ear.health(NODE, "degraded", 1)["reasons"], json!(["the disk is full"]));
-    node.world.send_modify(|world| drop(world.documents.insert(reelmill_api::fleet::topic::Document::Os, json!({"ver": 2}))));
+    node.world
+        .send_modify(|world| drop(world.documents.insert(reelmill_api::fleet::topic::Document::Os, json!({"ver": 2}))));
     let os = format!("reelmill/1/n/{NODE}/rep/os");
     eventually("a new document", || (ear.on(&os) == [r#"{"ver":1}"#, r#"{"ver":2}"#]).then_some(()));
     assert_eq!(ear.on(&format!("reelmill/1/n/{NODE}/rep/worker")).len(), 1);

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::programs::{Running, eventually, free_port, output};
 
-/// What a node may do: read its own commands, write its own states. The broker puts the certificate's name for `%u`.
+/// What a node may do: read its own commands, write its own states. The broker puts the certificate's name for `%u`. All
+/// lines are patterns: a `topic` line that belongs to no user is for clients without a name only.
 const NODE_ACL: &str = "\
 pattern read  reelmill/1/n/%u/cmd/#
 pattern read  reelmill/1/n/%u/des/#
@@ -25,7 +26,7 @@ pattern write reelmill/1/n/%u/cap
 pattern write reelmill/1/n/%u/rep/+
 pattern write reelmill/1/n/%u/m
 pattern write reelmill/1/r/+/%u
-topic   read  reelmill/1/g/+/cmd/#
+pattern read  reelmill/1/g/+/cmd/#
 ";
 /// What the hub may do.
 const HUB_ACL: &str = "user hub\ntopic readwrite reelmill/1/#\n";
@@ -65,7 +66,7 @@ impl Mosquitto {
             .find_map(|_| {
                 let (fleet, hub) = (free_port(), free_port());
                 fs::write(data.path().join("mosquitto.conf"), config(data.path(), fleet, hub)).expect("a file of ours");
-                Some((fleet, hub, come_up(data.path(), fleet)?))
+                Some((fleet, hub, come_up(data.path(), [fleet, hub])?))
             })
             .expect("mosquitto starts on two of ten ports");
         Self { fleet, hub, running, authority, data }
@@ -106,7 +107,7 @@ impl Mosquitto {
 
     /// Starts it again on the same ports and files.
     pub fn start_again(&mut self) {
-        self.running = come_up(self.data.path(), self.fleet).expect("mosquitto starts again on its ports");
+        self.running = come_up(self.data.path(), [self.fleet, self.hub]).expect("mosquitto starts again on its ports");
     }
 
     /// What it has written to its log.
@@ -177,7 +178,7 @@ fn config(folder: &Path, fleet: u16, hub: u16) -> String {
 }
 
 /// A broker that takes connections; `None` if it ended instead.
-fn come_up(folder: &Path, port: u16) -> Option<Running> {
+fn come_up(folder: &Path, ports: [u16; 2]) -> Option<Running> {
     // Debian keeps servers where only root's own path looks.
     let program = [Path::new("/usr/sbin/mosquitto"), Path::new("mosquitto")].into_iter().find(|p| p.exists());
     let mut command = Command::new(program.unwrap_or(Path::new("mosquitto")));
@@ -185,7 +186,8 @@ fn come_up(folder: &Path, port: u16) -> Option<Running> {
     let mut running = Running::start(command);
     eventually("mosquitto", || {
         let ended = running.has_ended();
-        (ended || TcpStream::connect(("127.0.0.1", port)).is_ok()).then_some(!ended)
+        let listens = |port: &u16| TcpStream::connect(("127.0.0.1", *port)).is_ok();
+        (ended || ports.iter().all(listens)).then_some(!ended)
     })
     .then_some(running)
 }

@@ -117,7 +117,9 @@ fn died(op: &str, machine: bool) -> String {
 
 #[test]
 fn the_table_of_all_commands() {
-    let mut table = String::from("command | given | one signature less | called off, waiting | called off, running | late | agent killed | power cut\n");
+    let mut table = String::from(
+        "command | given | one signature less | called off, waiting | called off, running | late | agent killed | power cut\n",
+    );
     for op in Op::NAMES {
         let row = [
             accepted(op),

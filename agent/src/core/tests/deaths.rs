@@ -58,7 +58,8 @@ fn check(name: &str, commands: &[Command], lives: usize, machine: bool) -> bool 
     play(&mut sim, commands, Some(lives));
     let died = sim.is_dead();
     // What was told to go down before the death goes down, whether the agent still knows or not.
-    let down = sim.running.values().any(|(deed, _)| matches!(deed, Deed::Perform { op: Op::Reboot(_) | Op::Poweroff(_), .. }));
+    let down =
+        sim.running.values().any(|(deed, _)| matches!(deed, Deed::Perform { op: Op::Reboot(_) | Op::Poweroff(_), .. }));
     sim.restart(machine || down);
     sim.run_out();
     let scene = format!("{name}, dead after {lives} effects, {}", if machine { "power cut" } else { "killed" });
