@@ -4,6 +4,7 @@
 mod audio;
 mod colour;
 mod files;
+mod filters;
 mod geometry;
 mod grid;
 mod ladder;
@@ -261,6 +262,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     let video = media.video.as_ref().ok_or_else(|| no_video(preset, media))?;
     refuse(video)?;
     let mut changes = picture_changes(video);
+    changes.extend(preset.filters.iter().map(filters::told));
     changes.extend(media.others.iter().map(|what| format!("left out: {what}")));
     let lead_micros = lead_micros(video);
     if lead_micros > 0 && !media.audio.is_empty() {
