@@ -24,8 +24,10 @@ pub struct Grid {
 pub enum Expected {
     /// Just so many: the source has evenly spaced frames and counts them.
     Exactly(u64),
-    /// Computed from a declared length.
+    /// Computed from a declared length of the pictures.
     About(u64),
+    /// Computed from a declared length of the source as a whole: another of its tracks may be the one that lasts so long.
+    Within(u64),
     /// The source does not say.
     Unknown,
 }
@@ -34,7 +36,7 @@ impl Expected {
     /// The number, if there is one.
     pub fn count(self) -> Option<u64> {
         match self {
-            Self::Exactly(n) | Self::About(n) => Some(n),
+            Self::Exactly(n) | Self::About(n) | Self::Within(n) => Some(n),
             Self::Unknown => None,
         }
     }
@@ -132,12 +134,14 @@ fn expected(video: &VideoFacts, starts_at: f64, duration: Option<f64>, rate: Rat
     if let (Some(frames), true, true) = (video.frames, video.constant_rate && from_zero, rate == video.frame_rate) {
         return Expected::Exactly(frames);
     }
-    match video.duration_seconds.or(duration) {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
-        Some(seconds) if seconds > 0.0 => {
-            Expected::About(((seconds + starts_at.max(0.0)) * rate.as_f64()).round() as u64)
-        }
-        _ => Expected::Unknown,
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+    let frames = |seconds: f64| (seconds * rate.as_f64()).round() as u64;
+    let given = |seconds: Option<f64>| seconds.filter(|s| *s > 0.0);
+    match (given(video.duration_seconds), given(duration)) {
+        (Some(own), _) => Expected::About(frames(own + starts_at.max(0.0))),
+        // That is counted from where the source begins, and so holds what comes before the first frame.
+        (None, Some(whole)) => Expected::Within(frames(whole)),
+        (None, None) => Expected::Unknown,
     }
 }
 
@@ -148,6 +152,21 @@ mod tests {
     fn check(frames: Expected, made: u64, want: bool) {
         let grid = Grid { frame_rate: Rational::whole(25).expect("not zero"), gop: 100, frames };
         assert_eq!(grid.is_overrun(made), want, "{frames:?} {made}");
+    }
+
+    #[test]
+    fn what_comes_before_a_late_picture_is_counted_once() {
+        let check = |own: Option<f64>, whole: Option<f64>, starts_at: f64, want: Expected| {
+            let mut media = crate::plan::tests::source(640, 360, "25/1");
+            let video = crate::plan::tests::video(&mut media);
+            video.duration_seconds = own;
+            assert_eq!(expected(video, starts_at, whole, video.frame_rate), want, "{own:?} {whole:?} {starts_at}");
+        };
+        check(Some(4.0), Some(6.0), 2.0, Expected::About(150));
+        check(None, Some(6.0), 2.0, Expected::Within(150));
+        check(Some(4.0), None, 2.0, Expected::About(150));
+        check(Some(4.0), Some(4.0), -0.1, Expected::About(100));
+        check(None, None, 2.0, Expected::Unknown);
     }
 
     #[test]
