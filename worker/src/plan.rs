@@ -6,7 +6,7 @@ mod colour;
 mod files;
 mod filters;
 mod geometry;
-mod grid;
+pub(crate) mod grid;
 mod ladder;
 mod maker;
 pub mod timecode;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub picture: Picture,
     /// The frame grid that all pictures share.
     pub grid: Grid,
+    /// How long the longest track of the source is by what it declares.
+    pub declared_seconds: Option<f64>,
     /// What is made.
     pub product: Product,
     /// What becomes of a source that is damaged in the middle.
@@ -293,6 +295,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         begins_micros: begins_micros(video, lead_micros),
         picture,
         grid,
+        declared_seconds: grid::declared(media),
         product,
         damage: preset.damage,
         maker: Maker::default(),

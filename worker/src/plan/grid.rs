@@ -1,7 +1,7 @@
 //! The frame grid: which frames there are and where segments begin, decided once for all renditions.
 
 use reelmill_api::{
-    Rational,
+    MediaFacts, Rational,
     media::{Fields, VideoFacts},
     preset::{Preset, Product},
 };
@@ -44,8 +44,21 @@ impl Expected {
 
 /// Declared lengths may be guessed from a bit rate; one that is wrong by more than this, and by more than ten minutes
 /// besides, is no guess.
-const WRONG_BY: u64 = 10;
-const WRONG_BY_SECONDS: u64 = 600;
+const WRONG_BY: u32 = 10;
+const WRONG_BY_SECONDS: u32 = 600;
+
+/// Whether so many seconds are so many that the source cannot have meant what it declares.
+pub(crate) fn is_overrun(declared: f64, seconds: f64) -> bool {
+    seconds > declared * f64::from(WRONG_BY) + f64::from(WRONG_BY_SECONDS)
+}
+
+/// How long a source is by what it and its tracks declare.
+pub(super) fn declared(media: &MediaFacts) -> Option<f64> {
+    let end = |starts_at: f64, lasts: Option<f64>| Some(starts_at.max(0.0) + lasts?);
+    let video = media.video.as_ref().and_then(|video| end(video.starts_at_seconds, video.duration_seconds));
+    let sounds = media.audio.iter().filter_map(|sound| end(sound.starts_at_seconds, sound.duration_seconds));
+    media.duration_seconds.into_iter().chain(video).chain(sounds).reduce(f64::max)
+}
 
 impl Grid {
     /// How long so many frames last, in seconds.
@@ -56,8 +69,8 @@ impl Grid {
 
     /// Whether `frames` are so many that the source cannot have meant what it declares.
     pub fn is_overrun(&self, frames: u64) -> bool {
-        let more = self.frame_rate.times_rounded(WRONG_BY_SECONDS * 1000);
-        self.frames.count().is_some_and(|n| frames > n.saturating_mul(WRONG_BY).saturating_add(more))
+        let more = self.frame_rate.times_rounded(u64::from(WRONG_BY_SECONDS) * 1000);
+        self.frames.count().is_some_and(|n| frames > n.saturating_mul(WRONG_BY.into()).saturating_add(more))
     }
 }
 
@@ -181,6 +194,18 @@ mod tests {
         check("241/10", "24/1");
         check("12/1", "24000/1001");
         check("90/1", "60/1");
+    }
+
+    #[test]
+    fn the_longest_track_is_what_a_source_declares() {
+        let mut media = crate::plan::tests::source(640, 360, "25/1");
+        assert_eq!(declared(&media), Some(10.0));
+        (media.audio[0].starts_at_seconds, media.audio[0].duration_seconds) = (2.0, Some(3600.0));
+        assert_eq!(declared(&media), Some(3602.0));
+        assert!(!is_overrun(3602.0, 36_620.0) && is_overrun(3602.0, 36_621.0));
+        media.audio.clear();
+        (media.duration_seconds, crate::plan::tests::video(&mut media).duration_seconds) = (None, None);
+        assert_eq!(declared(&media), None);
     }
 
     #[test]
