@@ -29,10 +29,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::HwAccel,
     gateway::Run,
-    plan::{Expected, Plan},
+    plan::{Expected, Plan, grid},
 };
 use capability::Hardware;
 use child::{Ended, Limits};
+use progress::Reached;
 
 /// The programs that engines start, and what they may use.
 #[derive(Clone, Debug)]
@@ -114,15 +115,16 @@ pub async fn run(
         tokio::select! {
             line = child.next_line() => match line {
                 Some(line) => if let Some(progress) = meter.line(&line) {
-                    if plan.grid.is_overrun(progress.frame) {
+                    let reached = meter.reached();
+                    if let Err(failure) = within(plan, reached) {
                         child.kill().await;
-                        return Err(overrun(plan, progress.frame));
+                        return Err(failure);
                     }
                     if let Err(failure) = damage.judge(plan) {
                         child.kill().await;
                         return Err(failure);
                     }
-                    watch.at(progress.frame);
+                    watch.reached(reached);
                     on_progress(progress);
                 },
                 None => break,
@@ -185,16 +187,26 @@ fn stalled(after: Duration) -> Failure {
     .hint("if it happens again with this source, the source may hang the decoder")
 }
 
-/// A few frames whose times lie days apart are a cheap way to keep a node busy for days.
-fn overrun(plan: &Plan, frames: u64) -> Failure {
+/// A few frames whose times lie days apart are a cheap way to keep a node busy for days, and so is sound.
+fn within(plan: &Plan, reached: Reached) -> Result<(), Failure> {
+    let overrun = |what: &str, declared: f64, gave: f64| {
+        let message = format!("it declares {declared:.1} s of {what}, and gave {gave:.0} s without an end");
+        let hint = "its timestamps may have a hole: export it anew and upload that";
+        Err(Failure::new(ErrorKind::BadSource, message).hint(hint))
+    };
     let seconds = |frames| plan.grid.seconds(frames);
-    let message = format!(
-        "it declares {:.1} s of video, and gave {:.0} s without an end",
-        seconds(plan.grid.frames.count().unwrap_or(0)),
-        seconds(frames)
-    );
-    Failure::new(ErrorKind::BadSource, message).hint("its timestamps may have a hole: export it anew and upload that")
+    if plan.grid.is_overrun(reached.frame) {
+        return overrun("video", seconds(plan.grid.frames.count().unwrap_or(0)), seconds(reached.frame));
+    }
+    let out = reached.out.as_secs_f64();
+    match plan.declared_seconds {
+        Some(declared) if grid::is_overrun(declared, out - PICTURES_FIRST) => overrun("media", declared, out),
+        _ => Ok(()),
+    }
 }
+
+/// Seconds by which outputs as such may be longer than pictures: where both go on, the pictures are what is told.
+const PICTURES_FIRST: f64 = 60.0;
 
 /// What ffmpeg says when it is the source that cannot be decoded, whatever machine tries.
 const SOURCE_FAULTS: &[&str] = &[

@@ -4,8 +4,9 @@
 mod audio;
 mod colour;
 mod files;
+mod filters;
 mod geometry;
-mod grid;
+pub(crate) mod grid;
 mod ladder;
 mod maker;
 pub mod timecode;
@@ -32,6 +33,8 @@ pub struct Plan {
     pub picture: Picture,
     /// The frame grid that all pictures share.
     pub grid: Grid,
+    /// How long the longest track of the source is by what it declares.
+    pub declared_seconds: Option<f64>,
     /// What is made.
     pub product: Product,
     /// The least VMAF of each sampled segment of the largest rendition, where it is to be measured.
@@ -263,6 +266,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
     let video = media.video.as_ref().ok_or_else(|| no_video(preset, media))?;
     refuse(video)?;
     let mut changes = picture_changes(video);
+    changes.extend(preset.filters.iter().map(filters::told));
     changes.extend(media.others.iter().map(|what| format!("left out: {what}")));
     let lead_micros = lead_micros(video);
     if lead_micros > 0 && !media.audio.is_empty() {
@@ -293,6 +297,7 @@ pub fn plan(preset: &Preset, media: &MediaFacts) -> Result<Plan, Failure> {
         begins_micros: begins_micros(video, lead_micros),
         picture,
         grid,
+        declared_seconds: grid::declared(media),
         product,
         vmaf_min: preset.video.vmaf_min.map(VmafFloor::get),
         damage: preset.damage,

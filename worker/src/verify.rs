@@ -94,7 +94,7 @@ pub fn verify(grid: Grid, plan: &LadderPlan, record: &Record) -> Result<Verified
         let made = audio_rendition(audio, init, &segments)?;
         renditions.push(with_init_bytes(made, record, &audio.name));
     }
-    let remarks = frame_count(grid, frames.unwrap_or(0))?;
+    let remarks = frame_count(grid, frames.unwrap_or(0), heard(&renditions))?;
     let mut checks = checks(grid, frames.unwrap_or(0));
     let storyboard = plan.storyboard.map(|plan| storyboard::verify(plan, grid, frames.unwrap_or(0), &record.sheets));
     let storyboard = storyboard.transpose()?;
@@ -337,25 +337,34 @@ fn rate(bytes: u64, ticks: u64, timescale: u32) -> u64 {
     u64::try_from(bits.div_ceil(u128::from(ticks.max(1)))).unwrap_or(u64::MAX)
 }
 
-/// Whether the frames are as many as the source promised.
-fn frame_count(grid: Grid, made: u64) -> Result<Vec<String>, Failure> {
+/// Whether the frames are as many as the source promised; `heard` is when its last sound ends, seconds.
+fn frame_count(grid: Grid, made: u64, heard: f64) -> Result<Vec<String>, Failure> {
     let Some(expected) = grid.frames.count() else { return Ok(Vec::new()) };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "half a second of frames")]
     let half_second = (grid.frame_rate.as_f64() / 2.0).ceil() as u64;
     let tolerated = match grid.frames {
         Expected::Exactly(_) => half_second,
-        Expected::About(_) | Expected::Unknown => half_second.max(expected / 100),
+        Expected::About(_) | Expected::Within(_) | Expected::Unknown => half_second.max(expected / 100),
     };
     if made + tolerated < expected {
-        let (n, d) = (grid.frame_rate.num(), grid.frame_rate.den());
-        #[allow(clippy::cast_precision_loss, reason = "seconds for people")]
-        let seconds = |frames: u64| frames as f64 * f64::from(d) / f64::from(n);
-        return Err(cut_source("video", seconds(expected), seconds(made)));
+        let (declared, decoded) = (grid.seconds(expected), grid.seconds(made));
+        match grid.frames {
+            Expected::Within(_) if heard + grid.seconds(tolerated) >= declared => {}
+            Expected::Within(_) => return Err(cut_source("video and sound", declared, decoded.max(heard))),
+            _ => return Err(cut_source("video", declared, decoded)),
+        }
     }
     match grid.frames {
         Expected::Exactly(n) if n != made => Ok(vec![format!("the source declares {n} frames and gave {made}")]),
         _ => Ok(Vec::new()),
     }
+}
+
+/// When the last sound of a ladder ends, seconds.
+#[allow(clippy::cast_precision_loss, reason = "seconds; the exact ticks are kept beside them")]
+fn heard(renditions: &[Made]) -> f64 {
+    let sounds = renditions.iter().filter(|made| matches!(made.rendition.track, Track::Audio { .. }));
+    sounds.map(|made| made.shown_ticks() as f64 / f64::from(made.timescale)).fold(0.0, f64::max)
 }
 
 #[cfg(test)]

@@ -89,20 +89,29 @@ impl Farm {
 
     /// Puts a job on its lane; its id.
     pub async fn submit(&self, input: &str, preset: &str) -> JobId {
+        self.submit_with(input, preset, "{}").await
+    }
+
+    /// Puts a job with settings of its own (JSON) on its lane; its id.
+    pub async fn submit_with(&self, input: &str, preset: &str, settings: &str) -> JobId {
         let job = JobId::new(uuid::Uuid::new_v4());
-        self.submit_as(job, input, preset).await;
+        self.put(job, input, preset, serde_json::from_str(settings).expect("settings")).await;
         job
     }
 
     /// Puts a job with this id on its lane.
     pub async fn submit_as(&self, job: JobId, input: &str, preset: &str) {
+        self.put(job, input, preset, Settings::default()).await;
+    }
+
+    async fn put(&self, job: JobId, input: &str, preset: &str, settings: Settings) {
         let preset = preset.parse().expect("a preset's name");
         let task = Task {
             job,
             input: input.parse().expect("a location"),
             output: None,
             preset,
-            settings: Settings::default(),
+            settings,
             priority: Priority::Normal,
         };
         let message =

@@ -18,6 +18,7 @@ use super::{
     confine::{self, Besides},
     damage,
     lines::Lines,
+    progress::Reached,
     words,
 };
 
@@ -216,23 +217,30 @@ impl MediaChild {
     }
 }
 
-/// Notices that nothing moves any more.
+/// Notices that nothing moves any more: neither a frame nor more of any output, further than ever before. Sound may go on
+/// for long without a picture, and an encoder of large pictures gives the first when others have given many.
 pub struct StallWatch {
     longest: Duration,
-    frame: u64,
+    furthest: Reached,
     moved: Instant,
 }
 
 impl StallWatch {
-    /// A watch that calls it a stall after `longest` without a new frame.
+    /// A watch that calls it a stall when nothing has moved for `longest`.
     pub fn new(longest: Duration) -> Self {
-        Self { longest, frame: 0, moved: Instant::now() }
+        Self { longest, furthest: Reached::default(), moved: Instant::now() }
+    }
+
+    /// Tells it how far the run is by a single count.
+    pub fn at(&mut self, count: u64) {
+        self.reached(Reached { frame: count, out: Duration::ZERO });
     }
 
     /// Tells it how far the run is.
-    pub fn at(&mut self, frame: u64) {
-        if frame != self.frame {
-            self.frame = frame;
+    pub(super) fn reached(&mut self, reached: Reached) {
+        if reached.frame > self.furthest.frame || reached.out > self.furthest.out {
+            self.furthest.frame = self.furthest.frame.max(reached.frame);
+            self.furthest.out = self.furthest.out.max(reached.out);
             self.moved = Instant::now();
         }
     }
@@ -240,5 +248,32 @@ impl StallWatch {
     /// Returns when nothing has moved for too long.
     pub async fn stalled(&self) {
         tokio::time::sleep_until(self.moved + self.longest).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_goes_further_than_ever_is_no_stall() {
+        let mut watch = StallWatch::new(Duration::from_secs(3600));
+        let mut moves = |frame, seconds| {
+            let before = watch.moved;
+            watch.reached(Reached { frame, out: Duration::from_secs(seconds) });
+            watch.moved > before
+        };
+        assert!(!moves(0, 0), "nothing came out yet");
+        assert!(moves(0, 2) && moves(1, 2) && moves(2, 3), "sound, pictures, or both");
+        assert!(!moves(2, 3) && !moves(1, 2), "it talks, and gets nowhere");
+        assert!(!moves(2, 1) && !moves(1, 3), "to and fro is nowhere too");
+        assert!(moves(1, 4) && moves(3, 0));
+    }
+
+    #[tokio::test]
+    async fn a_stall_is_told_after_its_time() {
+        let watch = StallWatch::new(Duration::from_millis(30));
+        assert!(tokio::time::timeout(Duration::from_millis(1), watch.stalled()).await.is_err());
+        watch.stalled().await;
     }
 }

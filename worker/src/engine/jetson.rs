@@ -26,7 +26,8 @@ use super::{
     Programs,
     child::{self, Ended, Given, MediaChild},
     confine::Besides,
-    ffmpeg, progress,
+    ffmpeg,
+    progress::{self, Reached},
 };
 use crate::{gateway::Run, plan::Plan};
 
@@ -136,7 +137,7 @@ async fn watch(
     (encoder, packager): (&mut MediaChild, &mut MediaChild),
     on_progress: impl Fn(Progress),
 ) -> Result<(), Failure> {
-    let mut meter = progress::Meter::new(plan);
+    let (mut meter, mut packaged) = (progress::Meter::new(plan), progress::Meter::new(plan));
     let mut watch = child::StallWatch::new(programs.stall);
     let damage = encoder.damage();
     loop {
@@ -144,15 +145,20 @@ async fn watch(
             line = encoder.next_line() => {
                 let Some(line) = line else { return Ok(()) };
                 let Some(progress) = meter.line(&line) else { continue };
-                if plan.grid.is_overrun(progress.frame) {
-                    return Err(super::overrun(plan, progress.frame));
-                }
+                super::within(plan, meter.reached())?;
                 damage.judge(plan)?;
-                watch.at(progress.frame);
+                watch.reached(meter.reached());
                 on_progress(progress);
             }
-            // Its own progress says nothing that the encoder's does not; its silence says that it is gone.
-            line = packager.next_line() => if line.is_none() { return Ok(()) },
+            // It makes the sound, which may go on where no picture comes; its silence says that it is gone.
+            line = packager.next_line() => {
+                let Some(line) = line else { return Ok(()) };
+                if packaged.line(&line).is_some() {
+                    let reached = Reached { frame: 0, ..packaged.reached() };
+                    super::within(plan, reached)?;
+                    watch.reached(reached);
+                }
+            }
             () = watch.stalled() => {
                 return Err(run.first_failure().unwrap_or_else(|| super::stalled(programs.stall)));
             }

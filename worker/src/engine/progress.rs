@@ -1,5 +1,7 @@
 //! ffmpeg's `-progress` lines into figures that a person can use.
 
+use std::time::Duration;
+
 use reelmill_api::Progress;
 
 use crate::plan::Plan;
@@ -7,13 +9,29 @@ use crate::plan::Plan;
 /// Collects one block of `key=value` lines at a time.
 pub(super) struct Meter {
     now: Progress,
+    out: Duration,
     frame_rate: f64,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reached {
+    /// Frames that came out.
+    pub(super) frame: u64,
+    /// How long the longest of its outputs is; not told by all programs.
+    pub(super) out: Duration,
 }
 
 impl Meter {
     pub(super) fn new(plan: &Plan) -> Self {
         let frames_expected = plan.grid.frames.count().unwrap_or(0);
-        Self { now: Progress { frames_expected, ..Progress::default() }, frame_rate: plan.grid.frame_rate.as_f64() }
+        let now = Progress { frames_expected, ..Progress::default() };
+        Self { now, out: Duration::ZERO, frame_rate: plan.grid.frame_rate.as_f64() }
+    }
+
+    /// How far the run is by the last lines.
+    pub(super) fn reached(&self) -> Reached {
+        Reached { frame: self.now.frame, out: self.out }
     }
 
     /// Takes a line; the figures when a block is complete.
@@ -22,6 +40,8 @@ impl Meter {
         let value = value.trim();
         match key {
             "frame" => self.now.frame = value.parse().unwrap_or(self.now.frame),
+            // `N/A`, or a time before 0, until there is a packet.
+            "out_time_us" => self.out = value.parse().map_or(self.out, Duration::from_micros),
             "fps" => self.now.fps = value.parse().unwrap_or(self.now.fps),
             "progress" => return Some(self.complete()),
             _ => {}
@@ -52,5 +72,10 @@ mod tests {
         let told: Vec<_> = text.lines().filter_map(|l| meter.line(l)).collect();
         let want = Progress { frame: 100, frames_expected: 250, fps: 50.0, speed: 2.0, eta_seconds: Some(3.0) };
         assert_eq!(told, [want]);
+        assert_eq!(meter.reached(), Reached { frame: 100, out: Duration::ZERO });
+        for line in ["out_time_us=2500000", "out_time_us=N/A", "out_time_us=-40000", "out_time=00:00:09.000000"] {
+            meter.line(line);
+        }
+        assert_eq!(meter.reached(), Reached { frame: 100, out: Duration::from_millis(2500) });
     }
 }

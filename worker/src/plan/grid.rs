@@ -1,7 +1,7 @@
 //! The frame grid: which frames there are and where segments begin, decided once for all renditions.
 
 use reelmill_api::{
-    Rational,
+    MediaFacts, Rational,
     media::{Fields, VideoFacts},
     preset::{Preset, Product},
 };
@@ -24,8 +24,10 @@ pub struct Grid {
 pub enum Expected {
     /// Just so many: the source has evenly spaced frames and counts them.
     Exactly(u64),
-    /// Computed from a declared length.
+    /// Computed from a declared length of the pictures.
     About(u64),
+    /// Computed from a declared length of the source as a whole: another of its tracks may be the one that lasts so long.
+    Within(u64),
     /// The source does not say.
     Unknown,
 }
@@ -34,7 +36,7 @@ impl Expected {
     /// The number, if there is one.
     pub fn count(self) -> Option<u64> {
         match self {
-            Self::Exactly(n) | Self::About(n) => Some(n),
+            Self::Exactly(n) | Self::About(n) | Self::Within(n) => Some(n),
             Self::Unknown => None,
         }
     }
@@ -42,8 +44,21 @@ impl Expected {
 
 /// Declared lengths may be guessed from a bit rate; one that is wrong by more than this, and by more than ten minutes
 /// besides, is no guess.
-const WRONG_BY: u64 = 10;
-const WRONG_BY_SECONDS: u64 = 600;
+const WRONG_BY: u32 = 10;
+const WRONG_BY_SECONDS: u32 = 600;
+
+/// Whether so many seconds are so many that the source cannot have meant what it declares.
+pub(crate) fn is_overrun(declared: f64, seconds: f64) -> bool {
+    seconds > declared * f64::from(WRONG_BY) + f64::from(WRONG_BY_SECONDS)
+}
+
+/// How long a source is by what it and its tracks declare.
+pub(super) fn declared(media: &MediaFacts) -> Option<f64> {
+    let end = |starts_at: f64, lasts: Option<f64>| Some(starts_at.max(0.0) + lasts?);
+    let video = media.video.as_ref().and_then(|video| end(video.starts_at_seconds, video.duration_seconds));
+    let sounds = media.audio.iter().filter_map(|sound| end(sound.starts_at_seconds, sound.duration_seconds));
+    media.duration_seconds.into_iter().chain(video).chain(sounds).reduce(f64::max)
+}
 
 impl Grid {
     /// How long so many frames last, in seconds.
@@ -54,8 +69,8 @@ impl Grid {
 
     /// Whether `frames` are so many that the source cannot have meant what it declares.
     pub fn is_overrun(&self, frames: u64) -> bool {
-        let more = self.frame_rate.times_rounded(WRONG_BY_SECONDS * 1000);
-        self.frames.count().is_some_and(|n| frames > n.saturating_mul(WRONG_BY).saturating_add(more))
+        let more = self.frame_rate.times_rounded(u64::from(WRONG_BY_SECONDS) * 1000);
+        self.frames.count().is_some_and(|n| frames > n.saturating_mul(WRONG_BY.into()).saturating_add(more))
     }
 }
 
@@ -132,12 +147,14 @@ fn expected(video: &VideoFacts, starts_at: f64, duration: Option<f64>, rate: Rat
     if let (Some(frames), true, true) = (video.frames, video.constant_rate && from_zero, rate == video.frame_rate) {
         return Expected::Exactly(frames);
     }
-    match video.duration_seconds.or(duration) {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
-        Some(seconds) if seconds > 0.0 => {
-            Expected::About(((seconds + starts_at.max(0.0)) * rate.as_f64()).round() as u64)
-        }
-        _ => Expected::Unknown,
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+    let frames = |seconds: f64| (seconds * rate.as_f64()).round() as u64;
+    let given = |seconds: Option<f64>| seconds.filter(|s| *s > 0.0);
+    match (given(video.duration_seconds), given(duration)) {
+        (Some(own), _) => Expected::About(frames(own + starts_at.max(0.0))),
+        // That is counted from where the source begins, and so holds what comes before the first frame.
+        (None, Some(whole)) => Expected::Within(frames(whole)),
+        (None, None) => Expected::Unknown,
     }
 }
 
@@ -148,6 +165,21 @@ mod tests {
     fn check(frames: Expected, made: u64, want: bool) {
         let grid = Grid { frame_rate: Rational::whole(25).expect("not zero"), gop: 100, frames };
         assert_eq!(grid.is_overrun(made), want, "{frames:?} {made}");
+    }
+
+    #[test]
+    fn what_comes_before_a_late_picture_is_counted_once() {
+        let check = |own: Option<f64>, whole: Option<f64>, starts_at: f64, want: Expected| {
+            let mut media = crate::plan::tests::source(640, 360, "25/1");
+            let video = crate::plan::tests::video(&mut media);
+            video.duration_seconds = own;
+            assert_eq!(expected(video, starts_at, whole, video.frame_rate), want, "{own:?} {whole:?} {starts_at}");
+        };
+        check(Some(4.0), Some(6.0), 2.0, Expected::About(150));
+        check(None, Some(6.0), 2.0, Expected::Within(150));
+        check(Some(4.0), None, 2.0, Expected::About(150));
+        check(Some(4.0), Some(4.0), -0.1, Expected::About(100));
+        check(None, None, 2.0, Expected::Unknown);
     }
 
     #[test]
@@ -162,6 +194,18 @@ mod tests {
         check("241/10", "24/1");
         check("12/1", "24000/1001");
         check("90/1", "60/1");
+    }
+
+    #[test]
+    fn the_longest_track_is_what_a_source_declares() {
+        let mut media = crate::plan::tests::source(640, 360, "25/1");
+        assert_eq!(declared(&media), Some(10.0));
+        (media.audio[0].starts_at_seconds, media.audio[0].duration_seconds) = (2.0, Some(3600.0));
+        assert_eq!(declared(&media), Some(3602.0));
+        assert!(!is_overrun(3602.0, 36_620.0) && is_overrun(3602.0, 36_621.0));
+        media.audio.clear();
+        (media.duration_seconds, crate::plan::tests::video(&mut media).duration_seconds) = (None, None);
+        assert_eq!(declared(&media), None);
     }
 
     #[test]

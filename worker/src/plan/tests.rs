@@ -192,3 +192,21 @@ fn dolby_vision_that_only_dolby_shows_is_refused() {
     video(&mut media).dolby_vision_profile = Some(8);
     assert!(plan(&hls_ladder(), &media).is_ok());
 }
+
+#[test]
+fn every_extra_filter_is_told_in_its_order() {
+    let settings = r#"{"filters":[{"crop":{"left":8,"right":6}},{"pad":{"top":20}},{"pad":{}},{"denoise":"medium"},
+        {"sharpen":"light"},{"lut":{"table":"s3://media/film.cube"}},
+        {"logo":{"image":"s3://media/logo.png","corner":"top-right","width_percent":10}}]}"#;
+    let preset = hls_ladder().with(&serde_json::from_str(settings).expect("settings")).expect("good settings");
+    let want = [
+        "edges cut off: 8 left, 6 right pixels",
+        "black edges added: 20 top pixels",
+        "black edges added: none",
+        "noise taken out: medium",
+        "sharpened: light",
+        "colours changed by a table: s3://media/film.cube",
+        "logo laid over the top right corner: s3://media/logo.png",
+    ];
+    assert_eq!(plan(&preset, &source(1920, 1080, "25/1")).expect("a plan").changes, want);
+}

@@ -22,7 +22,10 @@ pub fn media_facts(json: &[u8], bytes: u64) -> Result<MediaFacts, String> {
     let output: Output = serde_json::from_slice(json).map_err(|e| format!("ffprobe's answer cannot be read: {e}"))?;
     let begins = seconds(output.format.start_time.as_deref()).unwrap_or(0.0);
     let of_kind = |kind: &'static str| output.streams.iter().filter(move |s| s.codec_type.as_deref() == Some(kind));
-    let video = picture(&output).map(|s| video_facts(s, &side_data(&output, s), begins)).transpose()?;
+    let mut video = picture(&output).map(|s| video_facts(s, &side_data(&output, s), begins)).transpose()?;
+    if let (Some(facts), Some(stream)) = (&mut video, picture(&output)) {
+        facts.duration_seconds = facts.duration_seconds.or_else(|| tagged_length(&output.format, stream));
+    }
     let audio: Vec<_> = of_kind("audio").filter_map(|s| audio_facts(s, begins)).collect();
     if video.is_none() && audio.is_empty() {
         return Err("it holds neither video nor audio".to_owned());
@@ -62,8 +65,29 @@ fn fields(stream: &Stream) -> Fields {
 /// Matroska's own length is, as ffmpeg and others write it, the time of the end: what comes before the start is no part
 /// of it.
 fn duration(format: &Format, begins: f64) -> Option<f64> {
-    let before = if format.format_name.starts_with("matroska") { begins.max(0.0) } else { 0.0 };
+    let before = if is_matroska(format) { begins.max(0.0) } else { 0.0 };
     seconds(format.duration.as_deref()).map(|d| d - before).filter(|d| *d > 0.0)
+}
+
+fn is_matroska(format: &Format) -> bool {
+    format.format_name.starts_with("matroska")
+}
+
+/// How long a track lasts in Matroska, which has only a tag for it. There ffmpeg keeps when the track ends, and mkvmerge
+/// how long it lasts: what is taken here is right for the one, and for the other too short by as much as the track is late.
+/// A tag that was copied from another file may say anything, but no track outlasts its file.
+fn tagged_length(format: &Format, stream: &Stream) -> Option<f64> {
+    let whole = seconds(format.duration.as_deref()).filter(|_| is_matroska(format))?;
+    let ends = clock(stream.tags.duration.as_deref()?)?.min(whole);
+    let begins = seconds(stream.start_time.as_deref()).unwrap_or(0.0).max(0.0);
+    Some(ends - begins).filter(|length| *length > 0.0)
+}
+
+/// The seconds of `00:01:02.500000000`.
+fn clock(text: &str) -> Option<f64> {
+    let numbers: Vec<f64> = text.split(':').map(|part| seconds(Some(part))).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = numbers[..] else { return None };
+    Some(hours * 3600.0 + minutes * 60.0 + seconds).filter(|s| *s >= 0.0)
 }
 
 fn video_facts(stream: &Stream, side: &[&SideData], begins: f64) -> Result<VideoFacts, String> {
@@ -235,6 +259,27 @@ mod tests {
             "streams":[{"index":0,"codec_type":"audio","codec_name":"flac","channels":1,"sample_rate":"8000"}]}"#;
         let long = media_facts(json.as_bytes(), 1).expect("facts").duration_seconds.expect("a length");
         assert!((long - 2.52).abs() < 1e-9, "{long}");
+    }
+
+    #[test]
+    fn a_track_of_matroska_is_as_long_as_its_tag_says_less_what_comes_before() {
+        let check = |tag: &str, start: &str, want: Option<f64>| {
+            let json = format!(
+                r#"{{"format":{{"format_name":"matroska,webm","duration":"66.5","start_time":"0.0"}},"streams":[{{"index":0,
+                "codec_type":"video","codec_name":"h264","width":16,"height":16,"pix_fmt":"yuv420p","r_frame_rate":"25/1",
+                "start_time":"{start}","tags":{{"DURATION":"{tag}"}}}}]}}"#
+            );
+            let facts = media_facts(json.as_bytes(), 1).expect("facts");
+            assert_eq!(facts.video.expect("video").duration_seconds, want, "{tag} from {start}");
+        };
+        check("00:01:02.500000000", "0.000000", Some(62.5));
+        check("00:01:02.500000000", "2.000000", Some(60.5));
+        check("00:01:02.500000000", "-0.007000", Some(62.5));
+        check("10:00:00.000000000", "2.000000", Some(64.5));
+        check("00:00:01.000000000", "2.000000", None);
+        for nonsense in ["", "x", "1:2", "1:2:3:4", "00:nan:00", "-1:00:00"] {
+            check(nonsense, "0.000000", None);
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn verify(plan: &Plan, files: &[Made<'_>]) -> Result<VerifiedFiles, Failure>
             return Err(broken(&made.name, &why));
         }
     }
-    let remarks = frame_count(plan.grid, frames)?;
+    let remarks = frame_count(plan.grid, frames, files.iter().map(last_sound).fold(0.0, f64::max))?;
     Ok(VerifiedFiles { checks: checks(plan.grid, files, frames), renditions, remarks })
 }
 
@@ -183,6 +183,13 @@ fn heard(wished: &AudioPlan, found: &Found) -> Result<(), String> {
         return Err(format!("it is {} {:?} instead of {rate} Hz, {channels} channels", entry.codec, entry.sound));
     }
     starts_at_zero(found)
+}
+
+/// When the last sound of a file ends, seconds.
+#[allow(clippy::cast_precision_loss, reason = "seconds for a comparison")]
+fn last_sound(file: &Made<'_>) -> f64 {
+    let sounds = file.movie.tracks.iter().filter(|track| track.kind == Kind::Audio);
+    sounds.map(|sound| milliseconds(sound) as f64 / 1e3).fold(0.0, f64::max)
 }
 
 /// How long a sound is heard.

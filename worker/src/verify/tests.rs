@@ -170,6 +170,12 @@ fn a_source_that_ends_early_is_called_cut() {
     let failure = verify(grid, &plan, &record).expect_err("too short");
     assert_eq!(failure.kind, ErrorKind::BadSource);
     assert_eq!(failure.message, "it is cut or damaged: it declares 16.0 s of video, and only 5.3 s could be decoded");
+    grid.frames = Expected::Within(400);
+    let failure = verify(grid, &plan, &record).expect_err("too short");
+    assert_eq!(
+        failure.message,
+        "it is cut or damaged: it declares 16.0 s of video and sound, and only 5.3 s could be decoded"
+    );
     grid.frames = Expected::Exactly(146);
     assert!(verify(grid, &plan, &record).is_err(), "half a second of counted frames is too much to lose");
     grid.frames = Expected::Exactly(133);
@@ -184,4 +190,19 @@ fn a_source_that_ends_early_is_called_cut() {
     );
     plan.audios[0].ends_at_ms = None;
     assert!(verify(grid, &plan, &record).is_ok());
+}
+
+#[test]
+fn where_the_source_has_one_length_for_all_any_track_may_be_the_longest() {
+    let (mut grid, mut plan) = planned();
+    let mut record = arrived(&plan);
+    let sound = record.arrived.get_mut("audio").expect("it arrived");
+    sound.segments.get_mut(&1).expect("there").ticks = 48_000 * 12;
+    plan.audios[0].ends_at_ms = None;
+    grid.frames = Expected::Within(400);
+    verify(grid, &plan, &record).expect("16.0 s of sound are what was declared");
+    grid.frames = Expected::Within(420);
+    assert!(verify(grid, &plan, &record).is_err(), "16.8 s are more than any track has");
+    grid.frames = Expected::About(400);
+    assert!(verify(grid, &plan, &record).is_err(), "these are the pictures' own");
 }

@@ -138,7 +138,26 @@ async fn one_that_hangs_is_killed() {
         hang("sleep 30 & exit 0"),
         // It talks, and gets nowhere.
         hang("while :; do echo frame=0; echo progress=continue; sleep 0.2; done"),
+        // It goes to and fro.
+        hang("while :; do for t in 1 2; do echo out_time_us=${t}000000; echo progress=continue; sleep 0.2; done; done"),
     );
+}
+
+/// Sound may go on for long where no picture comes, and large pictures come late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_gives_no_picture_for_long_but_ever_more_sound_is_left_alone() {
+    let deed = "for t in 1 2 3 4 5 6; do echo frame=0; echo out_time_us=${t}000000; echo progress=continue; sleep 1; done\n\
+                exec FFMPEG \"$@\"";
+    let (_, end) = play(deed, &[("STALL_SECONDS", "3")]).await;
+    if let Some(wrong) = judge(&end, Want::Whole) {
+        panic!("{deed}: {wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_gives_sound_without_end_is_stopped() {
+    let deed = "t=0; while :; do t=$((t + 100)); echo out_time_us=${t}000000; echo progress=continue; sleep 0.2; done";
+    check(deed, Want::Failed("s of media, and gave")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

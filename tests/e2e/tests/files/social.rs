@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command};
 
 use reelmill_e2e::judge;
+use reelmill_lab::media;
 
 use crate::stage::{Product, Stage, says};
 
@@ -48,14 +49,13 @@ fn stands(made: &Product, width: u64, height: u64) {
 #[test]
 fn a_cropped_clip_shows_the_middle_upright() {
     let stage = Stage::new();
-    let turned = stage.folder.path().join("turned.mp4");
-    let plain = reelmill_lab::media::make(stage.folder.path(), &format!("{MARKED} plain.mp4"));
+    let plain = media::make(stage.folder.path(), &format!("{MARKED} plain.mp4"));
     // The same picture, stored lying on its side with a note to turn it.
-    let lying = reelmill_lab::media::make(
+    let lying = media::make(
         stage.folder.path(),
         &format!("-i {} -vf transpose=cclock -c:v libx264 -preset ultrafast lying.mp4", plain.display()),
     );
-    note_turn(&lying, &turned);
+    let turned = media::turned(&lying, 1);
     for source in [&plain, &turned] {
         for (width, height) in [(180, 320), (240, 240)] {
             let made = stage.play(source, "social-vertical", &settings(width, height, "crop"));
@@ -71,22 +71,10 @@ fn a_cropped_clip_shows_the_middle_upright() {
     }
 }
 
-/// The same file with a note in its header that it is to be turned clockwise by a quarter (ISO/IEC 14496-12, 8.3.2).
-fn note_turn(lying: &Path, turned: &Path) {
-    let mut bytes = std::fs::read(lying).expect("it was made");
-    let header = bytes.windows(4).position(|four| four == b"tkhd").expect("a track");
-    let matrix = header + 4 + 40;
-    let one = 1_i32 << 16;
-    for (place, number) in [0, one, 0, -one, 0, 0, 0, 0, 1 << 30].into_iter().enumerate() {
-        bytes[matrix + place * 4..][..4].copy_from_slice(&number.to_be_bytes());
-    }
-    std::fs::write(turned, bytes).expect("it can be written");
-}
-
 #[test]
 fn a_clip_over_its_blurred_copy_shows_all_and_has_no_black_edges() {
     let stage = Stage::new();
-    let source = reelmill_lab::media::make(stage.folder.path(), &format!("{MARKED} plain.mp4"));
+    let source = media::make(stage.folder.path(), &format!("{MARKED} plain.mp4"));
     for (preset, width, height) in [("social-vertical", 180, 320), ("social-square", 240, 240)] {
         let made = stage.play(&source, preset, &settings(width, height, "blur"));
         let made = made.unwrap_or_else(|e| panic!("{}", e.lines()));

@@ -1,6 +1,6 @@
 //! The picture: upright, square, on its grid, and each frame the source's own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reelmill_e2e::{judge, output::Rendition};
 use reelmill_lab::media;
@@ -30,20 +30,6 @@ pub(crate) fn shows_the_source(video: &Rendition, source: &Path) {
     }
 }
 
-/// An MP4 file turned clockwise, as a telephone does it: by the matrix in its first track's header.
-fn turned(file: &Path, quarters: usize) -> PathBuf {
-    let mut bytes = std::fs::read(file).expect("it was made");
-    let matrix = bytes.windows(4).position(|w| w == b"tkhd").expect("a track header") + 44;
-    let one = 0x0001_0000_i32;
-    let [a, b, c, d] = [[one, 0, 0, one], [0, one, -one, 0], [-one, 0, 0, -one], [0, -one, one, 0]][quarters];
-    for (n, value) in [a, b, 0, c, d, 0, 0, 0, 0x4000_0000].into_iter().enumerate() {
-        bytes[matrix + n * 4..matrix + n * 4 + 4].copy_from_slice(&value.to_be_bytes());
-    }
-    let turned = file.with_extension(format!("turned{quarters}.mp4"));
-    std::fs::write(&turned, bytes).expect("written");
-    turned
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turned_odd_anamorphic_clip_becomes_an_upright_ladder_of_square_pixels() {
     let folder = TempDir::new().expect("a temporary folder");
@@ -60,7 +46,7 @@ async fn a_turned_odd_anamorphic_clip_becomes_an_upright_ladder_of_square_pixels
         corners.join(",")
     );
     let made = media::make(folder.path(), &words);
-    let source = turned(&made, 1);
+    let source = media::turned(&made, 1);
     let output = transcode(&source, "hls-ladder").await;
     let names: Vec<_> = rungs(&output).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["720p", "480p", "360p"]);
@@ -91,7 +77,7 @@ async fn every_turn_becomes_upright() {
     let make = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1.2 -c:v libx264 -preset ultrafast";
     let made = media::make(folder.path(), &format!("{make} -pix_fmt yuv420p a.mp4"));
     for quarters in [1, 2, 3] {
-        let source = turned(&made, quarters);
+        let source = media::turned(&made, quarters);
         let output = transcode(&source, QUICK).await;
         let want = if quarters == 2 { "320x180" } else { "180x320" };
         assert_eq!(output.master.variants[0].0.text("RESOLUTION"), want, "{quarters} quarter turns");

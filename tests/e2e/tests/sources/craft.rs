@@ -1,20 +1,4 @@
-//! What ffmpeg does not write, written by hand: a turn, film marked for television, Dolby Vision, damage.
-
-/// The bytes behind the first occurrence of a word.
-fn behind(file: &[u8], word: &[u8]) -> usize {
-    file.windows(word.len()).position(|w| w == word).expect("the word is there") + word.len()
-}
-
-/// An MP4 file turned clockwise, as a telephone does it: by the matrix in its first track's header.
-pub(crate) fn turned(mut file: Vec<u8>, quarters: usize) -> Vec<u8> {
-    let matrix = behind(&file, b"tkhd") + 40;
-    let one = 0x0001_0000_i32;
-    let [a, b, c, d] = [[one, 0, 0, one], [0, one, -one, 0], [-one, 0, 0, -one], [0, -one, one, 0]][quarters];
-    for (n, value) in [a, b, 0, c, d, 0, 0, 0, 0x4000_0000].into_iter().enumerate() {
-        file[matrix + n * 4..matrix + n * 4 + 4].copy_from_slice(&value.to_be_bytes());
-    }
-    file
-}
+//! What ffmpeg does not write, written by hand: film marked for television, Dolby Vision, damage.
 
 /// A film as an MPEG-2 stream of 24000/1001 pictures a second, marked to be shown as 30000/1001 by repeating fields
 /// (ISO/IEC 13818-2, 6.3.10): every second picture lasts three fields.

@@ -52,9 +52,11 @@ fn matrix(picture: &Picture) -> &'static str {
     }
 }
 
+/// `haldclut` changes nothing of planar integer samples (gbrp, gbrp10le and gbrp16le, with ffmpeg 5.1 and 8.0), so they
+/// are packed for it.
 fn graded(input: usize, matrix: &str) -> String {
     format!(
-        ",scale=in_color_matrix={matrix},format=gbrp16le[graded-{input}];\
+        ",scale=in_color_matrix={matrix},format=rgb48le[graded-{input}];\
          [graded-{input}][{input}:0]haldclut=interp=tetrahedral,\
          scale=out_color_matrix={matrix}:out_range=tv,format=yuv444p16le"
     )

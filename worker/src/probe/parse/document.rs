@@ -83,6 +83,8 @@ pub(super) struct Disposition {
 pub(super) struct Tags {
     pub(super) language: Option<String>,
     pub(super) timecode: Option<String>,
+    #[serde(rename = "DURATION")]
+    pub(super) duration: Option<String>,
 }
 
 /// All kinds of side data in one: each has some of these.

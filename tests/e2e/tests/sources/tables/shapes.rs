@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use reelmill_lab::media;
+
 use crate::{
     bench::Bench,
     check::hold,
-    craft,
     kind::{Kind, TWO},
 };
 
@@ -14,7 +15,7 @@ pub(super) fn turned(bench: &Bench, quarters: usize) -> PathBuf {
     // What is to be turned clockwise by a reader is recorded counter-clockwise.
     let lay = ["", "transpose=cclock,", "hflip,vflip,", "transpose=clock,"][quarters];
     let made = bench.make(&format!("SCENE@25 SOUND@2 -vf {lay}YUV TAGS H264 -c:a aac -t 2 a.mp4"));
-    bench.changed(&made, |file| craft::turned(file, quarters))
+    media::turned(&made, quarters)
 }
 
 #[tokio::test(flavor = "multi_thread")]

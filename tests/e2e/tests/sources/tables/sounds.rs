@@ -1,6 +1,9 @@
 //! Sound: channels, rates, languages, and tracks that begin or end apart from the pictures.
 
+use std::path::PathBuf;
+
 use crate::{
+    bench::Bench,
     check::hold,
     kind::{Kind, Sound},
 };
@@ -71,4 +74,54 @@ async fn sound_and_pictures_stay_where_they_were() {
         .shows([0; 10].into_iter().chain(0..40)),
     ])
     .await;
+}
+
+/// Pictures two seconds late; an input's offset would be lost with the scene's own frame rate.
+const LATE: &str = "-vf setpts=PTS+2/TB,YUV TAGS H264 -fps_mode vfr";
+
+/// Some containers say how long the whole is, and not each track. What is late, or ends before the others, is not cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_track_that_is_two_seconds_late_or_short_is_no_cut_source() {
+    let late_picture = |sound: &str, file: &str| {
+        let words = format!("-t 2 SCENE@25 SOUND@4 {LATE} {sound} {file}");
+        Kind::of("pictures two seconds late", &words).shows([0; 50].into_iter().chain(0..50)).heard(0.0, 4.0, 1.0)
+    };
+    let late_sound = "audio: started #.# s late: kept, with silence before it";
+    let flac = "-c:a flac";
+    hold(vec![
+        Kind { name: "pictures two seconds late, in Matroska", ..late_picture(flac, "a.mkv") },
+        Kind { name: "pictures two seconds late, in NUT", ..late_picture("-c:a pcm_s16le", "a.nut") },
+        Kind { name: "pictures two seconds late, in FLV", ..late_picture("-c:a pcm_s16le -ar 44100", "a.flv") },
+        Kind::of(
+            "sound two seconds late that outlasts the pictures, in Matroska",
+            "-t 2.8 SCENE@25 -itsoffset 2 SOUND@2 VIDEO -c:a flac a.mkv",
+        )
+        .shows(0..70)
+        .heard(2.0, 4.0, 3.0)
+        .says(late_sound),
+        Kind::of(
+            "both two seconds late, in Matroska",
+            &format!("-t 2 SCENE@25 -itsoffset 2 SOUND@2 {LATE} -c:a flac a.mkv"),
+        ),
+        Kind::of("sound that ends late, in Matroska", "-t 1.6 SCENE@25 SOUND@3 VIDEO -c:a flac a.mkv")
+            .shows(0..40)
+            .heard(0.0, 3.0, 1.0),
+        Kind::of("sound that ends late, in NUT", "-t 1.6 SCENE@25 SOUND@3 VIDEO -c:a pcm_s16le a.nut")
+            .shows(0..40)
+            .heard(0.0, 3.0, 1.0),
+        Kind::crafted("Matroska that was cut off", |bench| cut(bench, "-c:a flac -t 4 a.mkv"))
+            .refused("it is cut or damaged: "),
+        Kind::crafted("FLV that was cut off", |bench| cut(bench, "-c:a aac -ar 44100 -t 4 a.flv"))
+            .refused("it is cut or damaged: "),
+    ])
+    .await;
+}
+
+/// The first half of a source's bytes.
+fn cut(bench: &Bench, words: &str) -> PathBuf {
+    let whole = bench.make(&format!("SCENE@25 SOUND@4 VIDEO -g 12 {words}"));
+    bench.changed(&whole, |mut bytes| {
+        bytes.truncate(bytes.len() / 2);
+        bytes
+    })
 }
