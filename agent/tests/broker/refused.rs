@@ -37,7 +37,7 @@ fn messages() -> Vec<(&'static str, String, Command, Vec<u8>, &'static str)> {
     (early.issued_at, early.exp) =
         (early.issued_at + SignedDuration::from_hours(1), early.exp + SignedDuration::from_hours(1));
     let mut old = restart();
-    old.issued_at = old.issued_at - SignedDuration::from_hours(48);
+    old.issued_at -= SignedDuration::from_hours(48);
     let other = command("orin-4", "restart-worker", json!({}));
     let mut large = restart();
     large.reason = Some("x".parse().expect("a reason"));
