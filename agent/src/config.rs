@@ -4,18 +4,22 @@ mod values;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
+use reelmill_api::NodeId;
 use reelmill_api::preset::Tag;
 use reelmill_daemon::{ConfigError, Env, SecretRef, load_toml};
 use serde::Deserialize;
-pub use values::{HostName, LoopbackUrl, NodeId, SampleSeconds, Target, Unfit, UnitName};
+pub use values::{HostName, LoopbackUrl, SampleSeconds, Target, Unfit, UnitName};
 
 /// The page's port, beside the worker's.
 const PAGE_PORT: u16 = 9310;
 /// Where a worker on this machine listens unless told otherwise.
 const WORKER_STATUS: &str = "http://127.0.0.1:9320/status";
+/// Where the agent's unit keeps what must outlast a reboot.
+const STATE_FOLDER: &str = "/var/lib/reelmill-agent";
 /// The unit that the worker's package brings.
 const WORKER_UNIT: &str = "reelmill-worker.service";
 
@@ -41,6 +45,33 @@ pub struct Config {
     pub worker: WorkerSection,
     /// What a Jetson is asked.
     pub tegrastats: TegrastatsSection,
+    /// Where the ledger of commands and, unless told otherwise, the node's identity lie. Default: the folder that systemd's
+    /// `StateDirectory=` makes (`STATE_DIRECTORY`), else `/var/lib/reelmill-agent`.
+    pub state_folder: PathBuf,
+    /// The farm's broker.
+    pub broker: BrokerSection,
+}
+
+/// `[broker]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrokerSection {
+    /// The broker's host, which its certificate names (`BROKER_HOST`). Default: none; then nobody commands this node.
+    pub host: Option<HostName>,
+    /// Its port for nodes (`BROKER_PORT`). Default: 8883.
+    pub port: Option<NonZeroU16>,
+    /// The authorities that may vouch for the broker, PEM (`BROKER_CA`). Default: `ca.pem` in the state folder.
+    pub ca: Option<PathBuf>,
+    /// The node's certificate, PEM (`BROKER_CERT`). Default: `cert.pem` in the state folder.
+    pub cert: Option<PathBuf>,
+    /// The certificate's key, PEM (`BROKER_KEY`). Default: `key.pem` in the state folder.
+    pub key: Option<PathBuf>,
+    /// Whose commands this node obeys, as `reelmill keys trust` writes it (`TRUST`). Default: `trust.json` in the state
+    /// folder.
+    pub trust: Option<PathBuf>,
+    /// Whether the clock is right though no time service on this node says so (`CLOCK_IS_RIGHT`), as in a machine whose host
+    /// keeps it. Default: `false`; then commands, which all expire, wait for a time service.
+    pub clock_is_right: bool,
 }
 
 /// `[page]`
@@ -82,7 +113,7 @@ pub struct TegrastatsSection {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            node: NodeId::of_host(&host_name()),
+            node: values::id_of_host(&host_name()),
             sample_seconds: SampleSeconds::default(),
             tags: Vec::new(),
             lan_target: None,
@@ -95,6 +126,8 @@ impl Default for Config {
             },
             worker: WorkerSection { status: WORKER_STATUS.parse().expect("a loopback address") },
             tegrastats: TegrastatsSection { program: PathBuf::from("tegrastats"), socket: None },
+            state_folder: PathBuf::from(STATE_FOLDER),
+            broker: BrokerSection::default(),
         }
     }
 }
@@ -142,6 +175,14 @@ impl Config {
         env.read("WORKER_STATUS", &mut self.worker.status);
         env.read("TEGRASTATS", &mut self.tegrastats.program);
         env.read_some("TEGRASTATS_SOCKET", &mut self.tegrastats.socket);
+        env.read("STATE_DIRECTORY", &mut self.state_folder);
+        env.read_some("BROKER_HOST", &mut self.broker.host);
+        env.read_some("BROKER_PORT", &mut self.broker.port);
+        env.read_some("BROKER_CA", &mut self.broker.ca);
+        env.read_some("BROKER_CERT", &mut self.broker.cert);
+        env.read_some("BROKER_KEY", &mut self.broker.key);
+        env.read_some("TRUST", &mut self.broker.trust);
+        env.read("CLOCK_IS_RIGHT", &mut self.broker.clock_is_right);
     }
 }
 
@@ -192,6 +233,14 @@ mod tests {
             ("WORKER_STATUS", "http://[::1]:9321/a"),
             ("TEGRASTATS", "/opt/tegrastats"),
             ("TEGRASTATS_SOCKET", "/run/tegrastats"),
+            ("STATE_DIRECTORY", "/srv/agent"),
+            ("BROKER_HOST", "hub.example"),
+            ("BROKER_PORT", "8884"),
+            ("BROKER_CA", "/ca"),
+            ("BROKER_CERT", "/cert"),
+            ("BROKER_KEY", "/key"),
+            ("TRUST", "/trust"),
+            ("CLOCK_IS_RIGHT", "true"),
         ])
         .expect("a configuration");
         let shown = format!("{config:?}");
@@ -204,7 +253,9 @@ mod tests {
              [::1]:2], password: Some(Plain([secret])), without_password: true, names: \
              [HostName(\"edge-1.example.net\")] }, worker: WorkerSection { status: LoopbackUrl { at: [::1]:9321, path: \
              \"/a\" } }, tegrastats: TegrastatsSection { program: \"/opt/tegrastats\", socket: \
-             Some(\"/run/tegrastats\") } }"
+             Some(\"/run/tegrastats\") }, state_folder: \"/srv/agent\", broker: BrokerSection { host: \
+             Some(HostName(\"hub.example\")), port: Some(8884), ca: Some(\"/ca\"), cert: Some(\"/cert\"), key: \
+             Some(\"/key\"), trust: Some(\"/trust\"), clock_is_right: true } }"
         );
     }
 
@@ -222,7 +273,7 @@ mod tests {
         assert_eq!(
             error,
             "6 mistakes in the environment:\n  \
-             REELMILL_NODE is \"Edge 1\": it must be 1 to 63 of a to z, digits and `-`\n  \
+             REELMILL_NODE is \"Edge 1\": `Edge 1` cannot name a node: use 1 to 63 lower-case letters, digits and hyphens\n  \
              SAMPLE_SECONDS is \"0\": it must be a whole number from 1 to 60\n  \
              LAN_TARGET is \"nas\": it must be a host and a port such as 10.0.0.2:9000\n  \
              WATCH_UNITS is \"worker\": it must be a unit's whole name such as reelmill-worker.service\n  \
@@ -240,6 +291,9 @@ mod tests {
             "agent.toml:3:1: unknown key `listen_on`; known are `listen`, `password`, `without_password`, `names`",
         );
         check("sample_seconds = 61", "agent.toml:1:18: it must be a whole number from 1 to 60");
-        check("node = \"A\"", "agent.toml:1:8: \"A\": it must be 1 to 63 of a to z, digits and `-`");
+        check(
+            "node = \"A\"",
+            "agent.toml:1:8: `A` cannot name a node: use 1 to 63 lower-case letters, digits and hyphens",
+        );
     }
 }

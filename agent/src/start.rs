@@ -18,6 +18,8 @@ use crate::{
     cli::{Cli, Command},
     config::{Config, PageSection},
     desk::Desk,
+    farm::{Place, Work},
+    ledger::LedgerError,
     look::Eyes,
     page::{self, Guard},
     sensors::tegrastats::listing,
@@ -70,7 +72,9 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let listeners = bind(&config.page).await?;
     let started = Instant::now();
     let mut eyes = Eyes::new(config, started, &stop);
-    let desk = Arc::new(Desk::new(eyes.look().await, config.sample_seconds.duration()));
+    let first = eyes.look().await;
+    let (mut place, commands) = Place::take(config, &first, &shutdown).await?.unzip();
+    let desk = Arc::new(Desk::new(first, config.sample_seconds.duration()));
     let pulse = Arc::new(Pulse::new(config.sample_seconds.duration()));
     let guard = Guard::new(names(config), password);
     let router = page::router(desk.clone(), guard, stop.clone());
@@ -81,16 +85,34 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let beating = pulse.clone();
     let watchdog = tokio::spawn(notify::watchdog(move || beating.beats(), stop.clone()));
     notify::ready();
-    look_on(&mut eyes, &desk, &pulse, started, &stop).await;
+    let looking = look_on(&mut eyes, place.as_mut(), &desk, &pulse, started, &stop);
+    let ((), commanded) = tokio::join!(looking, obey(commands, &stop));
     notify::stopping();
     for task in serving {
         task.await?;
     }
-    Ok(watchdog.await?)
+    watchdog.await?;
+    Ok(commanded?)
+}
+
+/// Does what is commanded until `stop`. Where nothing can be written down any more nothing may be done, so the agent ends:
+/// its next start reads what is there.
+async fn obey(commands: Option<Work>, stop: &CancellationToken) -> Result<(), LedgerError> {
+    let Some(commands) = commands else { return Ok(()) };
+    let ended = commands.await;
+    stop.cancel();
+    ended
 }
 
 /// Looks at the node again and again until `stop`.
-async fn look_on(eyes: &mut Eyes, desk: &Desk, pulse: &Pulse, started: Instant, stop: &CancellationToken) {
+async fn look_on(
+    eyes: &mut Eyes,
+    mut place: Option<&mut Place>,
+    desk: &Desk,
+    pulse: &Pulse,
+    started: Instant,
+    stop: &CancellationToken,
+) {
     let mut tick = interval(pulse.interval);
     // A machine that slept is looked at once, not once for every second that it slept.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -104,6 +126,10 @@ async fn look_on(eyes: &mut Eyes, desk: &Desk, pulse: &Pulse, started: Instant, 
             () = stop.cancelled() => return,
             snapshot = eyes.look() => snapshot,
         };
+        if let Some(place) = &mut place {
+            let farm = place.tell(&snapshot);
+            desk.note_farm(|known| *known = farm);
+        }
         desk.publish(snapshot, started.elapsed());
         pulse.beat();
     }

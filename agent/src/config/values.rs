@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
+use reelmill_api::NodeId;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The longest that may pass between two looks: a node that is seen more seldom is not watched.
@@ -24,43 +25,17 @@ macro_rules! text_setting {
     };
 }
 
-text_setting!(NodeId);
 text_setting!(UnitName);
 text_setting!(HostName);
 text_setting!(Target);
 text_setting!(LoopbackUrl);
 
-/// A node's id, fit for topics, certificates and address bars.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeId(String);
-
-impl NodeId {
-    const LONGEST: usize = 63;
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The id that is most like a host's name; `node` if nothing of that name is left.
-    pub(super) fn of_host(name: &str) -> Self {
-        let own = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-        let fit: String = own.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let fit: String = fit.trim_matches('-').chars().take(Self::LONGEST).collect();
-        Self(if fit.is_empty() { "node".to_owned() } else { fit })
-    }
-}
-
-impl FromStr for NodeId {
-    type Err = Unfit;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if s.is_empty() || s.len() > Self::LONGEST || !s.chars().all(fits) {
-            return Err(Unfit("1 to 63 of a to z, digits and `-`"));
-        }
-        Ok(Self(s.to_owned()))
-    }
+/// The id that is most like a host's name; `node` if nothing of that name is left.
+pub(super) fn id_of_host(name: &str) -> NodeId {
+    let own = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let fit: String = own.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let fit: String = fit.trim_matches('-').chars().take(63).collect();
+    fit.parse().unwrap_or_else(|_| "node".parse().expect("four letters"))
 }
 
 /// Seconds between two looks at the node; one, unless told otherwise.
@@ -201,8 +176,8 @@ mod tests {
     #[test]
     fn a_hosts_name_becomes_an_id() {
         for (name, id) in [("edge-1", "edge-1"), ("Edge_1.example.net", "edge-1"), ("-", "node"), ("", "node")] {
-            assert_eq!(NodeId::of_host(name).as_str(), id, "{name}");
-            assert!(NodeId::of_host(name).as_str().parse::<NodeId>().is_ok(), "{name}");
+            assert_eq!(id_of_host(name).as_str(), id, "{name}");
+            assert!(id_of_host(name).as_str().parse::<NodeId>().is_ok(), "{name}");
         }
     }
 

@@ -5,5 +5,6 @@ mod documents;
 mod hub;
 mod lost;
 mod node;
+mod program;
 mod refused;
 mod taken;

@@ -1,0 +1,202 @@
+//! The node's place in its farm: joins the broker's session to what the agent sees of its node and can do to it.
+
+mod world;
+
+use std::{
+    fs,
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use reelmill_api::{
+    fleet::{
+        Trust,
+        state::{CommandState, State, Teller},
+    },
+    snapshot::{Broker, Enrolment, Farm, LastCommand, Snapshot},
+};
+use reelmill_daemon::{Hinted, Shutdown};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::{self, Desk, Identity, Line, Settings},
+    config::{BrokerSection, Config},
+    core::{Core, Own},
+    deeds::{Deeds as _, OnNode},
+    ledger::LedgerError,
+    standing::Standing,
+    systemd::{Systemd, unit::UnitName},
+};
+use world::Reported;
+
+/// Where nodes reach a broker unless told otherwise.
+const PORT: u16 = 8883;
+/// Commands that the core answers by itself.
+const OWN: [&str; 3] = ["ping", "status", "cancel"];
+/// How often the service manager is asked about the clock.
+const CLOCK_EVERY: Duration = Duration::from_secs(10);
+
+/// A node's commands, at work until the agent ends.
+pub type Work = Pin<Box<dyn Future<Output = Result<(), LedgerError>>>>;
+
+/// A node's place in its farm.
+pub struct Place {
+    address: String,
+    world: watch::Sender<broker::World>,
+    line: watch::Receiver<Line>,
+    clock: watch::Receiver<bool>,
+    clock_is_right: bool,
+    busy: Arc<AtomicBool>,
+    reported: Reported,
+}
+
+impl Place {
+    /// Takes the place that the settings name; `None` if they name no broker. What comes with it must be awaited until the
+    /// end of the agent, and is to be made within a runtime.
+    ///
+    /// # Errors
+    /// If the ledger or the trusted keys cannot be read, with what to do.
+    pub async fn take(config: &Config, first: &Snapshot, shutdown: &Shutdown) -> anyhow::Result<Option<(Self, Work)>> {
+        let Some(settings) = settings(config) else { return Ok(None) };
+        let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"))?;
+        let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
+        let (ledger, memory) = broker::recall(&config.state_folder.join("commands"), Timestamp::now())
+            .map_err(|e| Hinted::new(e, "the agent's user must own the state folder, and only one agent may use it"))?;
+        let busy = Arc::new(AtomicBool::new(is_busy(first)));
+        let looked = busy.clone();
+        let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed))));
+        let clock = follow_clock(first.time_synchronised.unwrap_or(false), shutdown.graceful().clone());
+        let mut reported = Reported::default();
+        let clock_is_right = config.broker.clock_is_right;
+        let synchronised = clock_is_right || *clock.borrow();
+        let world = world::of(first, &Standing::of(first), synchronised, &mut reported);
+        let own = Own {
+            node: settings.node.clone(),
+            teller: Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() },
+            trust,
+            enrolled_at: None,
+            able: deeds.able().into_iter().chain(OWN).collect(),
+        };
+        let core = Core::new(own, memory, world.around.clone());
+        if core.is_held() {
+            deeds.hold_again().await;
+        }
+        let (world, seen) = watch::channel(world);
+        let (shown, line) = watch::channel(Line::default());
+        let address = format!("{}:{}", settings.host, settings.port);
+        log::info!("commands from the broker at {address}");
+        let shutdown = shutdown.clone();
+        let work = async move {
+            let desk = Desk { core, ledger, deeds, world: seen, line: shown };
+            broker::run(&settings, desk, &shutdown).await
+        };
+        Ok(Some((Self { address, world, line, clock, clock_is_right, busy, reported }, Box::pin(work))))
+    }
+
+    /// Tells the commands how the node is now; how it stands to its farm.
+    pub fn tell(&mut self, snapshot: &Snapshot) -> Farm {
+        self.busy.store(is_busy(snapshot), Ordering::Relaxed);
+        let told = snapshot.time_synchronised.unwrap_or(false) || *self.clock.borrow();
+        let synchronised = self.clock_is_right || told;
+        let world = world::of(snapshot, &Standing::of(snapshot), synchronised, &mut self.reported);
+        self.world.send_if_modified(|known| {
+            let changed = *known != world;
+            *known = world;
+            changed
+        });
+        let line = self.line.borrow();
+        let Line { connected, why, .. } = &*line;
+        Farm {
+            enrolment: Some(Enrolment::Enrolled),
+            broker: Some(Broker {
+                address: self.address.clone(),
+                connected: *connected,
+                why: why.clone(),
+                since: None,
+            }),
+            last_command: line.last.as_ref().map(last_command),
+        }
+    }
+}
+
+fn settings(config: &Config) -> Option<Settings> {
+    let BrokerSection { host, port, ca, cert, key, .. } = &config.broker;
+    let of = |given: &Option<PathBuf>, name| file(config, given.as_ref(), name);
+    Some(Settings {
+        node: config.node.clone(),
+        host: host.as_ref()?.as_str().to_owned(),
+        port: port.map_or(PORT, u16::from),
+        identity: Identity { ca: of(ca, "ca.pem"), cert: of(cert, "cert.pem"), key: of(key, "key.pem") },
+        keep_alive: Settings::KEEP_ALIVE,
+    })
+}
+
+fn file(config: &Config, given: Option<&PathBuf>, name: &str) -> PathBuf {
+    given.cloned().unwrap_or_else(|| config.state_folder.join(name))
+}
+
+fn trust(path: &PathBuf) -> anyhow::Result<Trust> {
+    let hint = "write it with `reelmill keys trust`; without it this node obeys nobody";
+    let read = fs::read(path).map_err(|e| Hinted::new(format!("cannot read {}: {e}", path.display()), hint))?;
+    let trust = Trust::parse(&read);
+    Ok(trust.map_err(|e| Hinted::new(format!("cannot use {}: {}", path.display(), e.reason.as_str()), hint))?)
+}
+
+fn systemd() -> Systemd {
+    Systemd::new(UnitName::worker())
+}
+
+fn is_busy(snapshot: &Snapshot) -> bool {
+    snapshot.worker.as_ref().is_some_and(|worker| !worker.running.is_empty())
+}
+
+/// Whether the clock agrees with the world's, by the service manager, which knows of every time service.
+fn follow_clock(first: bool, stop: CancellationToken) -> watch::Receiver<bool> {
+    let (tell, told) = watch::channel(first);
+    let ask = async move {
+        let systemd = systemd();
+        let mut tick = interval(CLOCK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match systemd.is_clock_synchronised().await {
+                Ok(right) => tell.send_replace(right),
+                Err(e) => {
+                    log::debug!("cannot ask about the clock: {e}");
+                    continue;
+                }
+            };
+        }
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(ask).await });
+    told
+}
+
+fn last_command(state: &State) -> LastCommand {
+    let phase = match state.state {
+        CommandState::Running { phase } => serde_json::to_value(phase).ok(),
+        _ => None,
+    };
+    LastCommand {
+        id: state.id.to_string(),
+        op: state.op.to_string(),
+        state: state.state.as_str().to_owned(),
+        phase: phase.and_then(|word| word.as_str().map(str::to_owned)),
+        percent: state.pct,
+        by: None,
+        why: state.error.as_ref().map(|fault| fault.msg.as_str().to_owned()),
+        since: Some(state.t.to_string()),
+    }
+}
