@@ -117,9 +117,9 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => &[
-            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-        ],
+        Command::Test(_) => {
+            &[LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP]
+        }
     }
 }
 

@@ -10,19 +10,8 @@ const SHARED: &str = "hub/shared/";
 /// The words that cross a process border.
 const WORDS: &str = "hub/shared/api";
 /// All that the words may depend on: parsing and data. Adding a name here is a decision about the architecture.
-const OF_WORDS: &[&str] = &[
-    "base64",
-    "ed25519-dalek",
-    "jiff",
-    "proptest",
-    "serde",
-    "serde_json",
-    "sha2",
-    "thiserror",
-    "toml",
-    "url",
-    "uuid",
-];
+const OF_WORDS: &[&str] =
+    &["base64", "ed25519-dalek", "jiff", "proptest", "serde", "serde_json", "sha2", "thiserror", "toml", "url", "uuid"];
 /// The servers and tools that tests share.
 const LAB: &str = "tests/lab";
 /// The crate of `cargo xtask` compiles before anything else can.
