@@ -20,6 +20,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
 
 fn files(folder: &Path) -> Vec<Vec<u8>> {
     let mut paths: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.is_file());
     paths.sort();
     paths.iter().map(|path| fs::read(path).expect("a seed can be read")).collect()
 }
