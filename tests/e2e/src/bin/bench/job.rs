@@ -25,7 +25,11 @@ impl Site {
         let log = farm.folder.path().join("worker.log");
         let file = fs::File::create(&log).expect("a log file");
         let mut command = farm.worker();
-        command.env("REELMILL_LOG", "debug").env("LEASE_SECONDS", "30").stderr(Stdio::from(file));
+        command
+            .env("REELMILL_LOG", "debug")
+            .env("LEASE_SECONDS", "30")
+            .env("STALL_SECONDS", "120")
+            .stderr(Stdio::from(file));
         let worker = Running::start(command);
         let site = Self { farm, worker, log };
         reelmill_lab::programs::eventually("the worker", || site.log().contains("status at").then_some(()));
