@@ -203,7 +203,7 @@ impl Worker {
         teller: &Teller,
     ) -> Result<Report, Failure> {
         let (done, cancel) = (CancellationToken::new(), stop.child_token());
-        let lasting = if task.input.is_live() { self.lease.min(LIVE_LEASE) } else { self.lease };
+        let lasting = self.lasting(task.input.is_live());
         let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, done.clone(), cancel.clone());
         let keeper = tokio::spawn(keeper);
         let attempt = Attempt { workshop: &self.workshop, task, id, cancel };
@@ -230,7 +230,7 @@ impl Worker {
         stopping: bool,
         teller: &Teller,
     ) {
-        if result.is_err() && self.is_anothers(leased).await {
+        if result.is_err() && self.is_anothers(leased, live).await {
             return;
         }
         let kind = result.as_ref().err().map(|f| f.kind);
@@ -263,10 +263,15 @@ impl Worker {
         });
     }
 
+    /// How long a lease holds: viewers of a live stream cannot wait for another worker as long as a file can.
+    fn lasting(&self, live: bool) -> Duration {
+        if live { self.lease.min(LIVE_LEASE) } else { self.lease }
+    }
+
     /// Whether the lease was lost, as it is where the whole worker stood still: then the task's end is for another to tell,
     /// and whatever failed here is no news of it.
-    async fn is_anothers(&self, leased: &Leased) -> bool {
-        let lost = self.queue.extend(&leased.receipt, self.lease).await.err();
+    async fn is_anothers(&self, leased: &Leased, live: bool) -> bool {
+        let lost = self.queue.extend(&leased.receipt, self.lasting(live)).await.err();
         let lost = lost.filter(|e| matches!(e, QueueError::LeaseLost { .. }));
         if let Some(e) = &lost {
             log::warn!("{e}: this attempt's failure is not told");
