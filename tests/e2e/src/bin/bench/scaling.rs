@@ -126,13 +126,15 @@ fn shown(vmaf: Option<f64>) -> String {
     )
 }
 
-/// VMAF in the source's size, by the ffmpeg that `BENCH_VMAF_FFMPEG` names.
+/// VMAF in the source's size, by the ffmpeg that `BENCH_VMAF_FFMPEG` names. Both are said to be of one colour space: the
+/// worker's graph tags its pictures, and between pictures of two tags that ffmpeg would convert one, and judge the conversion.
 fn vmaf(file: &Path, source: &Path) -> Option<f64> {
+    const SAME: &str = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709,format=yuv420p";
     let program = std::env::var_os("BENCH_VMAF_FFMPEG")?;
-    let graph = "[0:v]scale=1920:1080:flags=bicubic[made];[made][1:v]libvmaf";
+    let graph = format!("[0:v]{SAME},scale=1920:1080:flags=bicubic[made];[1:v]{SAME}[source];[made][source]libvmaf");
     let mut command = Command::new(program);
     command.args(["-nostdin", "-hide_banner", "-i"]).arg(file).arg("-i").arg(source);
-    let ran = command.args(["-lavfi", graph, "-f", "null", "-"]).output().expect("the ffmpeg that was named");
+    let ran = command.args(["-lavfi", &graph, "-f", "null", "-"]).output().expect("the ffmpeg that was named");
     let said = String::from_utf8_lossy(&ran.stderr);
     let (_, score) = said.rsplit_once("VMAF score:")?;
     score.split_whitespace().next()?.parse().ok()
