@@ -2,7 +2,8 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use reelmill_api::fleet::{CommandId, Op, args::AtDeadline};
+use reelmill_api::fleet::{Command, CommandId, Op, Topic, args::AtDeadline, state::Phase};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,13 @@ pub enum Deed {
         /// Whether it is done though the worker is at work.
         force: bool,
     },
+    /// One part of a command that the root helper has a hand in; which it does itself is in [`crate::exec::wire::parts`].
+    Part {
+        /// The command, with its message.
+        order: Arc<Order>,
+        /// Which part.
+        phase: Phase,
+    },
     /// Leave nothing of a command behind that was stopped or has failed: what it started ends. Harmless where there is
     /// nothing.
     CleanUp {
@@ -37,8 +45,19 @@ pub enum Deed {
     },
 }
 
+/// A command and the message in which it came: the root helper believes the message only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The command.
+    pub command: Command,
+    /// The topic of the message.
+    pub topic: Topic,
+    /// The message as it came.
+    pub message: Vec<u8>,
+}
+
 /// Why something was not done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Undone {
     /// For programs; lower case with underscores.

@@ -146,6 +146,10 @@ impl Deeds for OnNode {
             match deed {
                 Deed::FinishWork { within, .. } => self.drain("a command ends the work on this node", within).await,
                 Deed::Perform { op, force } => self.act(command, op, force).await,
+                Deed::Part { order, .. } => {
+                    let op = order.command.op.as_str();
+                    Err(Undone::for_good("not_supported", format!("this node cannot do `{op}`")))
+                }
                 Deed::CleanUp { op, resume_work } => self.clean_up(command, &op, resume_work).await,
             }
         };
