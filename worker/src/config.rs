@@ -268,6 +268,7 @@ impl Config {
         env.read("REELMILL_GST", &mut self.media.gst);
         env.read_paths("REELMILL_GST_PLUGINS", &mut self.media.gst_plugins);
         env.read_some("NVENC_SESSIONS", &mut self.media.nvenc_sessions);
+        env.read("MEDIA_MEMORY_MIB", &mut self.media.memory_mib);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
         env.read("SPOOL_FOLDER", &mut self.media.spool);
         env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);
