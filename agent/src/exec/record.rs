@@ -109,8 +109,9 @@ impl Memory {
     pub fn records(&self) -> Vec<Record> {
         let is_young = |entry: &&Entry| self.floor.is_none_or(|now| now.duration_since(entry.begun) < KEPT);
         let entries = self.entries.values().filter(is_young);
-        let mut records: Vec<Record> = self.floor.map(Record::Clock).into_iter().collect();
-        records.extend(self.since.map(Record::Since));
+        // In this order: what is read after a time cannot have been given before it.
+        let mut records: Vec<Record> = self.since.map(Record::Since).into_iter().collect();
+        records.extend(self.floor.map(Record::Clock));
         records.extend(entries.map(|entry| Record::Command(Box::new(entry.clone()))));
         records
     }
