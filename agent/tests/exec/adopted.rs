@@ -5,7 +5,10 @@ use std::fs;
 use reelmill_api::fleet::state::Phase;
 use serde_json::json;
 
-use crate::node::{NAME, Node, act, adopt, command, key, part, power_mode, sign, trust, with};
+use crate::{
+    node::{Node, act, power_mode},
+    signed::{NAME, adopt, command, key, part, sign, trust, with},
+};
 
 #[tokio::test]
 async fn before_it_was_told_whom_to_obey_it_obeys_nobody() {

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::node::{NAME, Node, act, adopt, power_mode};
+use crate::{
+    node::{Node, act, power_mode},
+    signed::{NAME, adopt},
+};
 
 /// What is answered to these bytes, after which nothing more is sent.
 async fn answer(node: &Node, bytes: &[u8]) -> String {

@@ -4,7 +4,10 @@ use reelmill_agent::exec::wire::Request;
 use reelmill_api::fleet::{Rollout, state::Phase};
 use serde_json::{Value, json};
 
-use crate::node::{NAME, Node, act, ago, command, part, power_mode, sign, with};
+use crate::{
+    node::{Node, act, power_mode},
+    signed::{NAME, ago, command, key, part, sign, with},
+};
 
 #[tokio::test]
 async fn what_an_operator_signed_is_done_once_and_told_again() {
@@ -98,7 +101,7 @@ async fn a_rollout_is_obeyed_as_it_was_signed() {
     };
     let told = async |rollout: Rollout, seeds: &[u8], mode: u8| {
         let mut document = rollout.to_envelope();
-        seeds.iter().for_each(|seed| document.sign(&crate::node::key(*seed)).expect("each once"));
+        seeds.iter().for_each(|seed| document.sign(&key(*seed)).expect("each once"));
         let command = rollout.command(&NAME.parse().expect("a name"), &document);
         let mut json: Value = serde_json::from_slice(&command.to_payload()).expect("JSON");
         json["args"]["mode"] = mode.into();

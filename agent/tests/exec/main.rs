@@ -6,3 +6,4 @@ mod door;
 mod judged;
 mod node;
 mod order;
+mod signed;

@@ -5,7 +5,10 @@ use std::fs;
 use reelmill_api::fleet::state::Phase;
 use serde_json::{Value, json};
 
-use crate::node::{Node, act, ago, command, part, power_mode, sign, with};
+use crate::{
+    node::{Node, act, power_mode},
+    signed::{ago, command, part, sign, with},
+};
 
 /// A change of system, with the signatures that it needs.
 fn switch() -> (Value, Vec<u8>) {
