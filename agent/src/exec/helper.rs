@@ -176,7 +176,8 @@ impl Helper {
                 trust,
                 clock,
                 ledger_since: self.memory.since(),
-                open: self.memory.open().count(),
+                // How many wait is the agent's to bound; one that failed and was not undone stays open here.
+                open: 0,
                 facts: &facts,
                 known: &|id| self.memory.known(id, &by),
             },
