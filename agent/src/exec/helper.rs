@@ -67,6 +67,8 @@ struct Judged {
     command: Command,
     heard: Heard,
     clock: Clock,
+    /// Whether who gave it may still do so; of a new one that is certain.
+    stands: Result<(), Undone>,
 }
 
 impl Helper {
@@ -127,7 +129,7 @@ impl Helper {
         told: &Told,
         stop: &CancellationToken,
     ) -> Result<Map<String, serde_json::Value>, Refused> {
-        let Judged { command, heard, clock } = self.judge(topic, message).await?;
+        let Judged { command, heard, clock, stands } = self.judge(topic, message).await?;
         let parts = parts(&command.op);
         let known = self.memory.entry(command.id);
         let begun = known.map(|entry| entry.begun);
@@ -137,6 +139,9 @@ impl Helper {
         };
         let now = begun.unwrap_or_else(Timestamp::now);
         judge::may_go_on(&command, now, part, clock)?;
+        if part != Phase::Undo {
+            stands?;
+        }
         let entry = match (heard, known) {
             (Heard::New(admitted), _) => {
                 self.clear_the_way(&command).await?;
@@ -187,7 +192,9 @@ impl Helper {
         {
             self.write(Record::Clock(now))?;
         }
-        Ok(Judged { command: judge::command(&message)?, heard, clock })
+        let command = judge::command(&message)?;
+        let stands = judge::still_stands(&message, &command, node, trust);
+        Ok(Judged { command, heard, clock, stands })
     }
 
     /// Undoes what an open command began that changes the same thing as a new one: whoever began it has forgotten it.
