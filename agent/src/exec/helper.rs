@@ -72,11 +72,11 @@ struct Judged {
 }
 
 impl Helper {
-    /// The helper of this node, with what its ledger says.
+    /// The helper of this node and its systems, with what its ledger says.
     ///
     /// # Errors
     /// If the ledger cannot be used.
-    pub fn open(settings: Settings) -> Result<Self, LedgerError> {
+    pub fn open(settings: Settings, system: System) -> Result<Self, LedgerError> {
         let opened = Ledger::open(&settings.state(LEDGER), Record::Since(Timestamp::now()))?;
         if let Some(damage) = &opened.damage {
             let (lines, aside) = (damage.lines.len(), damage.aside.display());
@@ -84,7 +84,7 @@ impl Helper {
         }
         let (ledger, memory) = (opened.ledger, Memory::of(opened.records));
         let systemd = Systemd::new(UnitName::worker());
-        Ok(Self { settings, ledger, memory, system: Default::default(), systemd })
+        Ok(Self { settings, ledger, memory, system, systemd })
     }
 
     /// Does what is asked, if it is to be done.

@@ -297,6 +297,24 @@ fn locked_in_it_still_does_what_it_is_for() {
     }
 }
 
+#[test]
+fn where_nothing_can_be_written_down_nothing_is_done() {
+    let Some(setup) = node_with_helper("where_nothing_can_be_written_down_nothing_is_done") else { return };
+    let machine = setup.boot();
+    machine.ok(&["mkdir", "/var/lib/reelmill-exec"]);
+    machine.ok(&["mount", "-t", "tmpfs", "-o", "size=64k,mode=711", "tmpfs", "/var/lib/reelmill-exec"]);
+    assert_eq!(ask(&machine, &adopt(NAME, 1)), Ok(json!({})));
+    let before = machine.property(WORKER, "MainPID");
+    // The last page that the ledger has is still good for some lines.
+    machine.run(&["dd", "if=/dev/zero", "of=/var/lib/reelmill-exec/full", "bs=1k"]);
+    let told: Vec<_> = (1..20).map(|ver| refused(&machine, &set_conf(ver, 2)(Phase::Check))).collect();
+    assert!(told.iter().all(|told| ["disk", "no_ledger"].contains(&told.as_str())), "{told:?}");
+    assert_eq!(told.last().map(String::as_str), Some("no_ledger"));
+    assert_eq!(machine.property(WORKER, "MainPID"), before);
+    machine.ok(&["rm", "/var/lib/reelmill-exec/full"]);
+    assert_eq!(ask(&machine, &set_conf(20, 2)(Phase::Check)), Ok(json!({})), "it goes on by itself");
+}
+
 /// Root that may write to `/sys`, to the network and in another user's folder is more open than the agent, and no more.
 #[test]
 fn the_units_are_well_written_and_the_helper_is_as_closed_as_its_work_allows() {
