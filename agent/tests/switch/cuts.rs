@@ -14,20 +14,21 @@ struct Held {
     release: &'static str,
 }
 
-/// A file of the cache that nobody writes holds a reader; a gate holds a system's script.
+/// A file of the cache that nobody writes holds a reader; a gate holds a system's script. The brackets keep a pattern from
+/// finding the shell that looks for it.
 const PARTS: [Held; 6] = [
     Held {
         phase: "preflight",
         before: &[],
         hold: "mv /cache/$H.narinfo /root/kept; mkfifo /cache/$H.narinfo",
-        is_there: "pgrep -f 'nix-store --realise'",
+        is_there: "pgrep -f '[n]ix-store --realise'",
         release: "rm /cache/$H.narinfo; mv /root/kept /cache/$H.narinfo; pkill -KILL nix-store || true",
     },
     Held {
         phase: "fetch",
         before: &["preflight"],
         hold: "for f in /cache/nar/*; do mv $f /root/; mkfifo $f; done",
-        is_there: "pgrep -f 'nix-store --realise' && ! pgrep -f dry-run",
+        is_there: "pgrep -f '[n]ix-store --realise' && ! pgrep -f '[d]ry-run'",
         release: "pkill -KILL nix-store || true; for f in /cache/nar/*; do rm $f; mv /root/${f##*/} $f; done",
     },
     Held {
