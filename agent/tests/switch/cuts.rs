@@ -107,6 +107,28 @@ fn a_helper_that_is_killed_in_any_part_does_it_again() {
 }
 
 #[test]
+fn a_fetch_that_is_stopped_leaves_nothing_behind() {
+    let Some(setup) = node("a_fetch_that_is_stopped_leaves_nothing_behind") else { return };
+    let (node, release) = start(setup);
+    let order = node.order("A", &release, 7, json!({}));
+    let held = PARTS.iter().find(|held| held.phase == "fetch").expect("it is one of them");
+    begin(&node, &release, &order, held);
+    // Whoever asked has gone away.
+    node.machine.ok(&["systemctl", "kill", "--kill-whom=main", "--signal=TERM", "helper.service"]);
+    eventually("the end of the part", || {
+        let ended = ["inactive", "failed"].contains(&node.machine.property("helper.service", "ActiveState").as_str());
+        ended.then_some(())
+    });
+    assert!(!node.machine.run(&["pgrep", "nix-store"]).status.success(), "the fetch has ended too");
+    let told = node.machine.journal(&["--unit=helper.service"]);
+    let told: Vec<_> = told.iter().filter_map(|entry| entry["MESSAGE"].as_str()).collect();
+    assert!(told.iter().any(|line| line.contains(r#"{"undone":{"code":"stopped""#)), "{told:?}");
+    assert!(sh(&node, &release, held.release), "{}", held.release);
+    order.parts(&["undo"]);
+    assert_eq!((node.record("pending"), node.bad()), (None, vec![]));
+}
+
+#[test]
 fn a_power_cut_in_any_part_leaves_a_node_that_knows_what_to_do() {
     for held in &PARTS {
         let Some(setup) = node("a_power_cut_in_any_part_leaves_a_node_that_knows_what_to_do") else { return };
