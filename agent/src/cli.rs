@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::systemd::by_hand::Ask;
+use crate::{exec::system, systemd::by_hand::Ask};
 
 /// Tells how this node is, and does what the farm's operators command.
 #[derive(Debug, Parser)]
@@ -36,4 +36,7 @@ pub enum Command {
     /// Ask the service manager by hand.
     #[command(subcommand, hide = true)]
     Systemd(Ask),
+    /// Change the node's system by hand.
+    #[command(subcommand, hide = true)]
+    System(system::by_hand::Ask),
 }
