@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use reelmill_api::fleet::{
     CommandId, Op, Topic,
+    event::NodeEvent,
     health::{Capabilities, Health, Presence},
     topic::Document,
 };
@@ -25,6 +26,8 @@ use crate::{
 
 /// How often the heartbeat is published.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// More events are not kept for a broker that is away.
+const MOST_UNTOLD: usize = 16;
 /// Longer correlation data is none of ours to carry around.
 const LONGEST_CORRELATION: usize = 64;
 
@@ -53,6 +56,8 @@ pub(super) struct Seat<'a, D> {
     stops: HashMap<CommandId, CancellationToken>,
     shown: World,
     next_beat: Instant,
+    /// What happened while nobody could be told.
+    untold: Vec<NodeEvent>,
 }
 
 impl<'a, D: Deeds> Seat<'a, D> {
@@ -69,6 +74,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             stops: HashMap::new(),
             shown: World::default(),
             next_beat: Instant::now(),
+            untold: Vec::new(),
         }
     }
 
@@ -98,7 +104,8 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
-            Effect::Tell(event) => self.link.publish(&Topic::Event(node, event.kind), json(&event), None),
+            Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(event),
+            Effect::Tell(event) => self.tell(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -111,6 +118,18 @@ impl<'a, D: Deeds> Seat<'a, D> {
             Effect::Stop(id) => self.stops.get(&id).into_iter().for_each(CancellationToken::cancel),
         }
         Ok(())
+    }
+
+    fn tell(&mut self, event: &NodeEvent) {
+        let topic = Topic::Event(self.settings.node.clone(), event.kind);
+        self.link.publish(&topic, json(event), None);
+    }
+
+    /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
+    fn keep(&mut self, event: Box<NodeEvent>) {
+        if self.untold.len() < MOST_UNTOLD {
+            self.untold.push(*event);
+        }
     }
 
     /// Something was heard on the line.
@@ -150,6 +169,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             }
             Greeting::Asking { heard: false } => {
                 self.greeting = Greeting::Done;
+                self.desk.line.send_modify(|line| line.connections += 1);
                 self.introduce();
                 self.step(Event::Settled)
             }
@@ -167,6 +187,9 @@ impl<'a, D: Deeds> Seat<'a, D> {
         self.show_health();
         self.report(&[]);
         self.beat();
+        for event in std::mem::take(&mut self.untold) {
+            self.tell(&event);
+        }
         self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
 

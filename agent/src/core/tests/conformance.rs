@@ -7,47 +7,6 @@ use super::*;
 
 const TABLE: &str = include_str!("conformance.txt");
 
-fn args(op: &str) -> Value {
-    let path = "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-nixos-system-orin-26.05";
-    match op {
-        "diag" => json!({"upload": "https://s3/put"}),
-        "logs-tail" => json!({"unit": "reelmill-worker.service"}),
-        "tags" => json!({"add": ["lan"]}),
-        "set-conf" => json!({"ver": 2}),
-        "power-mode" => json!({"mode": 1}),
-        "poweroff" => json!({"confirm": "orin-3"}),
-        "cancel" => json!({"target": command(9, "reboot", &json!({})).id.to_string()}),
-        "rotate-cred" => json!({"which": "node-cert"}),
-        "switch" => json!({
-            "store_path": path,
-            "nar_hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-            "release_ctr": 7
-        }),
-        "rollback" => json!({"to": "previous"}),
-        "firmware" => json!({"capsule": format!("{path}/a.Cap"), "l4t": "36.4.3"}),
-        "trust" => json!({"document": Envelope::unsigned(
-            reelmill_api::fleet::envelope::TRUST,
-            Trust::new(2, 1, trust().keys().to_vec()).expect("well formed").to_payload(),
-        )}),
-        "factory-reset" => json!({"keep_identity": true}),
-        _ => json!({}),
-    }
-}
-
-/// The command, and as many signatures as it needs.
-fn given(op: &str) -> (Command, &'static [u8]) {
-    let mut command = command(1, op, &args(op));
-    if let Op::Trust(args) = &mut command.op {
-        args.document.sign(&key(3)).expect("once");
-    }
-    let seeds: &[u8] = match command.op.class() {
-        reelmill_api::fleet::Class::Unsigned => &[],
-        reelmill_api::fleet::Class::One => &[1],
-        reelmill_api::fleet::Class::Two => &[1, 2],
-    };
-    (command, seeds)
-}
-
 /// The last that was told of the command.
 fn end(sim: &Sim, command: &Command) -> String {
     sim.told.iter().rfind(|state| state.id == command.id).map_or_else(|| "nothing".to_owned(), show)

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{OnNode, undone};
 use crate::{
-    deeds::{Outcome, Undone},
+    deeds::{Order, Outcome, Undone},
     systemd::unit::BatchId,
 };
 
@@ -76,15 +76,24 @@ impl OnNode {
         Ok(Map::new())
     }
 
-    pub(super) async fn clean_up(&self, command: CommandId, op: &Op, resume_work: bool) -> Outcome {
+    pub(super) async fn clean_up(
+        &self,
+        command: CommandId,
+        op: &Op,
+        order: Option<&Order>,
+        resume_work: bool,
+    ) -> Outcome {
+        let given_back = match order {
+            Some(order) => self.give_back(order).await,
+            None => Ok(Map::new()),
+        };
         if let Op::Batch(_) = op {
             self.systemd.stop_batch(&batch_of(command), SOON).await.map_err(undone)?;
         }
-        let stops_work = matches!(op, Op::Drain(_) | Op::Reboot(_) | Op::Poweroff(_));
-        if stops_work && resume_work {
-            return self.undrain().await;
+        if resume_work {
+            self.undrain().await?;
         }
-        Ok(Map::new())
+        given_back
     }
 }
 
