@@ -104,7 +104,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
-            Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(event),
+            Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(*event),
             Effect::Tell(event) => self.tell(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
@@ -126,9 +126,9 @@ impl<'a, D: Deeds> Seat<'a, D> {
     }
 
     /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
-    fn keep(&mut self, event: Box<NodeEvent>) {
+    fn keep(&mut self, event: NodeEvent) {
         if self.untold.len() < MOST_UNTOLD {
-            self.untold.push(*event);
+            self.untold.push(event);
         }
     }
 

@@ -30,6 +30,9 @@ pub struct Entry {
     /// Who signed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<KeyId>,
+    /// It has the node's work finished, or had. As long as the command.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stops_work: bool,
     /// It has ended, and what it began may have to be cleaned up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub owes: bool,
@@ -130,6 +133,7 @@ impl Entry {
             message: None,
             before: None,
             signers: Vec::new(),
+            stops_work: false,
             owes: false,
             tries: 0,
             closed: false,
@@ -138,7 +142,7 @@ impl Entry {
 
     /// Drops what only a command needs for which there is something to do.
     pub(super) fn let_go(&mut self) {
-        (self.command, self.message, self.before) = (None, None, None);
+        (self.command, self.message, self.before, self.stops_work) = (None, None, None, false);
     }
 
     /// Whether nothing remains to be done for it.

@@ -60,6 +60,7 @@ impl Core {
         if begins && was.command.as_ref().is_some_and(|command| plan::has_stages(&command.op)) {
             entry.before = Some(Before { gpu: self.around.gpu, clock: now.synchronised });
         }
+        entry.stops_work |= entry.state.state == (CommandState::Running { phase: Phase::Drain });
         // Each part may be taken up some times.
         if entry.state.state != was.state.state {
             entry.tries = u8::from(entry.state.state == CommandState::Rebooting);
@@ -78,7 +79,7 @@ impl Core {
         let Some(command) = was.command.as_ref().filter(|_| end != CommandState::Succeeded) else { return false };
         let begun = !was.state.state.is_waiting();
         let goes_on = was.state.state == CommandState::Verifying && plan::goes_down(&command.op);
-        let holds_work = begun && !goes_on && plan::stops_work(command);
+        let holds_work = was.stops_work && !goes_on;
         let helped = begun && end != CommandState::RolledBack && plan::has_stages(&command.op);
         holds_work || helped || self.at_work.contains(&was.state.id)
     }
@@ -108,7 +109,7 @@ impl Core {
         let op = command.op.clone();
         let may_hold = plan::has_stages(&op) && entry.state.state != CommandState::RolledBack;
         let order = may_hold.then(|| self.order(entry, command));
-        let stopped_work = plan::stops_work(command);
+        let stopped_work = entry.stops_work;
         if let Op::Drain(_) = op {
             self.write(Record::Held(None), effects);
         }

@@ -84,11 +84,6 @@ pub(super) fn goes_down(op: &Op) -> bool {
     matches!(op, Op::Reboot(_) | Op::Poweroff(_))
 }
 
-/// Whether it stops the node's work.
-pub(super) fn stops_work(command: &Command) -> bool {
-    goes_down(&command.op) || parts(command).contains(&Phase::Drain)
-}
-
 /// The end of work before a command disturbs it.
 pub(super) fn finish_work(command: &Command) -> Deed {
     let within = (command.policy.drain == DrainFirst::Deadline)
