@@ -5,6 +5,7 @@ mod agent;
 mod batch;
 mod control;
 mod drain;
+mod exec;
 mod hardening;
 mod journal;
 mod machines;
