@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 mod node;
 
-pub use node::{IsBusy, OnNode, Reach, See, Sight, conf_ver};
+pub use node::{IsBusy, OnNode, Reach, See, Sight};
 
 /// One thing to be done for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

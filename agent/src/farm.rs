@@ -34,7 +34,8 @@ use crate::{
     broker::{self, Desk, Identity, Line, Settings},
     config::{BrokerSection, Config, Window},
     core::{Core, Own},
-    deeds::{Deeds as _, OnNode, Reach, See, Sight, conf_ver},
+    deeds::{Deeds as _, OnNode, Reach, See, Sight},
+    exec::{client, set_conf},
     ledger::LedgerError,
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
@@ -45,8 +46,6 @@ use world::{Beside, Reported};
 const PORT: u16 = 8883;
 /// Commands that the core answers by itself.
 const OWN: [&str; 3] = ["ping", "status", "cancel"];
-/// The worker's settings that came by command, in the helper's folder.
-const CONF_IN_FORCE: &str = "worker.env";
 /// How often the service manager is asked about the clock.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
 
@@ -77,7 +76,7 @@ impl Watched {
         Beside {
             synchronised: self.clock_is_right || told,
             window: self.window,
-            conf_ver: conf_ver(&self.conf_ver).unwrap_or(0),
+            conf_ver: client::conf_ver(&self.conf_ver),
         }
     }
 }
@@ -101,7 +100,7 @@ impl Place {
             clock,
             clock_is_right: config.broker.clock_is_right,
             window: config.window,
-            conf_ver: config.helper.folder.join(CONF_IN_FORCE),
+            conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
         };
         let world = world::of(first, &Standing::of(first), &watched.beside(first), &mut reported);
         let around = world.around.clone();
@@ -178,7 +177,7 @@ fn reach(config: &Config, settings: &Settings, see: See, connect_anew: Arc<Notif
         broker: (settings.host.clone(), settings.port),
         worker: config.worker.status.clone(),
         trust: file(config, config.broker.trust.as_ref(), "trust.json"),
-        conf_ver: config.helper.folder.join(CONF_IN_FORCE),
+        conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
     }
 }
 

@@ -19,7 +19,6 @@ mod verify;
 mod work;
 
 pub use reach::{Reach, See, Sight};
-pub use verify::conf_ver;
 
 /// What this node does without root.
 const ABLE: [&str; 8] = ["drain", "undrain", "restart-worker", "logs-tail", "self-test", "batch", "reboot", "poweroff"];

@@ -1,6 +1,6 @@
 //! Parts of commands that need root: handed on to the helper, with the message that it judges itself.
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reelmill_api::fleet::{Op, Trust, args::NewTrust, state::Phase};
@@ -10,7 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::OnNode;
 use crate::{
     deeds::{Order, Outcome, Told, Undone},
-    exec::{client, wire::Request},
+    exec::{
+        client,
+        files::{self, PRIVATE},
+        wire::Request,
+    },
 };
 
 /// How often a helper that goes away in the middle of a part is asked again: the new system may bring a new one.
@@ -55,7 +59,7 @@ impl OnNode {
         let path = &self.reach.trust;
         let document = new.document.payload();
         Trust::parse(document).map_err(|why| Undone::for_good(why.code.as_str(), why.reason.as_str()))?;
-        replace(path, document)
+        files::replace(path, document, PRIVATE)
             .map_err(|e| Undone::for_now("not_kept", format!("cannot write {}: {e}", path.display())))
     }
 }
@@ -63,32 +67,4 @@ impl OnNode {
 /// Whether the helper ended, or was not there: another one may come.
 fn is_gone(undone: &Undone) -> bool {
     matches!(undone.code.as_str(), "no_helper" | "helper_died")
-}
-
-/// Replaces a file in one step that a power cut cannot halve.
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_as_a_whole() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("trust.json");
-        for content in ["one", "longer than one", "2"] {
-            replace(&path, content.as_bytes()).expect("there is room");
-            assert_eq!(fs::read_to_string(&path).expect("it is there"), content);
-        }
-        let names: Vec<_> = fs::read_dir(folder.path()).expect("ours").map(|e| e.expect("ours").file_name()).collect();
-        assert_eq!(names, ["trust.json"], "nothing is left beside it");
-    }
 }

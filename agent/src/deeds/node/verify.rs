@@ -1,6 +1,6 @@
 //! Whether the node is well after a change, by what can be seen from here. What is looked at is judged by a plain function.
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use reelmill_api::fleet::{Op, args::Verify};
 use serde_json::{Map, Value};
@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{OnNode, Sight, examine};
 use crate::{
     deeds::{Before, Outcome, Undone},
+    exec::client,
     systemd::Activity,
     worker_status,
 };
@@ -37,7 +38,7 @@ struct Seen {
     worker: Result<(), String>,
     /// Whether the broker's name can be found; why not.
     name: Result<(), String>,
-    conf_ver: Option<u64>,
+    conf_ver: u64,
 }
 
 impl OnNode {
@@ -91,15 +92,8 @@ impl OnNode {
             Err(_) => Err(format!("no answer within {} s", NAME_WITHIN.as_secs())),
         };
         let name = name.map_err(|why| format!("the broker's name {host} cannot be found: {why}"));
-        Seen { sight: (self.reach.see)(), worker, name, conf_ver: conf_ver(&self.reach.conf_ver) }
+        Seen { sight: (self.reach.see)(), worker, name, conf_ver: client::conf_ver(&self.reach.conf_ver) }
     }
-}
-
-/// The version of the worker's settings that is in force; `None` where there never was one.
-pub fn conf_ver(path: &Path) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
-    // The helper's first line ends with it.
-    text.lines().next()?.rsplit_once(' ')?.1.parse().ok()
 }
 
 /// What is not as it must be, for people.
@@ -121,9 +115,8 @@ fn unwell(wanted: &Wanted, seen: &Seen) -> Vec<String> {
     if wanted.clock && !seen.sight.clock {
         unwell.push("the clock is not synchronised any more".to_owned());
     }
-    if let Some(wanted) = wanted.conf_ver.filter(|ver| seen.conf_ver != Some(*ver)) {
-        let is = seen.conf_ver.map_or_else(|| "there are none".to_owned(), |ver| format!("it is {ver}"));
-        unwell.push(format!("version {wanted} of the settings is not in force: {is}"));
+    if let Some(wanted) = wanted.conf_ver.filter(|ver| seen.conf_ver != *ver) {
+        unwell.push(format!("version {wanted} of the settings is not in force but {}", seen.conf_ver));
     }
     unwell
 }
@@ -135,7 +128,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut Wanted, &mut Seen), want: &[&str]) {
         let mut wanted = Wanted { connections: 3, worker: true, gpu: false, clock: true, conf_ver: None };
         let sight = Sight { connected: true, connections: 4, why: None, gpu: false, clock: true };
-        let mut seen = Seen { sight, worker: Ok(()), name: Ok(()), conf_ver: None };
+        let mut seen = Seen { sight, worker: Ok(()), name: Ok(()), conf_ver: 0 };
         change(&mut wanted, &mut seen);
         assert_eq!(unwell(&wanted, &seen), want);
     }
@@ -158,10 +151,9 @@ mod tests {
         check(|wanted, _| wanted.gpu = true, &["no GPU is seen"]);
         check(|_, seen| seen.sight.clock = false, &["the clock is not synchronised any more"]);
         check(
-            |wanted, seen| (wanted.conf_ver, seen.conf_ver) = (Some(2), Some(1)),
-            &["version 2 of the settings is not in force: it is 1"],
+            |wanted, seen| (wanted.conf_ver, seen.conf_ver) = (Some(2), 1),
+            &["version 2 of the settings is not in force but 1"],
         );
-        check(|wanted, _| wanted.conf_ver = Some(2), &["version 2 of the settings is not in force: there are none"]);
     }
 
     #[test]
@@ -174,6 +166,6 @@ mod tests {
             &[],
         );
         check(|wanted, seen| (wanted.gpu, seen.sight.gpu) = (true, true), &[]);
-        check(|wanted, seen| (wanted.conf_ver, seen.conf_ver) = (Some(2), Some(2)), &[]);
+        check(|wanted, seen| (wanted.conf_ver, seen.conf_ver) = (Some(2), 2), &[]);
     }
 }
