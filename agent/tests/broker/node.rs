@@ -46,6 +46,7 @@ impl Deeds for Notebook {
         let name = match &deed {
             Deed::FinishWork { .. } => "finish work",
             Deed::Perform { op, .. } => op.as_str(),
+            Deed::Part { order, .. } => order.command.op.as_str(),
             Deed::CleanUp { .. } => "clean up",
         };
         self.note(name);
