@@ -6,6 +6,7 @@ use reelmill_api::{
     NodeId,
     fleet::{
         State,
+        event::NodeEvent,
         health::{Health, Heartbeat},
         topic::Document,
     },
@@ -99,6 +100,8 @@ pub struct Desk<D> {
     pub world: watch::Receiver<World>,
     /// Who is told how it stands.
     pub line: watch::Sender<Line>,
+    /// What deeds tell of while they run.
+    pub said: mpsc::Receiver<NodeEvent>,
 }
 
 /// Takes commands and does them, until the end is asked for. A broker that is away is waited for.
@@ -118,6 +121,7 @@ pub async fn run<D: Deeds>(settings: &Settings, desk: Desk<D>, shutdown: &Shutdo
             Some(event) = told.recv() => seat.step(event)?,
             _ = tick.tick() => seat.tick()?,
             Ok(()) = seat.desk.world.changed() => seat.look_around()?,
+            Some(event) = seat.desk.said.recv() => seat.say(&event),
         }
     }
     seat.leave().await;

@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub mod batch;
+pub mod diag;
 mod node;
+pub mod tags;
+pub mod tail;
 
-pub use node::{IsBusy, OnNode};
+use node::{in_words, undone};
+pub use node::{IsBusy, OnNode, Parts, Say};
 
 /// One thing to be done for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

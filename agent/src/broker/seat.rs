@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use reelmill_api::fleet::{
     CommandId, Op, Topic,
+    event::NodeEvent,
     health::{Capabilities, Health, Presence},
     topic::Document,
 };
@@ -98,7 +99,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
-            Effect::Tell(event) => self.link.publish(&Topic::Event(node, event.kind), json(&event), None),
+            Effect::Tell(event) => self.say(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -173,6 +174,11 @@ impl<'a, D: Deeds> Seat<'a, D> {
     fn show_health(&mut self) {
         let health = Health::there(&self.conn, Timestamp::now(), self.shown.unwell.clone());
         self.link.publish(&Topic::Health(self.settings.node.clone()), json(&health), None);
+    }
+
+    /// Tells of something that happened, if somebody is there to hear it.
+    pub(super) fn say(&mut self, event: &NodeEvent) {
+        self.link.publish(&Topic::Event(self.settings.node.clone(), event.kind), json(event), None);
     }
 
     /// Publishes these documents as they are known; none: all.

@@ -92,6 +92,13 @@ pub fn forget(orders: &Path, id: &BatchId) -> io::Result<()> {
     }
 }
 
+/// The same at a batch's end, where nothing more can be done about it.
+pub fn forget_quietly(orders: &Path, id: &BatchId) {
+    if let Err(e) = forget(orders, id) {
+        log::warn!("cannot remove {}: {e}", order_of(orders, id).display());
+    }
+}
+
 fn order_of(orders: &Path, id: &BatchId) -> PathBuf {
     orders.join(format!("batch-{}.json", id.as_str()))
 }

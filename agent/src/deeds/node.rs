@@ -9,11 +9,24 @@ use super::{Deed, Deeds, Outcome, Told, Undone};
 use crate::systemd::{Error, Inhibitor, Systemd};
 
 mod examine;
-mod journal;
+mod own;
 mod work;
 
+pub use own::{Parts, Say};
+
 /// What this node does; what needs root is not among it.
-const ABLE: [&str; 8] = ["drain", "undrain", "restart-worker", "logs-tail", "self-test", "batch", "reboot", "poweroff"];
+const ABLE: [&str; 10] = [
+    "drain",
+    "undrain",
+    "restart-worker",
+    "logs-tail",
+    "self-test",
+    "batch",
+    "reboot",
+    "poweroff",
+    "tags",
+    "diag",
+];
 
 /// Whether the worker is at work just now.
 pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -22,14 +35,15 @@ pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct OnNode {
     systemd: Systemd,
     is_busy: IsBusy,
+    parts: Parts,
     /// Held while the node is drained: nobody reboots it then by mistake.
     drain: Mutex<Option<Inhibitor>>,
 }
 
 impl OnNode {
     /// The node of this service manager. `is_busy` says whether its worker is at work.
-    pub fn new(systemd: Systemd, is_busy: IsBusy) -> Self {
-        Self { systemd, is_busy, drain: Mutex::new(None) }
+    pub fn new(systemd: Systemd, is_busy: IsBusy, parts: Parts) -> Self {
+        Self { systemd, is_busy, parts, drain: Mutex::new(None) }
     }
 
     /// Holds off reboots again where the node was drained before the agent started.
@@ -49,12 +63,14 @@ impl OnNode {
     }
 
     /// One line for each operation that the agent does by itself.
-    async fn act(&self, command: CommandId, op: Op, force: bool) -> Outcome {
+    async fn act(&self, command: CommandId, op: Op, force: bool, told: &Told) -> Outcome {
         match op {
             Op::Drain(drain) => self.drain(drain).await,
             Op::Undrain(_) => self.undrain().await,
             Op::RestartWorker(restart) => self.restart(restart, force).await,
-            Op::LogsTail(tail) => journal::tail_of(&tail).await,
+            Op::LogsTail(tail) => self.tail(command, &tail).await,
+            Op::Tags(tags) => self.change_tags(&tags),
+            Op::Diag(diag) => self.diagnose(&diag, told).await,
             Op::SelfTest(test) => examine::self_test(&test).await,
             Op::Batch(batch) => self.batch(command, &batch).await,
             Op::Reboot(_) => self.reboot().await,
@@ -69,13 +85,13 @@ impl Deeds for OnNode {
         ABLE.to_vec()
     }
 
-    async fn perform(&self, command: CommandId, deed: Deed, _: Told, stop: CancellationToken) -> Outcome {
+    async fn perform(&self, command: CommandId, deed: Deed, told: Told, stop: CancellationToken) -> Outcome {
         let work = async {
             match deed {
                 Deed::FinishWork { within, .. } => {
                     self.finish_work("a command ends the work on this node", within).await
                 }
-                Deed::Perform { op, force } => self.act(command, op, force).await,
+                Deed::Perform { op, force } => self.act(command, op, force, &told).await,
                 Deed::Part { order, .. } => Err(not_supported(&order.command.op)),
                 Deed::CleanUp { op, resume_work } => self.clean_up(command, &op, resume_work).await,
             }
@@ -92,7 +108,7 @@ fn not_supported(op: &Op) -> Undone {
 }
 
 /// What the service manager says, as the command's fault.
-fn undone(error: Error) -> Undone {
+pub(super) fn undone(error: Error) -> Undone {
     let code = match &error {
         Error::Refused { .. } => "refused",
         Error::NotInstalled { .. } => "no_such_unit",
@@ -101,5 +117,10 @@ fn undone(error: Error) -> Undone {
         Error::TimedOut { .. } => "too_slow",
         Error::Bus { .. } => "no_service_manager",
     };
-    Undone::for_now(code, reelmill_daemon::report::render(&error).trim_start_matches("error: ").replace('\n', "; "))
+    Undone::for_now(code, in_words(&error))
+}
+
+/// An error with its causes and hints on one line.
+pub(super) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    reelmill_daemon::report::render(error).trim_start_matches("error: ").replace('\n', "; ")
 }
