@@ -13,8 +13,8 @@ mod node;
 pub mod tags;
 pub mod tail;
 
-use node::{in_words, undone};
 pub use node::{IsBusy, OnNode, Parts, Say};
+use node::{in_words, undone};
 
 /// One thing to be done for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -73,7 +73,11 @@ impl Standing {
         heat(snapshot, &hot, &mut say);
         remarks(snapshot, &mut say);
         reasons.sort_by_key(|reason| reason.state);
-        Self { state: reasons.first().map_or(State::Well, |reason| reason.state), reasons, hot: hot.iter().map(|part| part.name.to_owned()).collect() }
+        Self {
+            state: reasons.first().map_or(State::Well, |reason| reason.state),
+            reasons,
+            hot: hot.iter().map(|part| part.name.to_owned()).collect(),
+        }
     }
 }
 
@@ -279,7 +283,8 @@ mod tests {
 
     #[test]
     fn the_hot_parts_are_named_for_whoever_lists_temperatures() {
-        let part = |name: &str, celsius, critical| Temperature { name: name.to_owned(), ..temperature(celsius, critical) };
+        let part =
+            |name: &str, celsius, critical| Temperature { name: name.to_owned(), ..temperature(celsius, critical) };
         let gpu = |celsius| Gpu { name: "L4".to_owned(), temperature_celsius: Some(celsius), ..Gpu::default() };
         let snapshot = Snapshot {
             temperatures: vec![part("cpu", 89.9, None), part("tj", 90.0, Some(99.0)), part("soc", 88.0, Some(99.0))],

@@ -49,7 +49,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
-        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Batch { .. }) => unreachable!("it needs no settings"),
+        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Batch { .. }) => {
+            unreachable!("it needs no settings")
+        }
         Some(Command::CheckConfig) => check(&config)?,
         // One thread: the agent mostly waits, and each further one costs memory beside the encoders.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(&config))?,

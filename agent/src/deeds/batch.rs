@@ -47,7 +47,10 @@ pub async fn run(systemd: &Systemd, id: &BatchId, batch: &Batch, orders: &Path) 
     let Ok(outcome) = tokio::time::timeout(left, systemd.run_batch(id)).await else {
         systemd.stop_batch(id, STOP_LIMIT).await.map_err(undone)?;
         let seconds = limit.unwrap_or_default().as_secs();
-        return Err(Undone::for_now("too_slow", format!("it was stopped after {seconds} s, with its work handed back")));
+        return Err(Undone::for_now(
+            "too_slow",
+            format!("it was stopped after {seconds} s, with its work handed back"),
+        ));
     };
     let outcome = outcome.map_err(undone)?;
     let result = match serde_json::to_value(&outcome) {
@@ -195,7 +198,7 @@ mod tests {
     fn what_is_no_order_is_refused_and_not_told() {
         let write = |text: &'static str| move |path: &Path| fs::write(path, text).expect("written");
         check_no_order(write("KEY=topsecret"), "it is no order (line 1, column 1)");
-        check_no_order(write(r#"{"queue": "a b; topsecret"}"#), "it is no order (line 1, column 26)");
+        check_no_order(write(r#"{"queue": "a b; topsecret"}"#), "it is no order (line 1, column 27)");
         check_no_order(write(r#"{"concurrency": 0}"#), "it is no order (line 1, column 17)");
         check_no_order(write(""), "it is no order (line 1, column 0)");
         check_no_order(|path| fs::create_dir(path).expect("made"), "it is no file");

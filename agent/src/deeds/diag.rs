@@ -69,7 +69,9 @@ pub async fn diagnose(diag: &Diag, about: &About<'_>, told: &Told) -> Outcome {
         let part = sent * usize::from(100 - GATHERED) / whole;
         progress(GATHERED + u8::try_from(part).unwrap_or(100 - GATHERED));
     };
-    upload::put(&diag.upload, Bytes::from(archive), Box::new(told)).await.map_err(|e| Undone::for_now(e.code(), super::in_words(&e)))?;
+    upload::put(&diag.upload, Bytes::from(archive), Box::new(told))
+        .await
+        .map_err(|e| Undone::for_now(e.code(), super::in_words(&e)))?;
     Ok(result)
 }
 

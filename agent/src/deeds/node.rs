@@ -15,18 +15,8 @@ mod work;
 pub use own::{Parts, Say};
 
 /// What this node does; what needs root is not among it.
-const ABLE: [&str; 10] = [
-    "drain",
-    "undrain",
-    "restart-worker",
-    "logs-tail",
-    "self-test",
-    "batch",
-    "reboot",
-    "poweroff",
-    "tags",
-    "diag",
-];
+const ABLE: [&str; 10] =
+    ["drain", "undrain", "restart-worker", "logs-tail", "self-test", "batch", "reboot", "poweroff", "tags", "diag"];
 
 /// Whether the worker is at work just now.
 pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;

@@ -67,9 +67,8 @@ impl SaidTags {
             let why = format!("commands may give and take {MOST} tags in all; take some back first");
             return Err(Undone::for_good("too_many_tags", why));
         }
-        write(&self.path, &next).map_err(|e| {
-            Undone::for_now("state_folder", format!("cannot write {}: {e}", self.path.display()))
-        })?;
+        write(&self.path, &next)
+            .map_err(|e| Undone::for_now("state_folder", format!("cannot write {}: {e}", self.path.display())))?;
         *self.said() = next;
         self.apply(&mut now);
         let tags = now.into_iter().map(Value::from).collect();
@@ -100,7 +99,8 @@ impl Said {
 fn check(change: &Tags) -> Result<(), Undone> {
     let all = || change.add.iter().chain(&change.del);
     if let Some(tag) = all().find(|tag| [TAG_LAN, TAG_MESH].contains(&tag.as_str())) {
-        let why = format!("the node finds out by itself whether it has `{}`; no command gives or takes it", tag.as_str());
+        let why =
+            format!("the node finds out by itself whether it has `{}`; no command gives or takes it", tag.as_str());
         return Err(Undone::for_good("found_out", why));
     }
     if let Some(tag) = change.add.iter().find(|tag| change.del.contains(tag)) {
@@ -160,7 +160,8 @@ mod tests {
         assert_eq!(applied(&again), set(&["fast", "lan"]));
         again.change(&tags(&["rack"], &["fast"]), set(&[])).expect("done");
         assert_eq!(applied(&SaidTags::open(folder.path())), set(&["rack", "lan"]));
-        let files: Vec<_> = fs::read_dir(folder.path()).expect("ours").map(|f| f.expect("a file").file_name()).collect();
+        let files: Vec<_> =
+            fs::read_dir(folder.path()).expect("ours").map(|f| f.expect("a file").file_name()).collect();
         assert_eq!(files, [FILE], "nothing else is left");
     }
 

@@ -6,7 +6,11 @@ mod batch;
 mod control;
 mod drain;
 mod hardening;
+#[path = "../broker/hub.rs"]
+#[allow(dead_code, reason = "the broker's own tests use all of it")]
+mod hub;
 mod journal;
 mod machines;
 mod node;
+mod small;
 mod transient;

@@ -28,9 +28,10 @@ pub(super) fn text(text: &str) -> String {
     let mut in_key = 0;
     let mut redacted = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let begins = line.contains("-----BEGIN ") && line.contains("PRIVATE");
-        if begins || in_key > 0 {
+        let begin = line.find("-----BEGIN ").filter(|at| line[*at..].contains("PRIVATE"));
+        if begin.is_some() || in_key > 0 {
             if in_key == 0 {
+                redacted.push_str(&long_runs(&assigned(&urls(&line[..begin.unwrap_or(0)]))));
                 redacted.push_str(&format!("{REDACTED} private key\n"));
             }
             in_key = if line.contains("-----END ") || in_key == LONGEST_KEY { 0 } else { in_key + 1 };
@@ -71,17 +72,18 @@ fn urls(line: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, url) = rest.split_at(at + 3);
         told.push_str(before);
-        let ends = |c: char| c.is_whitespace() || "\"'<>`".contains(c);
+        let ends = |c: char| c.is_whitespace() || "\"'`".contains(c);
         let (url, after) = url.split_at(url.find(ends).unwrap_or(url.len()));
         // The last one, for a password may hold another.
-        let (user, place) = url.rsplit_once('@').map_or((None, url), |(user, place)| (Some(user), place));
-        if user.is_some() {
+        let at = url.rfind('@').map_or(0, |at| at + 1);
+        if at > 0 {
             told.push_str(REDACTED);
-            told.push('@');
         }
-        match place.find(['?', '#']) {
-            Some(query) => told.extend([&place[..=query], REDACTED]),
-            None => told.push_str(place),
+        match url.find(['?', '#']) {
+            // A password, or a query with an `@`: who knows.
+            Some(query) if query < at => {}
+            Some(query) => told.extend([&url[at.saturating_sub(1)..=query], REDACTED]),
+            None => told.push_str(&url[at.saturating_sub(1)..]),
         }
         rest = after;
     }
@@ -116,7 +118,7 @@ fn next_secret(text: &str) -> Option<(usize, usize, usize)> {
         }
         let after = &text[at + mark.len()..];
         let gap = after.len() - after.trim_start_matches([' ', '\t', '\\', '=', ':', '>']).len();
-        let value = length(&after[gap..], mark);
+        let value = length(&after[gap..], mark, after[..gap].ends_with('\\'));
         if value > 0 && !after[gap..].starts_with(REDACTED) {
             return Some((at, mark.len() + gap, value));
         }
@@ -132,10 +134,12 @@ fn name_before(text: &str) -> &str {
     &text[start..]
 }
 
-/// How long a value is: to its closing quote, to the next space after `=`, else to the end of the line.
-fn length(value: &str, mark: &str) -> usize {
+/// How long a value is: to its closing quote, to the next space after `=`, else to the end of the line. Of quotes that are
+/// escaped themselves, as in JSON within JSON, the next one closes.
+fn length(value: &str, mark: &str, escaped: bool) -> usize {
     let line = value.trim_end_matches(['\n', '\r']).len();
     match value.chars().next() {
+        Some(quote @ ('"' | '\'')) if escaped => value[1..].find(quote).map_or(line, |at| at + 2),
         Some(quote @ ('"' | '\'')) => closing(value, quote).unwrap_or(line),
         Some('[' | '{' | '(') => line,
         _ if mark == ":" => line,

@@ -92,7 +92,8 @@ fn host_of(url: &Url) -> Option<String> {
 async fn send(to: &Url, host: &str, body: Chunks) -> Result<StatusCode, UploadError> {
     let unreachable = |source| UploadError::Unreachable { host: host.to_owned(), source };
     let connect = async {
-        let address = (to.host_str().unwrap_or_default().trim_matches(['[', ']']), to.port_or_known_default().unwrap_or(0));
+        let address =
+            (to.host_str().unwrap_or_default().trim_matches(['[', ']']), to.port_or_known_default().unwrap_or(0));
         TcpStream::connect(address).await
     };
     let stream = match timeout(CONNECT, connect).await {

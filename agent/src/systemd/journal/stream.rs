@@ -112,11 +112,7 @@ fn back(units: &[UnitName], since: Option<Timestamp>) -> Vec<String> {
 
 fn follow(unit: &UnitName, lines: u32) -> Vec<String> {
     let mut words = common();
-    words.extend([
-        "--follow".to_owned(),
-        format!("--lines={}", lines.min(MOST_LINES)),
-        format!("--unit={unit}"),
-    ]);
+    words.extend(["--follow".to_owned(), format!("--lines={}", lines.min(MOST_LINES)), format!("--unit={unit}")]);
     words
 }
 

@@ -38,7 +38,7 @@ fn keys_go_wherever_they_stand() {
     let pem = "a\n-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1h\nYQ==\n-----END PRIVATE KEY-----\nb\n";
     check(pem, "a\n[redacted] private key\nb\n");
     check("eyJhbGciOiJFZERTQSJ9eyJzdWIiOiIxMjM0NTY3 x", "[redacted] x");
-    check("line /wJalrXUtnFEMI7K7MDENG8bPxRfiCYEXAMPLEKEY= x", "line /[redacted] x");
+    check("line /wJalrXUtnFEMI7K7MDENG8bPxRfiCYEXAMPLE x", "line /[redacted] x");
     let endless = format!("-----BEGIN PRIVATE KEY-----\n{}after", "x\n".repeat(100));
     check(&endless, "[redacted] private key\nafter");
 }
@@ -63,8 +63,7 @@ fn what_is_no_secret_stays() {
 #[test]
 fn json_stays_json() {
     let value = json!({"farm": {"pairing_code": "ABC-123"}, "list": ["token=abc", 7, null], "name": "orin-3"});
-    let want =
-        json!({"farm": {"pairing_code": "[redacted]"}, "list": ["token=[redacted]", 7, null], "name": "orin-3"});
+    let want = json!({"farm": {"pairing_code": "[redacted]"}, "list": ["token=[redacted]", 7, null], "name": "orin-3"});
     assert_eq!(json(value), want);
 }
 
@@ -72,7 +71,7 @@ proptest! {
     #[test]
     fn whatever_is_planted_does_not_come_through(
         secret in "[!#-&(-/0-9:;<=>?@A-Z^_a-z{|}~]{6,40}",
-        name in "(S3_SECRET|password|TOKEN|api_key|db-passwd|Authorization|AWS_ACCESS_KEY|x.credential)",
+        name in "(S3_SECRET|password|TOKEN|api_key|db-passwd|Authorization|AWS_ACCESS_KEY|x\\.credential)",
         before in "[a-z ,:]{0,20}",
     ) {
         // What stands for a secret, or is a part of its own name, cannot be told from it.
