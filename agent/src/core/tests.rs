@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 /// The operations whose deeds exist; those that the core does by itself come on top.
-pub(super) const ABLE: [&str; 13] = [
+pub(super) const ABLE: [&str; 14] = [
     "ping",
     "status",
     "cancel",
@@ -31,6 +31,7 @@ pub(super) const ABLE: [&str; 13] = [
     "poweroff",
     "power-mode",
     "batch",
+    "diag",
 ];
 /// The middle of the day on which all this happens.
 pub(super) const NOON: i64 = 1_795_348_800;
