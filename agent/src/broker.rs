@@ -6,6 +6,7 @@ use reelmill_api::{
     NodeId,
     fleet::{
         State,
+        event::NodeEvent,
         health::{Health, Heartbeat},
         topic::Document,
     },
@@ -103,6 +104,8 @@ pub struct Desk<D> {
     pub line: watch::Sender<Line>,
     /// Tells when another connection is wanted in the place of the present one.
     pub anew: Arc<Notify>,
+    /// What deeds tell of while they run.
+    pub said: mpsc::Receiver<NodeEvent>,
 }
 
 /// Takes commands and does them, until the end is asked for. A broker that is away is waited for.
@@ -123,6 +126,7 @@ pub async fn run<D: Deeds>(settings: &Settings, desk: Desk<D>, shutdown: &Shutdo
             _ = tick.tick() => seat.tick()?,
             Ok(()) = seat.desk.world.changed() => seat.look_around()?,
             () = seat.desk.anew.notified() => seat.link.connect_anew(),
+            Some(event) = seat.desk.said.recv() => seat.say(&event),
         }
     }
     seat.leave().await;

@@ -11,9 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub mod batch;
+pub mod diag;
 mod node;
+pub mod tags;
+pub mod tail;
 
-pub use node::{IsBusy, OnNode, Reach, See, Sight};
+pub use node::{IsBusy, OnNode, Parts, Reach, Say, See, Sight};
+use node::{in_words, undone};
 
 /// One thing to be done for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,13 +19,15 @@ use jiff::Timestamp;
 use reelmill_api::{
     fleet::{
         Trust,
+        event::NodeEvent,
         state::{CommandState, State, Teller},
+        topic::EventKind,
     },
     snapshot::{Broker, Enrolment, Farm, LastCommand, Snapshot},
 };
 use reelmill_daemon::{Hinted, Shutdown};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -34,7 +36,8 @@ use crate::{
     broker::{self, Desk, Identity, Line, Settings},
     config::{BrokerSection, Config, Window},
     core::{Core, Own},
-    deeds::{Deeds as _, OnNode, Reach, See, Sight},
+    deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
+    desk,
     exec::{client, set_conf},
     ledger::LedgerError,
     standing::Standing,
@@ -48,6 +51,8 @@ const PORT: u16 = 8883;
 const OWN: [&str; 3] = ["ping", "status", "cancel"];
 /// How often the service manager is asked about the clock.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
+/// Events that may wait for the broker's seat, which takes them at once.
+const SAID: usize = 16;
 
 /// A node's commands, at work until the agent ends.
 pub type Work = Pin<Box<dyn Future<Output = Result<(), LedgerError>>>>;
@@ -87,13 +92,22 @@ impl Place {
     ///
     /// # Errors
     /// If the ledger or the trusted keys cannot be read, with what to do.
-    pub async fn take(config: &Config, first: &Snapshot, shutdown: &Shutdown) -> anyhow::Result<Option<(Self, Work)>> {
+    pub async fn take(
+        config: &Config,
+        first: &Snapshot,
+        desk: Arc<desk::Desk>,
+        tags: Arc<SaidTags>,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Option<(Self, Work)>> {
         let Some(settings) = settings(config) else { return Ok(None) };
         let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"))?;
         let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
         let (ledger, memory) = broker::recall(&config.state_folder.join("commands"), Timestamp::now())
             .map_err(|e| Hinted::new(e, "the agent's user must own the state folder, and only one agent may use it"))?;
         let busy = Arc::new(AtomicBool::new(is_busy(first)));
+        let teller = Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() };
+        let (say, said) = say(teller.clone());
+        let parts = Parts { desk, tags, settings: format!("{config:#?}\n"), say };
         let clock = follow_clock(first.time_synchronised.unwrap_or(false), shutdown.graceful().clone());
         let mut reported = Reported::default();
         let watched = Watched {
@@ -109,10 +123,10 @@ impl Place {
         let anew = Arc::new(Notify::new());
         let looked = busy.clone();
         let reach = reach(config, &settings, see(seen.clone(), line.clone()), anew.clone());
-        let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed)), reach));
+        let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed)), reach, parts));
         let own = Own {
             node: settings.node.clone(),
-            teller: Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() },
+            teller,
             trust,
             enrolled_at: None,
             able: deeds.able().into_iter().chain(OWN).collect(),
@@ -125,7 +139,7 @@ impl Place {
         log::info!("commands from the broker at {address}");
         let shutdown = shutdown.clone();
         let work = async move {
-            let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew };
+            let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew, said };
             broker::run(&settings, desk, &shutdown).await
         };
         Ok(Some((Self { address, world, line, watched, busy, reported }, Box::pin(work))))
@@ -204,6 +218,16 @@ fn trust(path: &PathBuf) -> anyhow::Result<Trust> {
     let read = fs::read(path).map_err(|e| Hinted::new(format!("cannot read {}: {e}", path.display()), hint))?;
     let trust = Trust::parse(&read);
     Ok(trust.map_err(|e| Hinted::new(format!("cannot use {}: {}", path.display(), e.reason.as_str()), hint))?)
+}
+
+/// What deeds tell of, as events, and where they come out. One that nobody takes is left out: the end tells the newest again.
+fn say(teller: Teller) -> (Say, mpsc::Receiver<NodeEvent>) {
+    let (tell, said) = mpsc::channel(SAID);
+    let say = move |command, detail| {
+        let event = NodeEvent::new(EventKind::Log, "new lines in the journal", Timestamp::now(), &teller);
+        let _ = tell.try_send(NodeEvent { command: Some(command), detail, ..event });
+    };
+    (Arc::new(say), said)
 }
 
 fn systemd() -> Systemd {

@@ -105,7 +105,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
             Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(*event),
-            Effect::Tell(event) => self.tell(&event),
+            Effect::Tell(event) => self.say(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -118,11 +118,6 @@ impl<'a, D: Deeds> Seat<'a, D> {
             Effect::Stop(id) => self.stops.get(&id).into_iter().for_each(CancellationToken::cancel),
         }
         Ok(())
-    }
-
-    fn tell(&mut self, event: &NodeEvent) {
-        let topic = Topic::Event(self.settings.node.clone(), event.kind);
-        self.link.publish(&topic, json(event), None);
     }
 
     /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
@@ -188,7 +183,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
         self.report(&[]);
         self.beat();
         for event in std::mem::take(&mut self.untold) {
-            self.tell(&event);
+            self.say(&event);
         }
         self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
@@ -196,6 +191,11 @@ impl<'a, D: Deeds> Seat<'a, D> {
     fn show_health(&mut self) {
         let health = Health::there(&self.conn, Timestamp::now(), self.shown.unwell.clone());
         self.link.publish(&Topic::Health(self.settings.node.clone()), json(&health), None);
+    }
+
+    /// Tells of something that happened, if somebody is there to hear it.
+    pub(super) fn say(&mut self, event: &NodeEvent) {
+        self.link.publish(&Topic::Event(self.settings.node.clone(), event.kind), json(event), None);
     }
 
     /// Publishes these documents as they are known; none: all.

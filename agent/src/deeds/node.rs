@@ -13,15 +13,17 @@ use crate::{
 
 mod examine;
 mod helper;
-mod journal;
+mod own;
 mod reach;
 mod verify;
 mod work;
 
+pub use own::{Parts, Say};
 pub use reach::{Reach, See, Sight};
 
 /// What this node does without root.
-const ABLE: [&str; 8] = ["drain", "undrain", "restart-worker", "logs-tail", "self-test", "batch", "reboot", "poweroff"];
+const ABLE: [&str; 10] =
+    ["drain", "undrain", "restart-worker", "logs-tail", "self-test", "batch", "reboot", "poweroff", "tags", "diag"];
 
 /// What it does where there is a root helper.
 const ABLE_WITH_HELPER: [&str; 7] =
@@ -35,14 +37,15 @@ pub struct OnNode {
     systemd: Systemd,
     is_busy: IsBusy,
     reach: Reach,
+    parts: Parts,
     /// Held while the node is drained: nobody reboots it then by mistake.
     drain: Mutex<Option<Inhibitor>>,
 }
 
 impl OnNode {
     /// The node of this service manager. `is_busy` says whether its worker is at work.
-    pub fn new(systemd: Systemd, is_busy: IsBusy, reach: Reach) -> Self {
-        Self { systemd, is_busy, reach, drain: Mutex::new(None) }
+    pub fn new(systemd: Systemd, is_busy: IsBusy, reach: Reach, parts: Parts) -> Self {
+        Self { systemd, is_busy, reach, parts, drain: Mutex::new(None) }
     }
 
     /// Holds off reboots again where the node was drained before the agent started.
@@ -62,12 +65,14 @@ impl OnNode {
     }
 
     /// One line for each operation that the agent does by itself.
-    async fn act(&self, command: CommandId, op: Op, force: bool) -> Outcome {
+    async fn act(&self, command: CommandId, op: Op, force: bool, told: &Told) -> Outcome {
         match op {
             Op::Drain(drain) => self.drain(drain).await,
             Op::Undrain(_) => self.undrain().await,
             Op::RestartWorker(restart) => self.restart(restart, force).await,
-            Op::LogsTail(tail) => journal::tail_of(&tail).await,
+            Op::LogsTail(tail) => self.tail(command, &tail).await,
+            Op::Tags(tags) => self.change_tags(&tags),
+            Op::Diag(diag) => self.diagnose(&diag, told).await,
             Op::SelfTest(test) => examine::self_test(&test).await,
             Op::Batch(batch) => self.batch(command, &batch).await,
             Op::Reboot(_) => self.reboot().await,
@@ -89,7 +94,7 @@ impl Deeds for OnNode {
                 Deed::FinishWork { within, .. } => {
                     self.finish_work("a command ends the work on this node", within).await
                 }
-                Deed::Perform { op, force } => self.act(command, op, force).await,
+                Deed::Perform { op, force } => self.act(command, op, force, &told).await,
                 Deed::Part { order, phase } => self.part(&order, phase, &told, &stop).await,
                 Deed::Verify { op, verify, before, takes_work } => self.verify(&op, verify, before, takes_work).await,
                 Deed::CleanUp { op, order, resume_work } => {
@@ -109,7 +114,7 @@ fn not_supported(op: &Op) -> Undone {
 }
 
 /// What the service manager says, as the command's fault.
-fn undone(error: Error) -> Undone {
+pub(super) fn undone(error: Error) -> Undone {
     let code = match &error {
         Error::Refused { .. } => "refused",
         Error::NotInstalled { .. } => "no_such_unit",
@@ -118,5 +123,10 @@ fn undone(error: Error) -> Undone {
         Error::TimedOut { .. } => "too_slow",
         Error::Bus { .. } => "no_service_manager",
     };
-    Undone::for_now(code, reelmill_daemon::report::render(&error).trim_start_matches("error: ").replace('\n', "; "))
+    Undone::for_now(code, in_words(&error))
+}
+
+/// An error with its causes and hints on one line.
+pub(super) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    reelmill_daemon::report::render(error).trim_start_matches("error: ").replace('\n', "; ")
 }

@@ -2,23 +2,22 @@
 
 use std::{process::Stdio, time::Duration};
 
-use reelmill_api::fleet::args::SelfTest;
+use reelmill_api::{PresetName, fleet::args::SelfTest};
 use serde_json::{Map, Value};
 
 use crate::deeds::{Outcome, Undone};
 
 /// The worker examines its machine, by an encode with each engine.
 pub(super) async fn self_test(test: &SelfTest) -> Outcome {
-    if test.preset.is_some() {
-        return Err(Undone::for_good("not_supported", "the worker tests each engine; leave preset out"));
-    }
-    doctor(Duration::from_secs(test.seconds.get().into())).await
+    doctor(Duration::from_secs(test.seconds.get().into()), test.preset.as_ref()).await
 }
 
-/// What the worker's doctor finds within `limit`. What is missing is a failure.
-pub(super) async fn doctor(limit: Duration) -> Outcome {
+/// What the worker's doctor finds within `limit`. What is missing is a failure; where a preset is named, also that it cannot
+/// be encoded here.
+pub(super) async fn doctor(limit: Duration, preset: Option<&PresetName>) -> Outcome {
     let mut command = tokio::process::Command::new("reelmill-worker");
     command.args(["doctor", "--json"]).stdin(Stdio::null()).kill_on_drop(true);
+    command.envs(preset.map(|preset| ("PRESET", preset.to_string())));
     let output = tokio::time::timeout(limit, command.output()).await;
     let output =
         output.map_err(|_| Undone::for_now("too_slow", format!("it took longer than {} s", limit.as_secs())))?;

@@ -68,7 +68,7 @@ impl OnNode {
         }
         let mut result = Map::from_iter([("well".to_owned(), Value::Bool(true))]);
         if verify.encode && takes_work {
-            let tested = examine::doctor(end.saturating_duration_since(Instant::now())).await;
+            let tested = examine::doctor(end.saturating_duration_since(Instant::now()), None).await;
             tested.map_err(|undone| Undone::for_good("unwell", format!("the test encode failed: {undone}")))?;
             result.insert("encode".to_owned(), Value::Bool(true));
         }

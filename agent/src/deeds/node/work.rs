@@ -1,16 +1,19 @@
 //! The node's work: finished, taken again, done in batches; and the end of the machine, which nobody may be in the way of.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reelmill_api::fleet::{
     CommandId, Op,
-    args::{Batch, Drain, RestartWorker},
+    args::{Drain, RestartWorker},
 };
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::{OnNode, undone};
 use crate::{
-    deeds::{Order, Outcome, Undone},
+    deeds::{
+        Order, Outcome, Undone,
+        batch::{self, ORDERS},
+    },
     systemd::unit::BatchId,
 };
 
@@ -48,21 +51,6 @@ impl OnNode {
         Ok(Map::new())
     }
 
-    pub(super) async fn batch(&self, command: CommandId, batch: &Batch) -> Outcome {
-        if *batch != Batch::default() {
-            return Err(Undone::for_good("not_supported", "a batch takes the settings of the node's own worker"));
-        }
-        let outcome = self.systemd.run_batch(&batch_of(command)).await.map_err(undone)?;
-        let result = match serde_json::to_value(&outcome) {
-            Ok(Value::Object(result)) => result,
-            _ => Map::new(),
-        };
-        if outcome.is_success() {
-            return Ok(result);
-        }
-        Err(Undone::for_now("worker_failed", format!("the batch ended with {}", Value::from(result))))
-    }
-
     pub(super) async fn reboot(&self) -> Outcome {
         // Our own hold would keep us from it.
         drop(self.take());
@@ -88,7 +76,9 @@ impl OnNode {
             None => Ok(Map::new()),
         };
         if let Op::Batch(_) = op {
-            self.systemd.stop_batch(&batch_of(command), SOON).await.map_err(undone)?;
+            let id = batch_of(command);
+            self.systemd.stop_batch(&id, SOON).await.map_err(undone)?;
+            batch::forget_quietly(Path::new(ORDERS), &id);
         }
         if resume_work {
             self.undrain().await?;
@@ -97,6 +87,6 @@ impl OnNode {
     }
 }
 
-fn batch_of(command: CommandId) -> BatchId {
+pub(super) fn batch_of(command: CommandId) -> BatchId {
     command.to_string().parse().expect("a ULID is 26 letters and digits")
 }
