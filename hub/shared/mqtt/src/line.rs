@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reelmill_api::fleet::topic::Topic;
 use rumqttc::{
     TlsConfiguration, Transport,
     v5::{
@@ -16,18 +15,14 @@ use rumqttc::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Settings, retry::Retry, tls::IdentityError};
+use crate::{Settings, Will, retry::Retry, tls::IdentityError};
 
 /// How many messages may wait for our acknowledgement, and for the broker's.
-pub(super) const IN_FLIGHT: u16 = 16;
+pub(crate) const IN_FLIGHT: u16 = 16;
 /// How long to wait for a connection.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the broker keeps a session whose node is away.
-const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The broker sends nothing larger.
 const LARGEST_PACKET: u32 = 256 * 1024;
-/// How long the broker holds the last will back: a link that is back before then was never lost to anyone.
-const WILL_DELAY: Duration = Duration::from_secs(20);
 /// Requests that the connection takes before it has written them.
 const REQUESTS: usize = 64;
 /// No keep-alive is shorter; the client would not take it.
@@ -35,7 +30,7 @@ const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What happens on the line.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub enum Heard {
     /// A connection stands, with this nonce; nothing is subscribed yet.
     Up(String),
     /// A message; it is the broker's until it is acknowledged.
@@ -49,10 +44,10 @@ pub(super) enum Heard {
 }
 
 /// Where is told what is heard; with the end of the line that a new connection brings.
-pub(super) type Tell = mpsc::Sender<(Heard, Option<AsyncClient>)>;
+pub(crate) type Tell = mpsc::Sender<(Heard, Option<AsyncClient>)>;
 
 /// Connects, listens, and after a loss waits and connects again.
-pub(super) async fn drive(settings: Settings, tell: Tell, stop: CancellationToken) {
+pub(crate) async fn drive(settings: Settings, tell: Tell, stop: CancellationToken) {
     let mut retry = Retry::default();
     loop {
         // In a task of its own, so that a fault of the client's ends no more than the connection.
@@ -117,26 +112,28 @@ async fn listen(settings: Settings, tell: Tell) -> (bool, Lost) {
 
 fn options(settings: &Settings, conn: &str) -> Result<MqttOptions, IdentityError> {
     let tls = TlsConfiguration::Rustls(settings.identity.load()?);
-    let mut options = MqttOptions::new(settings.node.as_str(), &settings.host, settings.port);
+    let mut options = MqttOptions::new(&settings.client, &settings.host, settings.port);
     options
         .set_transport(Transport::tls_with_config(tls))
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(seconds(SESSION_EXPIRY)))
+        .set_clean_start(settings.session.is_none())
+        .set_session_expiry_interval(settings.session.map(seconds))
         .set_receive_maximum(Some(IN_FLIGHT))
         .set_max_packet_size(Some(LARGEST_PACKET))
         .set_keep_alive(settings.keep_alive.max(SHORTEST_KEEP_ALIVE))
         .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         // Without it the client reserves room for 65535 messages, 20 MB of it.
         .set_outgoing_inflight_upper_limit(IN_FLIGHT)
-        // A message is the broker's until it is in the ledger.
-        .set_manual_acks(true)
-        .set_last_will(will(settings, conn));
+        // A message is the broker's until we have done with it what we must.
+        .set_manual_acks(true);
+    if let Some(will) = &settings.will {
+        options.set_last_will(last_will(will, conn));
+    }
     Ok(options)
 }
 
-fn will(settings: &Settings, conn: &str) -> LastWill {
+fn last_will(will: &Will, conn: &str) -> LastWill {
     let properties = LastWillProperties {
-        delay_interval: Some(seconds(WILL_DELAY)),
+        delay_interval: Some(seconds(will.delay)),
         payload_format_indicator: None,
         message_expiry_interval: None,
         content_type: Some("application/json".to_owned()),
@@ -144,8 +141,7 @@ fn will(settings: &Settings, conn: &str) -> LastWill {
         correlation_data: None,
         user_properties: vec![("reelmill-v".to_owned(), "1".to_owned())],
     };
-    let topic = Topic::Health(settings.node.clone());
-    LastWill::new(topic.to_string(), settings.last_will(conn), QoS::AtLeastOnce, true, Some(properties))
+    LastWill::new(will.topic.to_string(), (will.payload)(conn), QoS::AtLeastOnce, true, Some(properties))
 }
 
 /// A random number, as good as the kernel's.
@@ -175,13 +171,13 @@ impl Lost {
             ConnectionError::MqttState(StateError::ServerDisconnect {
                 reason_code: DisconnectReasonCode::SessionTakenOver,
                 ..
-            }) => Some("somebody else shows this node's certificate; if this repeats itself, revoke it"),
+            }) => Some("somebody else shows the same certificate; if this repeats itself, revoke it"),
             ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized) => {
-                Some("the broker knows the certificate, but not this node; is it enrolled there?")
+                Some("the broker knows the certificate, but not its name; is it enrolled there?")
             }
-            ConnectionError::Tls(_) => Some("do broker and node trust each other's authorities?"),
+            ConnectionError::Tls(_) => Some("do the broker and this machine trust each other's authorities?"),
             ConnectionError::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Some("is the broker running? it listens for nodes on a port of its own, usually 8883")
+                Some("is the broker running? it usually listens for nodes on port 8883, for hubs and operators on 8884")
             }
             _ => None,
         }
@@ -189,6 +185,6 @@ impl Lost {
 }
 
 /// Whole seconds, as the protocol counts them.
-pub(super) fn seconds(duration: Duration) -> u32 {
+pub(crate) fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }

@@ -1,23 +1,19 @@
-//! The connection to the broker, lost and found again. It knows topics and deliveries, and nothing of commands.
+//! Our end of the line: what is said on it, and what is heard.
 
 use std::collections::VecDeque;
 
-use reelmill_api::{
-    NodeId,
-    fleet::topic::{Topic, filter},
-    preset::Tag,
-};
+use reelmill_api::fleet::topic::Topic;
 use rumqttc::v5::{
     AsyncClient,
     mqttbytes::{
         QoS,
-        v5::{Filter, Publish, PublishProperties, RetainForwardRule},
+        v5::{Filter, Publish, PublishProperties},
     },
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::{
     Settings,
     line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, drive, seconds},
 };
@@ -26,7 +22,7 @@ use super::{
 const INBOX: usize = 4 * IN_FLIGHT as usize;
 
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
-pub(super) struct Link {
+pub struct Link {
     heard: mpsc::Receiver<(Heard, Option<AsyncClient>)>,
     client: Option<AsyncClient>,
     waiting: VecDeque<Word>,
@@ -44,7 +40,7 @@ enum Word {
 
 impl Link {
     /// Begins to connect, and goes on until it is closed.
-    pub(super) fn open(settings: &Settings) -> Self {
+    pub fn open(settings: &Settings) -> Self {
         let (tell, heard) = mpsc::channel(INBOX);
         let stop = CancellationToken::new();
         let driver = tokio::spawn(drive(settings.clone(), tell, stop.clone()));
@@ -52,7 +48,7 @@ impl Link {
     }
 
     /// What happens next. Can be dropped while it waits.
-    pub(super) async fn hear(&mut self) -> Heard {
+    pub async fn hear(&mut self) -> Heard {
         let (heard, client) = self.heard.recv().await.unwrap_or((Heard::Lost(String::new()), None));
         match &heard {
             Heard::Up(_) => self.client = client,
@@ -68,28 +64,17 @@ impl Link {
     }
 
     /// Takes a message off the broker's hands.
-    pub(super) fn acknowledge(&mut self, message: Publish) {
+    pub fn acknowledge(&mut self, message: Publish) {
         self.say(Word::Ack(message));
     }
 
-    /// Subscribes to all that concerns the node, and asks for what is retained there.
-    pub(super) fn subscribe(&mut self, node: &NodeId, tags: &[Tag]) {
-        let mut filters = vec![filter::commands(node), filter::desired(node)];
-        filters.extend(tags.iter().map(filter::group));
-        let filters = filters.into_iter().map(|path| Filter::new(path, QoS::AtLeastOnce)).collect();
+    /// Subscribes to all of these in one request.
+    pub fn subscribe(&mut self, filters: Vec<Filter>) {
         self.say(Word::Subscribe(filters));
     }
 
-    /// Asks for an answer that the broker gives after all that it has to send now: it takes requests in their order, so
-    /// a second subscription to the same, without what is retained, is a question without any effect.
-    pub(super) fn ask_for_the_end(&mut self, node: &NodeId) {
-        let mut again = Filter::new(filter::desired(node), QoS::AtLeastOnce);
-        again.retain_forward_rule = RetainForwardRule::Never;
-        self.say(Word::Subscribe(vec![again]));
-    }
-
     /// Publishes as the topic demands; `correlation` answers a request.
-    pub(super) fn publish(&mut self, topic: &Topic, payload: Vec<u8>, correlation: Option<Vec<u8>>) {
+    pub fn publish(&mut self, topic: &Topic, payload: Vec<u8>, correlation: Option<Vec<u8>>) {
         let delivery = topic.delivery();
         if payload.len() > delivery.limit {
             log::error!("a message of {} bytes on {topic} is larger than {}; not sent", payload.len(), delivery.limit);
@@ -115,7 +100,7 @@ impl Link {
 
     /// Hands over as much as the connection takes now. A broker that takes nothing is lost after two keep-alives, and
     /// what waits goes with it.
-    pub(super) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let Some(client) = &self.client else { return };
         while let Some(word) = self.waiting.front() {
             let taken = match word {
@@ -138,7 +123,7 @@ impl Link {
     }
 
     /// Says goodbye, so that there is no last will, and ends.
-    pub(super) async fn close(mut self) {
+    pub async fn close(mut self) {
         self.say(Word::Goodbye);
         self.stop.cancel();
         while self.client.is_some() && !self.waiting.is_empty() {
