@@ -1,6 +1,7 @@
 //! A line to the fleet's broker, lost and found again, for whoever talks on it: the agent of a node, or the hub. It knows
 //! topics and deliveries, and nothing of commands.
 
+mod address;
 mod line;
 mod link;
 mod retry;
@@ -16,6 +17,7 @@ pub use rumqttc::v5::mqttbytes::{
 };
 
 pub use self::{
+    address::{Address, NotAnAddress},
     line::Heard,
     link::Link,
     tls::{Identity, IdentityError},

@@ -8,11 +8,17 @@ use rumqttc::{
         AsyncClient, ConnectionError, Event, MqttOptions, StateError,
         mqttbytes::{
             QoS,
-            v5::{ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, Packet, Publish},
+            v5::{
+                ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, Packet, PubAck, PubAckReason,
+                Publish,
+            },
         },
     },
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Settings, Will, retry::Retry, tls::IdentityError};
@@ -43,8 +49,23 @@ pub enum Heard {
     Lost(String),
 }
 
-/// Where is told what is heard; with the end of the line that a new connection brings.
-pub(crate) type Tell = mpsc::Sender<(Heard, Option<AsyncClient>)>;
+/// What is heard, and what comes with it.
+pub(crate) struct Told {
+    pub(crate) heard: Heard,
+    /// The end of the line that a new connection brings.
+    pub(crate) client: Option<AsyncClient>,
+    /// What can be done about a loss; why the broker refused what it was told.
+    pub(crate) remark: Option<String>,
+}
+
+impl From<Heard> for Told {
+    fn from(heard: Heard) -> Self {
+        Self { heard, client: None, remark: None }
+    }
+}
+
+/// Where is told what is heard.
+pub(crate) type Tell = mpsc::Sender<Told>;
 
 /// Connects, listens, and after a loss waits and connects again.
 pub(crate) async fn drive(settings: Settings, tell: Tell, stop: CancellationToken) {
@@ -60,7 +81,9 @@ pub(crate) async fn drive(settings: Settings, tell: Tell, stop: CancellationToke
         if stood {
             retry.reset();
         }
-        if stop.is_cancelled() || tell.send((Heard::Lost(lost.to_string()), None)).await.is_err() {
+        let remark = lost.hint().map(str::to_owned);
+        let told = Told { remark, ..Heard::Lost(lost.to_string()).into() };
+        if stop.is_cancelled() || tell.send(told).await.is_err() {
             return;
         }
         let level = if retry.failing() { log::Level::Debug } else { log::Level::Warn };
@@ -86,28 +109,36 @@ async fn listen(settings: Settings, tell: Tell) -> (bool, Lost) {
     // All that must be said is said anew on each connection, so nothing of an old one is kept.
     let (client, mut events) = AsyncClient::new(options, REQUESTS);
     loop {
-        let heard = match events.poll().await {
+        let told: Told = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 log::info!("connected to the broker at {}:{}", settings.host, settings.port);
                 stood = true;
-                (Heard::Up(conn.clone()), Some(client.clone()))
+                Told { client: Some(client.clone()), ..Heard::Up(conn.clone()).into() }
             }
-            Ok(Event::Incoming(Packet::Publish(message))) => (Heard::Message(message), None),
-            Ok(Event::Incoming(Packet::SubAck(_))) => (Heard::Subscribed, None),
-            Ok(Event::Incoming(Packet::PubAck(_))) => (Heard::Room, None),
+            Ok(Event::Incoming(Packet::Publish(message))) => Heard::Message(message).into(),
+            Ok(Event::Incoming(Packet::SubAck(_))) => Heard::Subscribed.into(),
+            Ok(Event::Incoming(Packet::PubAck(answer))) => Told { remark: refusal(&answer), ..Heard::Room.into() },
             Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return (stood, Lost::Closed),
             Ok(_) => continue,
             Err(e) => return (stood, Lost::Connection(Box::new(e))),
         };
         // To wait here would stop the acknowledgements for which the conductor may wait.
-        match tell.try_send(heard) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full((Heard::Room, _))) => {}
-            Err(mpsc::error::TrySendError::Full((Heard::Message(message), _))) if message.qos == QoS::AtMostOnce => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return (stood, Lost::Flooded),
-            Err(mpsc::error::TrySendError::Closed(_)) => return (stood, Lost::Closed),
+        match tell.try_send(told).map_err(|e| (matches!(e, TrySendError::Closed(_)), e.into_inner().heard)) {
+            Ok(()) | Err((false, Heard::Room)) => {}
+            Err((false, Heard::Message(message))) if message.qos == QoS::AtMostOnce => {}
+            Err((false, _)) => return (stood, Lost::Flooded),
+            Err((true, _)) => return (stood, Lost::Closed),
         }
     }
+}
+
+/// Why the broker did not take a message; `None` where it took it, be it for nobody as yet.
+fn refusal(answer: &PubAck) -> Option<String> {
+    let taken = matches!(answer.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers);
+    (!taken).then(|| match answer.reason {
+        PubAckReason::NotAuthorized => "its access list does not let us".to_owned(),
+        reason => format!("{reason:?}"),
+    })
 }
 
 fn options(settings: &Settings, conn: &str) -> Result<MqttOptions, IdentityError> {

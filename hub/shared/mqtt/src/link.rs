@@ -1,8 +1,8 @@
 //! Our end of the line: what is said on it, and what is heard.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use reelmill_api::fleet::topic::Topic;
+use reelmill_api::fleet::{Class, Topic};
 use rumqttc::v5::{
     AsyncClient,
     mqttbytes::{
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Settings,
-    line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, drive, seconds},
+    line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, Told, drive, seconds},
 };
 
 /// Messages that wait for the conductor: those that wait for an acknowledgement, and those that nobody acknowledges.
@@ -23,8 +23,9 @@ const INBOX: usize = 4 * IN_FLIGHT as usize;
 
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
 pub struct Link {
-    heard: mpsc::Receiver<(Heard, Option<AsyncClient>)>,
+    heard: mpsc::Receiver<Told>,
     client: Option<AsyncClient>,
+    remark: Option<String>,
     waiting: VecDeque<Word>,
     stop: CancellationToken,
     driver: tokio::task::JoinHandle<()>,
@@ -44,18 +45,26 @@ impl Link {
         let (tell, heard) = mpsc::channel(INBOX);
         let stop = CancellationToken::new();
         let driver = tokio::spawn(drive(settings.clone(), tell, stop.clone()));
-        Self { heard, client: None, waiting: VecDeque::new(), stop, driver }
+        Self { heard, client: None, remark: None, waiting: VecDeque::new(), stop, driver }
     }
 
     /// What happens next. Can be dropped while it waits.
     pub async fn hear(&mut self) -> Heard {
-        let (heard, client) = self.heard.recv().await.unwrap_or((Heard::Lost(String::new()), None));
+        let told = self.heard.recv().await.unwrap_or_else(|| Heard::Lost(String::new()).into());
+        let Told { heard, client, remark } = told;
+        self.remark = remark;
         match &heard {
             Heard::Up(_) => self.client = client,
             Heard::Lost(_) => self.forget(),
             _ => {}
         }
         heard
+    }
+
+    /// To what was heard last: what can be done about a loss; where there is room again, why the broker did not take what it
+    /// was told, if it did not.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
     }
 
     fn forget(&mut self) {
@@ -75,18 +84,27 @@ impl Link {
 
     /// Publishes as the topic demands; `correlation` answers a request.
     pub fn publish(&mut self, topic: &Topic, payload: Vec<u8>, correlation: Option<Vec<u8>>) {
+        let properties = PublishProperties { correlation_data: correlation.map(Into::into), ..properties(topic) };
+        self.publish_with(topic, payload, properties);
+    }
+
+    /// Publishes a command that the broker forgets after `within`; of that class.
+    pub fn command(&mut self, topic: &Topic, payload: Vec<u8>, within: Duration, class: Class) {
+        let mut properties = properties(topic);
+        properties.message_expiry_interval = Some(seconds(within));
+        properties.user_properties.push(("reelmill-class".to_owned(), class.as_str().to_owned()));
+        self.publish_with(topic, payload, properties);
+    }
+
+    fn publish_with(&mut self, topic: &Topic, payload: Vec<u8>, mut properties: PublishProperties) {
         let delivery = topic.delivery();
         if payload.len() > delivery.limit {
             log::error!("a message of {} bytes on {topic} is larger than {}; not sent", payload.len(), delivery.limit);
             return;
         }
-        let properties = PublishProperties {
-            message_expiry_interval: delivery.expires_after.map(seconds).filter(|_| !payload.is_empty()),
-            correlation_data: correlation.map(Into::into),
-            content_type: Some("application/json".to_owned()),
-            user_properties: vec![("reelmill-v".to_owned(), "1".to_owned())],
-            ..PublishProperties::default()
-        };
+        if payload.is_empty() {
+            properties.message_expiry_interval = None;
+        }
         let qos = if delivery.confirmed { QoS::AtLeastOnce } else { QoS::AtMostOnce };
         self.say(Word::Publish { topic: topic.to_string(), qos, retain: delivery.retained, payload, properties });
     }
@@ -136,5 +154,14 @@ impl Link {
         if tokio::time::timeout(CONNECT_TIMEOUT, &mut self.driver).await.is_err() {
             self.driver.abort();
         }
+    }
+}
+
+fn properties(topic: &Topic) -> PublishProperties {
+    PublishProperties {
+        message_expiry_interval: topic.delivery().expires_after.map(seconds),
+        content_type: Some("application/json".to_owned()),
+        user_properties: vec![("reelmill-v".to_owned(), "1".to_owned())],
+        ..PublishProperties::default()
     }
 }
