@@ -33,6 +33,7 @@ pub enum Command {
         /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.
         file: PathBuf,
     },
+    /// Pretend to be many nodes, for load tests against a real broker.
     Simulate(Simulate),
     /// Ask the service manager by hand.
     #[command(subcommand, hide = true)]

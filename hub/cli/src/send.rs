@@ -26,7 +26,7 @@ use self::{
     board::Board,
     draft::{Terms, pair},
     errand::Errand,
-    follow::follow,
+    follow::{follow, leave},
     post::Post,
 };
 use crate::{
@@ -63,8 +63,8 @@ pub(crate) struct Args {
     /// Follow a command that was given before
     #[arg(long, num_args = 2, value_names = ["NODE", "ID"], conflicts_with_all = ["to", "op", "args", "sign"])]
     follow: Option<Vec<String>>,
-    /// Return as soon as the broker has it
-    #[arg(long, conflicts_with = "follow")]
+    /// Print its id and return as soon as the broker has it
+    #[arg(long, conflicts_with_all = ["follow", "json"])]
     no_wait: bool,
     /// Print what would be sent, to which nodes, and send nothing
     #[arg(long)]
@@ -125,8 +125,14 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     if args.dry_run {
         return dry(post, &errands, screen).await;
     }
-    let board = Board::new(args.json, &errands, screen);
-    follow(post, errands, board, args.no_wait, shutdown.graceful()).await
+    let mut board = Board::new(args.json, &errands, screen);
+    if args.no_wait {
+        board.begin(&errands);
+        leave(post, &errands).await?;
+        screen::print(&named(&errands));
+        return Ok(DONE);
+    }
+    follow(post, errands, board, shutdown.graceful()).await
 }
 
 fn print(message: Vec<u8>) -> anyhow::Result<u8> {
@@ -136,6 +142,14 @@ fn print(message: Vec<u8>) -> anyhow::Result<u8> {
 
 fn read(files: &[PathBuf]) -> anyhow::Result<Vec<PrivateKey>> {
     files.iter().map(|file| keys::read(file)).collect()
+}
+
+/// What they can be followed by: an id; of several, each with its node.
+fn named(errands: &[Errand]) -> String {
+    match errands {
+        [one] => format!("{}\n", one.id),
+        many => many.iter().map(|errand| format!("{} {}\n", errand.node, errand.id)).collect(),
+    }
 }
 
 /// Shows what would be sent.

@@ -21,7 +21,6 @@ pub(super) async fn follow(
     mut post: Post,
     mut errands: Vec<Errand>,
     mut board: Board,
-    no_wait: bool,
     stop: &CancellationToken,
 ) -> anyhow::Result<u8> {
     post.listen(&errands);
@@ -29,8 +28,8 @@ pub(super) async fn follow(
     board.begin(&errands);
     // One that was given before may have ended since.
     (0..errands.len()).for_each(|n| heard(&mut post, &mut board, &errands[n], n, Change::State));
-    let (mut taken, mut connected) = (0, true);
-    while !(errands.iter().all(Errand::is_over) || no_wait && taken >= errands.len()) {
+    let mut connected = true;
+    while !errands.iter().all(Errand::is_over) {
         let news = tokio::select! {
             () = stop.cancelled() => break,
             () = late(&errands) => {
@@ -50,7 +49,6 @@ pub(super) async fn follow(
                     heard(&mut post, &mut board, errand, n, change);
                 }
             }
-            News::Taken => taken += 1,
             News::Refused(why) => bail!("the broker did not take the command: {why}"),
             News::Lost(why, _) if connected => {
                 connected = false;
@@ -62,12 +60,31 @@ pub(super) async fn follow(
                 // What it had not taken yet is given again; what it had, a node does once.
                 give(&mut post, &errands);
             }
-            News::Up | News::Subscribed | News::Lost(..) => {}
+            News::Up | News::Subscribed | News::Taken | News::Lost(..) => {}
         }
     }
     post.close().await;
     board.end(&errands);
-    Ok(if no_wait && !stop.is_cancelled() { crate::exit::DONE } else { exit_code(&errands) })
+    Ok(exit_code(&errands))
+}
+
+/// Gives what is to be given, and leaves it with the broker.
+///
+/// # Errors
+/// If the broker refuses a command, or is lost before it has all of them.
+pub(super) async fn leave(mut post: Post, errands: &[Errand]) -> anyhow::Result<()> {
+    give(&mut post, errands);
+    let mut taken = 0;
+    while taken < errands.len() {
+        match post.news().await {
+            News::Taken => taken += 1,
+            News::Refused(why) => bail!("the broker did not take the command: {why}"),
+            News::Lost(why, _) => bail!("the broker was lost before it had all: {why}"),
+            _ => {}
+        }
+    }
+    post.close().await;
+    Ok(())
 }
 
 fn give(post: &mut Post, errands: &[Errand]) {
