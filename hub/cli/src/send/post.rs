@@ -97,9 +97,7 @@ impl Post {
 
     fn unreachable(&self, why: &str, hint: Option<String>) -> Hinted {
         let told = format!("no connection to the broker at {}: {why}", self.at);
-        let usual = "does the broker take this certificate? it must be of an authority that the broker trusts, and not \
-                     have expired";
-        Hinted::new(told, hint.unwrap_or_else(|| usual.to_owned()))
+        Hinted::new(told, hint.unwrap_or_else(|| "is it the broker's port for operators, usually 8884?".to_owned()))
     }
 
     /// What comes next. Can be dropped while it waits.

@@ -55,7 +55,11 @@ fn a_broker_that_does_not_want_us_is_told_with_what_to_look_at() {
     command.env("REELMILL_BROKER_CERT", stranger.cert).env("REELMILL_BROKER_KEY", stranger.key);
     let said = fleet.said(&output(command, ""));
     assert_eq!(said.code, Some(1));
-    assert_eq!(said.err, "x");
+    assert_eq!(
+        said.err,
+        "error: no connection to the broker at 127.0.0.1:PORT: the broker refuses our certificate (UnknownCA)\n\
+         hint: is it of an authority that the broker trusts, and has it not expired or been revoked?\n"
+    );
     fleet.broker.kill();
     let gone = fleet.send("orin-3 ping");
     assert!(gone.err.contains("Connection refused") && gone.err.contains("hint: is the broker running?"), "{gone:?}");
