@@ -40,6 +40,10 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("drain", "broker/taken", "a_command_is_told_of_from_its_acceptance_to_its_end_and_then_cleared"),
     ("batch", "systemd/small", "a_batch_has_the_settings_of_its_command_and_outlives_the_agent"),
     ("batch", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
+    ("power-mode", "broker/helper", "a_part_is_asked_for_again_when_the_helper_dies_in_it"),
+    ("switch", "broker/helper", "a_switch_is_asked_for_part_by_part_and_undone_where_there_is_no_worker"),
+    ("trust", "broker/helper", "new_keys_are_on_the_agents_disk_once_the_helper_has_them"),
+    ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
     ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
 ];
 
