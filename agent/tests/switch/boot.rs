@@ -1,6 +1,9 @@
 //! Changes by a boot: the new system is tried once, and stays only if somebody confirms it.
 
-use reelmill_lab::nspawn::{Ended, Setup};
+use reelmill_lab::{
+    nspawn::{Ended, Setup},
+    programs::eventually,
+};
 use serde_json::json;
 
 use crate::node::{BEFORE, Node, Release, node};
@@ -75,4 +78,46 @@ fn a_prepared_boot_is_called_off() {
     assert_eq!(node.machine.ok(&["sh", "-c", "cat /boot/oneshot; ls /boot/entries"]), "system-1-link.conf");
     assert_eq!((node.record("pending"), node.dead_men().as_str()), (None, ""));
     assert_eq!(rebooted(node).systems(), ["old", "old", "old"]);
+}
+
+/// Does a part in a unit of its own until a system's script is held there, then cuts the power; the node after its next boot.
+fn cut(mut node: Node, release: &Release, phase: &str, gate: &str) -> Node {
+    node.machine.ok(&["touch", &format!("/run/gate-{gate}")]);
+    let words = node.order("A", release, 7, json!({})).words(phase);
+    let mut run = vec!["systemd-run", "--quiet", "--collect", "--unit=helper"];
+    run.extend(words.iter().map(String::as_str));
+    node.machine.ok(&run);
+    eventually(gate, || node.machine.run(&["test", "-e", &format!("/run/at-{gate}")]).status.success().then_some(()));
+    node.machine.kill();
+    let node = node.boot_again();
+    node.wait_until_over();
+    assert_eq!(node.systems(), ["old", "old", "old"], "cut in {phase}");
+    assert_eq!(
+        (node.dead_men(), node.machine.ok(&["ls", "/boot/entries"])),
+        (String::new(), "system-1-link.conf".into())
+    );
+    assert_eq!(node.order("A", release, 7, json!({})).refused("commit"), "rolled_back");
+    node
+}
+
+#[test]
+fn a_power_cut_while_a_boot_is_prepared_or_a_trial_confirmed_leaves_the_old_system() {
+    const TEST: &str = "a_power_cut_while_a_boot_is_prepared_or_a_trial_confirmed_leaves_the_old_system";
+    let (Some(first), Some(second), Some(third)) = (node(TEST), node(TEST), node(TEST)) else { return };
+    let node = Node::start(first);
+    let release = node.release("new", &[("kernel", "k2")]);
+    node.order("A", &release, 7, json!({})).parts(&BEFORE);
+    assert!(cut(node, &release, "activate", "old-boot").bad().is_empty(), "the release is not to blame");
+
+    let (node, release) = prepared(second);
+    assert!(cut(rebooted(node), &release, "commit", "new-boot").bad().is_empty(), "it had proven itself");
+
+    let (node, release) = prepared(third);
+    let mut node = rebooted(node);
+    assert_eq!(node.systems()[0], "new");
+    node.machine.kill();
+    let node = node.boot_again();
+    node.wait_until_over();
+    assert_eq!((node.systems(), node.bad()), (["old", "old", "old"].map(str::to_owned), vec!["new".to_owned()]));
+    assert_eq!(node.order("A", &release, 7, json!({})).refused("commit"), "rolled_back");
 }

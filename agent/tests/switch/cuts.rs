@@ -14,20 +14,21 @@ struct Held {
     release: &'static str,
 }
 
-/// A file of the cache that nobody writes holds a reader; a gate holds a system's script.
+/// A file of the cache that nobody writes holds a reader; a gate holds a system's script. The brackets keep a pattern from
+/// finding the shell that looks for it.
 const PARTS: [Held; 6] = [
     Held {
         phase: "preflight",
         before: &[],
         hold: "mv /cache/$H.narinfo /root/kept; mkfifo /cache/$H.narinfo",
-        is_there: "pgrep -f 'nix-store --realise'",
+        is_there: "pgrep -f '[n]ix-store --realise'",
         release: "rm /cache/$H.narinfo; mv /root/kept /cache/$H.narinfo; pkill -KILL nix-store || true",
     },
     Held {
         phase: "fetch",
         before: &["preflight"],
         hold: "for f in /cache/nar/*; do mv $f /root/; mkfifo $f; done",
-        is_there: "pgrep -f 'nix-store --realise' && ! pgrep -f dry-run",
+        is_there: "pgrep -f '[n]ix-store --realise' && ! pgrep -f '[d]ry-run'",
         release: "pkill -KILL nix-store || true; for f in /cache/nar/*; do rm $f; mv /root/${f##*/} $f; done",
     },
     Held {
@@ -103,6 +104,28 @@ fn a_helper_that_is_killed_in_any_part_does_it_again() {
         assert_eq!(node.systems(), [want; 3], "killed in {}", held.phase);
         assert_eq!((node.record("pending"), node.dead_men().as_str()), (None, ""), "killed in {}", held.phase);
     }
+}
+
+#[test]
+fn a_fetch_that_is_stopped_leaves_nothing_behind() {
+    let Some(setup) = node("a_fetch_that_is_stopped_leaves_nothing_behind") else { return };
+    let (node, release) = start(setup);
+    let order = node.order("A", &release, 7, json!({}));
+    let held = PARTS.iter().find(|held| held.phase == "fetch").expect("it is one of them");
+    begin(&node, &release, &order, held);
+    // Whoever asked has gone away.
+    node.machine.ok(&["systemctl", "kill", "--kill-whom=main", "--signal=TERM", "helper.service"]);
+    eventually("the end of the part", || {
+        let ended = ["inactive", "failed"].contains(&node.machine.property("helper.service", "ActiveState").as_str());
+        ended.then_some(())
+    });
+    assert!(!node.machine.run(&["pgrep", "nix-store"]).status.success(), "the fetch has ended too");
+    let told = node.machine.journal(&["--unit=helper.service"]);
+    let told: Vec<_> = told.iter().filter_map(|entry| entry["MESSAGE"].as_str()).collect();
+    assert!(told.iter().any(|line| line.contains(r#"{"undone":{"code":"stopped""#)), "{told:?}");
+    assert!(sh(&node, &release, held.release), "{}", held.release);
+    order.parts(&["undo"]);
+    assert_eq!((node.record("pending"), node.bad()), (None, vec![]));
 }
 
 #[test]

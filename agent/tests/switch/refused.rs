@@ -45,7 +45,7 @@ fn a_store_without_room_is_seen_before_anything_is_fetched() {
     let large = node.release("large", &[("activate", &"# ".repeat(30_000))]);
     // The store's own file system, almost full.
     node.machine.ok(&["sh", "-c", "mkdir /root/store && cp -a /nix/store/. /root/store/"]);
-    node.machine.ok(&["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", "/nix/store"]);
+    node.machine.ok(&["mount", "-t", "tmpfs", "-o", "size=1000k", "tmpfs", "/nix/store"]);
     node.machine.ok(&["sh", "-c", "cp -a /root/store/. /nix/store/"]);
     let order = node.order("A", &large, 7, json!({}));
     let (code, message) = order.part("preflight").expect_err("there is no room");

@@ -9,6 +9,11 @@ derivation {
     set -e
     system=$(dirname "$(dirname "$(readlink -f "$0")")")
     name=''${system#*-}
+    lock=/run/nixos/switch-to-configuration.lock
+    if [ -z "$locked" ]; then
+      mkdir -p /run/nixos
+      locked=yes exec flock --nonblock $lock "$0" "$@"
+    fi
     wait_at() { if [ -e "/run/gate-$1" ]; then touch "/run/at-$1"; while [ -e "/run/gate-$1" ]; do sleep 0.1; done; fi; }
     wait_at "$name-$1"
     case $1 in boot | switch)
@@ -25,6 +30,8 @@ derivation {
       ln -sfn "$system" /run/current-system.new
       mv -T /run/current-system.new /run/current-system
     esac
+    # As a program does that has it open for writing, when it ends.
+    : > $lock
   '';
   builder = "/bin/sh";
   args = [ "-c" ''

@@ -2,7 +2,8 @@
 //! what makes the node unwell is undone.
 
 use std::{
-    fs::File,
+    fs,
+    os::unix::fs::MetadataExt as _,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,8 @@ use crate::deeds::Undone;
 const SWITCH_LOCK: &str = "/run/nixos/switch-to-configuration.lock";
 /// A command's part ends within that.
 const LOCK_LIMIT: Duration = Duration::from_secs(900);
+/// A rebuild puts a system into force so soon after it has named it; else it was for the next boot.
+const SOON_IN_FORCE: Duration = Duration::from_secs(60);
 /// How often the node is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -40,9 +43,27 @@ pub async fn watch(changes: &Changes) -> Result<(), Undone> {
     if !changes.settings.guard {
         return Ok(());
     }
+    wait_for_change(changes).await?;
     while let Some((change, before)) = begin(changes).await? {
         let verdict = judge(changes, &change, before).await?;
         end(changes, change, verdict).await?;
+    }
+    Ok(())
+}
+
+/// A rebuild names the new system first and puts it into force after. Until then there is nothing to judge.
+async fn wait_for_change(changes: &Changes) -> Result<(), Undone> {
+    let Some(good) = changes.records.standing()?.good else { return Ok(()) };
+    // So that there is something to compare with afterwards.
+    let _ = begin(changes).await?;
+    let begun = Instant::now();
+    while begun.elapsed() < SOON_IN_FORCE {
+        let facts = changes.facts()?;
+        let named = facts.generation.is_some_and(|(_, system)| system != good.system);
+        if facts.current.as_ref() != Some(&good.system) || !(named || works()) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
     }
     Ok(())
 }
@@ -151,7 +172,6 @@ async fn judge(changes: &Changes, change: &Pending, before: Option<Well>) -> Res
 
 /// Until it is done, units are on their way down or up.
 async fn wait_for_activation(limit: Duration) {
-    let works = || File::open(SWITCH_LOCK).is_ok_and(|file| file.try_lock().is_err());
     let done = async {
         while works() {
             tokio::time::sleep(LOOK).await;
@@ -159,6 +179,22 @@ async fn wait_for_activation(limit: Duration) {
     };
     // One that hangs leaves a node that is judged as it is.
     let _ = tokio::time::timeout(limit, done).await;
+}
+
+/// Whether somebody's `switch-to-configuration` works. It is not asked by trying the lock: one that came just then would fail.
+fn works() -> bool {
+    let Ok(file) = fs::metadata(SWITCH_LOCK) else { return false };
+    fs::read_to_string("/proc/locks").is_ok_and(|locks| is_locked(&locks, file.ino()))
+}
+
+/// Whether somebody has a whole file of that number locked, by what the kernel tells.
+fn is_locked(locks: &str, inode: u64) -> bool {
+    let of_file = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let place = words.get(5).and_then(|place| place.rsplit(':').next()?.parse().ok());
+        words.get(1) == Some(&"FLOCK") && place == Some(inode)
+    };
+    locks.lines().any(of_file)
 }
 
 async fn end(changes: &Changes, change: Pending, verdict: Verdict) -> Result<(), Undone> {
@@ -188,6 +224,21 @@ async fn end(changes: &Changes, change: Pending, verdict: Verdict) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_told_by_the_kernel() {
+        let locks = "1: FLOCK  ADVISORY  WRITE 812 00:19:77 0 EOF\n2: POSIX  ADVISORY  READ 9 fd:00:78 128 128\n\
+                     2: -> FLOCK  ADVISORY  WRITE 813 00:19:79 0 EOF\n";
+        assert_eq!([77, 78, 7, 79].map(|inode| is_locked(locks, inode)), [true, false, false, false]);
+        assert!(!is_locked("nonsense\n", 77));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_kernel_tells_is_read(locks in ".{0,200}", inode: u64) {
+            let _ = is_locked(&locks, inode);
+        }
+    }
 
     #[test]
     fn the_way_back_is_to_what_was_found_well() {

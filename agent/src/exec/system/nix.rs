@@ -61,7 +61,7 @@ impl Nix<'_> {
         let asked = self.realise(system, &["--dry-run"], SOON).run(|_| (), &CancellationToken::new()).await;
         let (_, said) = asked.map_err(|e| fault("cannot ask the caches", &e))?;
         need_of(&said).ok_or_else(|| {
-            let said = said.lines().map(str::trim).filter(|line| line.starts_with("warning: ")).next_back();
+            let said = said.lines().map(str::trim).rfind(|line| line.starts_with("warning: "));
             let why = said.map(|line| format!(" ({line})")).unwrap_or_default();
             Undone::for_now("not_in_cache", format!("no cache of this node has {system}{why}"))
         })

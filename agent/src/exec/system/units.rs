@@ -122,8 +122,11 @@ pub async fn arm(change: &Pending, settings: &Settings, dead_man: &[String]) -> 
     let program = std::env::current_exe().map_err(|e| Undone::for_now("no_dead_man", format!("who am I? {e}")))?;
     let program = program.display().to_string();
     let words: Vec<&str> = [program.as_str()].into_iter().chain(dead_man.iter().map(String::as_str)).collect();
+    let mut variables = settings.for_dead_man();
+    // Programs of the old system, which stays: the new one may lack them.
+    variables.extend(std::env::var("PATH").map(|path| format!("PATH={path}")));
     let after = Duration::from_secs(change.deadline_s);
-    let armed = transient::arm_with(DEAD_MAN, &name(change), after, &words, &settings.for_dead_man()).await;
+    let armed = transient::arm_with(DEAD_MAN, &name(change), after, &words, &variables).await;
     armed.map_err(|e| cannot(&e))
 }
 
