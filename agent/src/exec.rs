@@ -17,5 +17,6 @@ pub mod set_conf;
 pub mod settings;
 pub mod start;
 pub mod system;
+pub mod verbs;
 pub mod wire;
 pub mod worker_env;

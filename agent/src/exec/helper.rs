@@ -1,31 +1,30 @@
 //! The helper itself: judges what it is asked, writes it down, has it done, and writes down that it was. One question at a
 //! time.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use reelmill_api::{
     NodeId,
     fleet::{
-        Command, Op, Topic, Trust,
+        Command, Topic, Trust,
         admission::{CLOCK_SKEW, Clock, Facts, Judge},
         state::{Phase, Teller},
     },
 };
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    firmware,
     judge::{self, Heard},
     keys::Keys,
-    power,
-    progress::{self, Next},
+    progress::{self, Next, Progress},
     record::{Entry, Memory, Record},
-    reset, set_conf,
+    set_conf,
     settings::Settings,
     system::System,
+    verbs::Verbs,
     wire::{Request, parts},
 };
 use crate::{
@@ -47,7 +46,7 @@ pub struct Helper {
     settings: Settings,
     ledger: Ledger,
     memory: Memory,
-    system: System,
+    verbs: Verbs,
     systemd: Systemd,
 }
 
@@ -84,7 +83,8 @@ impl Helper {
         }
         let (ledger, memory) = (opened.ledger, Memory::of(opened.records));
         let systemd = Systemd::new(UnitName::worker());
-        Ok(Self { settings, ledger, memory, system, systemd })
+        let verbs = Verbs { settings: settings.clone(), system };
+        Ok(Self { settings, ledger, memory, verbs, systemd })
     }
 
     /// Does what is asked, if it is to be done.
@@ -108,7 +108,7 @@ impl Helper {
         }
     }
 
-    async fn adopt(&mut self, node: &NodeId, trust: &Trust) -> Result<Map<String, serde_json::Value>, Refused> {
+    async fn adopt(&mut self, node: &NodeId, trust: &Trust) -> Result<Map<String, Value>, Refused> {
         let keys = Keys::read(&self.settings)?;
         if keys.in_force().is_err() {
             // What was given to this node in an earlier life is not meant for this one.
@@ -128,38 +128,44 @@ impl Helper {
         part: Phase,
         told: &Told,
         stop: &CancellationToken,
-    ) -> Result<Map<String, serde_json::Value>, Refused> {
-        let Judged { command, heard, clock, stands } = self.judge(topic, message).await?;
+    ) -> Result<Map<String, Value>, Refused> {
+        let judged = self.judge(topic, message).await?;
+        let command = judged.command.clone();
         let parts = parts(&command.op);
-        let known = self.memory.entry(command.id);
-        let begun = known.map(|entry| entry.begun);
-        let progress = match progress::next(known.map(|entry| &entry.progress), parts, part)? {
+        let known = self.memory.entry(command.id).map(|entry| &entry.progress);
+        let progress = match progress::next(known, parts, part)? {
             Next::Tell(result) => return Ok(result),
             Next::Do(progress) => progress,
         };
-        let now = begun.unwrap_or_else(Timestamp::now);
-        judge::may_go_on(&command, now, part, clock)?;
-        if part != Phase::Undo {
-            stands?;
-        }
-        let entry = match (heard, known) {
-            (Heard::New(admitted), _) => {
-                self.clear_the_way(&command).await?;
-                Entry::new(*admitted, now, progress)
-            }
-            (Heard::Known(_), Some(entry)) => entry.at(progress),
-            (Heard::Known(id), None) => unreachable!("the ledger knew {id} just now"),
-        };
+        let entry = self.entry(judged, part, progress).await?;
         self.write(Record::Command(Box::new(entry.clone())))?;
-        log::info!("{} {} of `{}`: {part:?}", command.op.as_str(), command.id, command.by);
-        let outcome = self.deed(&command, part, told, stop).await;
-        if let Err(undone) = &outcome {
-            log::warn!("{} {}: {part:?}: {undone}", command.op.as_str(), command.id);
-        }
-        let result = outcome?;
+        log::info!("{} {} of `{}`: {part:?}", entry.op, entry.id, command.by);
+        let result = self.verbs.part(&command, part, told, stop).await.inspect_err(|undone| {
+            log::warn!("{} {}: {part:?}: {undone}", entry.op, entry.id);
+        })?;
         self.write(Record::Command(Box::new(entry.at(progress::after(parts, part, &result)))))?;
         self.shorten()?;
         Ok(result)
+    }
+
+    /// What is written down before a part is begun, where it may be.
+    async fn entry(&mut self, judged: Judged, part: Phase, progress: Progress) -> Result<Entry, Refused> {
+        let Judged { command, heard, clock, stands } = judged;
+        let (begun, known) = match (&heard, self.memory.entry(command.id)) {
+            (Heard::Known, Some(entry)) => (entry.begun, Some(entry.at(progress.clone()))),
+            _ => (Timestamp::now(), None),
+        };
+        judge::may_go_on(&command, begun, part, clock)?;
+        if part != Phase::Undo {
+            stands?;
+        }
+        match (heard, known) {
+            (Heard::New(admitted), _) => {
+                self.clear_the_way(&command).await?;
+                Ok(Entry::new(*admitted, begun, progress))
+            }
+            (Heard::Known, known) => Ok(known.expect("the ledger knew it just now")),
+        }
     }
 
     /// Judges a message anew, by everything that this helper knows itself.
@@ -203,35 +209,17 @@ impl Helper {
             self.memory.open().filter(|open| judge::excludes(open, &new.op)).cloned().collect();
         for open in in_the_way {
             log::warn!("{} {} was left open and is undone: {} begins", open.op, open.id, new.id);
-            self.write(Record::Command(Box::new(
-                open.at(progress::Progress::Open { part: Phase::Undo, done: false }),
-            )))?;
+            let undoing = open.at(Progress::Open { part: Phase::Undo, done: false });
+            self.write(Record::Command(Box::new(undoing)))?;
             let mut result = Map::new();
             if let Some(command) = &open.command {
-                let told: Told = std::sync::Arc::new(|_| {});
-                result = self.deed(command, Phase::Undo, &told, &CancellationToken::new()).await?;
+                let told: Told = Arc::new(|_| {});
+                result = self.verbs.part(command, Phase::Undo, &told, &CancellationToken::new()).await?;
             }
-            let ended = progress::Progress::Ended { part: Phase::Undo, result };
-            self.write(Record::Command(Box::new(open.at(ended))))?;
+            let ended = open.at(Progress::Ended { part: Phase::Undo, result });
+            self.write(Record::Command(Box::new(ended)))?;
         }
         Ok(())
-    }
-
-    /// Does one part. What has begun to change the node goes on to its end whoever has gone away.
-    async fn deed(&self, command: &Command, part: Phase, told: &Told, stop: &CancellationToken) -> Outcome {
-        let never = CancellationToken::new();
-        let stop = if matches!(part, Phase::Preflight | Phase::Fetch | Phase::Check) { stop } else { &never };
-        match &command.op {
-            Op::Switch(_) | Op::Rollback(_) => self.system.part(command, part, told, stop).await,
-            Op::SetConf(set) => set_conf::part(&self.settings, set, part, stop).await,
-            Op::Firmware(firmware) => firmware::part(&self.settings, firmware, part, stop).await,
-            // What has one part has nothing to undo before that is done.
-            _ if part == Phase::Undo => Ok(Map::new()),
-            Op::PowerMode(mode) => power::set(&self.settings, mode).await,
-            Op::Trust(new) => Keys::read(&self.settings)?.succeed(&new.document),
-            Op::FactoryReset(reset) => reset::forget(&self.settings, *reset),
-            op => Err(Undone::for_good("not_supported", format!("the root helper has no part in `{}`", op.as_str()))),
-        }
     }
 
     /// The time, and whether it can be believed. Where no time service answers, it is not.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use reelmill_api::{
     NodeId,
     fleet::{
-        Addressee, Code, Command, CommandId, Op, Rejection, Rollout, Topic, Trust,
+        Addressee, Code, Command, Op, Rejection, Rollout, Topic, Trust,
         admission::{Admitted, Clock, Decision, Judge, decide},
         envelope::Sealed,
         rollout::Nodes,
@@ -27,7 +27,7 @@ pub enum Heard {
     /// It was never heard before, and may begin now.
     New(Box<Admitted>),
     /// It was begun, whatever has become of it.
-    Known(CommandId),
+    Known,
 }
 
 /// Judges a message.
@@ -37,7 +37,7 @@ pub enum Heard {
 pub fn judge(message: &[u8], topic: &Topic, judge: &Judge<'_>) -> Result<Heard, Undone> {
     match decide(message, topic, judge) {
         Decision::Accept(admitted) => Ok(Heard::New(admitted)),
-        Decision::Republish(state) => Ok(Heard::Known(state.id)),
+        Decision::Republish(_) => Ok(Heard::Known),
         Decision::Queue(_, Wait::Clock) => {
             Err(Undone::for_now("clock", "no time service says that the clock is right"))
         }

@@ -28,8 +28,11 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// An agent asks one thing at a time; more connections than this are somebody keeping the helper busy.
 const MOST_CONNECTIONS: usize = 16;
 
-/// Answers until nobody has asked for `idle`, until `stop`, or until nothing can be written down any more. What is being
-/// done is done to its end, except what can be stopped without harm.
+/// What is being done when the helper must end has so long.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Answers until nobody has asked for `idle`, until `stop`, or until nothing can be written down any more. After `stop`, what
+/// can be stopped without harm is stopped, and the rest has a while for its end.
 ///
 /// # Errors
 /// If the ledger or the socket fails.
@@ -54,10 +57,14 @@ pub async fn serve(
             () = sleep(idle), if open.is_empty() => break,
         }
     }
-    while let Some(ended) = open.join_next().await {
-        ended??;
-    }
-    Ok(())
+    // The machine may be on its way down. What is cut off is asked for again, and goes on with what is there.
+    let rest = async {
+        while let Some(ended) = open.join_next().await {
+            ended??;
+        }
+        Ok(())
+    };
+    timeout(GRACE, rest).await.unwrap_or(Ok(()))
 }
 
 /// Whose socket it is: systemd gave it to the agent's user.
