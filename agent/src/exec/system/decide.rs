@@ -24,9 +24,10 @@ impl Facts {
         change.boot_id.as_ref() == Some(&self.boot_id)
     }
 
-    /// Whether the new system is there only by a boot.
+    /// Whether only a boot brings the old system: the new one was booted, not just put into force.
     fn has_booted(&self, change: &Pending) -> bool {
-        change.way == Some(Way::Boot) && self.booted.as_ref() == Some(&change.new)
+        let by_boot = change.way == Some(Way::Boot) || !self.is_boot_of(change);
+        by_boot && self.booted.as_ref() == Some(&change.new)
     }
 }
 

@@ -233,6 +233,13 @@ mod tests {
         assert!(!is_locked("nonsense\n", 77));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_kernel_tells_is_read(locks in ".{0,200}", inode: u64) {
+            let _ = is_locked(&locks, inode);
+        }
+    }
+
     #[test]
     fn the_way_back_is_to_what_was_found_well() {
         let path = |name: &str| -> StorePath {

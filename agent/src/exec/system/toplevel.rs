@@ -158,4 +158,11 @@ mod tests {
         assert_eq!(inhibitors("/nix/store/abc-systemd-259.1\n"), systemd("/nix/store/abc-systemd-259.1"));
         assert_eq!(inhibitors("\n/\nnonsense"), BTreeMap::new());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_inhibits_is_read(text in ".{0,200}", path in "/nix/store/.{0,60}") {
+            let _ = (inhibitors(&text), inhibitors(&path));
+        }
+    }
 }

@@ -157,6 +157,10 @@ fn the_way_back_depends_on_how_far_it_went() {
     let booted = Facts { booted: Some(path("new")), ..moved };
     assert_eq!(back(&hand, &booted), [StopActivation, ClearOneShot, Profile, Loader, Reboot]);
     assert_eq!(back(&change(Step::Active, Way::Live), &booted), [], "nobody said so");
+    // The power was cut while it was judged, and the loader's default was the new one already.
+    let hand = Pending { by: By::Hand, ..change(Step::Active, Way::Live) }.undoing("the agent is gone", true);
+    let again = Facts { boot_id: "second".to_owned(), ..booted };
+    assert_eq!(back(&hand, &again), [Profile, Loader, Reboot]);
 }
 
 #[test]
