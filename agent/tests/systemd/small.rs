@@ -26,6 +26,14 @@ echo \"$(id -un) $* $QUEUE_NAME $PRESET $CONCURRENCY <$LD_PRELOAD>\" >> /var/cac
 systemd-notify --ready
 . /etc/reelmill/end\n";
 
+/// A worker that only examines its machine, where all presets but one can be encoded.
+const DOCTOR: &str = r#"#!/bin/sh
+[ "$1 $2" = "doctor --json" ] || exit 9
+[ "$PRESET" = proxy ] && state=missing code=1 || state=ok code=0
+echo "{\"findings\":[{\"state\":\"$state\",\"what\":\"presets\",\"fact\":\"$PRESET\"}]}"
+exit $code
+"#;
+
 /// A machine whose agent is at a broker.
 struct Place {
     machine: Machine,
@@ -251,4 +259,22 @@ fn a_captured_agent_sets_no_other_variable_of_the_worker_and_reads_nothing_by_it
     assert_eq!(machine.ok(&["cat", STARTED]), started, "no worker was started");
     let logged = machine.journal(&[]);
     assert!(logged.iter().all(|entry| !entry.to_string().contains("hidden-from-the-agent")));
+}
+
+#[test]
+fn the_worker_is_drained_taken_back_restarted_and_examined() {
+    let Some(setup) = node("the_worker_is_drained_taken_back_restarted_and_examined") else { return };
+    let place = Place::boot(setup.script("/usr/bin/reelmill-worker", DOCTOR));
+    let worker = |property: &str| place.machine.property("reelmill-worker.service", property);
+    let done = |op: &str, args: Value| assert_eq!(place.done(op, args), ("succeeded".to_owned(), json!({})), "{op}");
+    done("drain", json!({"deadline_s": 60}));
+    assert_eq!(worker("ActiveState"), "inactive");
+    done("undrain", json!({}));
+    assert_eq!(worker("ActiveState"), "active");
+    let before = worker("MainPID");
+    done("restart-worker", json!({}));
+    assert_ne!(worker("MainPID"), before);
+    let (state, found) = place.done("self-test", json!({"preset": "hls-ladder"}));
+    assert_eq!((state.as_str(), &found["findings"][0]["fact"]), ("succeeded", &json!("hls-ladder")));
+    assert_eq!(place.done("self-test", json!({"preset": "proxy"})), ("failed".to_owned(), json!("unfit")));
 }

@@ -37,10 +37,14 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("status", "broker/taken", "tells_what_has_changed"),
     ("diag", "systemd/small", "a_diagnosis_comes_to_the_store_without_secrets"),
     ("logs-tail", "systemd/small", "a_journal_is_followed_and_the_newest_lines_are_the_result"),
+    ("self-test", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
     ("tags", "systemd/small", "tags_outlast_the_agent_and_are_told"),
-    ("drain", "broker/taken", "a_command_is_told_of_from_its_acceptance_to_its_end_and_then_cleared"),
+    ("drain", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
+    ("undrain", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
+    ("restart-worker", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
     ("batch", "systemd/small", "a_batch_has_the_settings_of_its_command_and_outlives_the_agent"),
     ("batch", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
+    ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
     ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
 ];
 
