@@ -14,7 +14,7 @@ use reelmill_api::{
 use reelmill_daemon::Shutdown;
 use serde_json::Value;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
@@ -82,6 +82,8 @@ pub struct World {
 pub struct Line {
     /// Whether there is a connection.
     pub connected: bool,
+    /// How many connections have stood since the start.
+    pub connections: u64,
     /// Why there is none, once one was tried.
     pub why: Option<String>,
     /// The command that changed last.
@@ -102,6 +104,8 @@ pub struct Desk<D> {
     pub line: watch::Sender<Line>,
     /// What deeds tell of while they run.
     pub said: mpsc::Receiver<NodeEvent>,
+    /// Tells when another connection is wanted in the place of the present one.
+    pub anew: Arc<Notify>,
 }
 
 /// Takes commands and does them, until the end is asked for. A broker that is away is waited for.
@@ -121,7 +125,8 @@ pub async fn run<D: Deeds>(settings: &Settings, desk: Desk<D>, shutdown: &Shutdo
             Some(event) = told.recv() => seat.step(event)?,
             _ = tick.tick() => seat.tick()?,
             Ok(()) = seat.desk.world.changed() => seat.look_around()?,
-            Some(event) = seat.desk.said.recv() => seat.say(&event),
+            Some(event) = seat.desk.said.recv() => seat.tell(&event),
+            () = seat.desk.anew.notified() => seat.link.connect_anew(),
         }
     }
     seat.leave().await;

@@ -1,6 +1,6 @@
 //! Connections to the broker, one after the other: what is asked of it when one begins, and why one ended.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reelmill_api::fleet::topic::Topic;
 use rumqttc::{
@@ -13,7 +13,10 @@ use rumqttc::{
         },
     },
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Settings, retry::Retry, tls::IdentityError};
@@ -51,16 +54,24 @@ pub(super) enum Heard {
 /// Where is told what is heard; with the end of the line that a new connection brings.
 pub(super) type Tell = mpsc::Sender<(Heard, Option<AsyncClient>)>;
 
-/// Connects, listens, and after a loss waits and connects again.
-pub(super) async fn drive(settings: Settings, tell: Tell, stop: CancellationToken) {
+/// Connects, listens, and after a loss waits and connects again; at once where that is asked for.
+pub(super) async fn drive(settings: Settings, tell: Tell, anew: Arc<Notify>, stop: CancellationToken) {
     let mut retry = Retry::default();
     loop {
         // In a task of its own, so that a fault of the client's ends no more than the connection.
         let mut connection = JoinSet::new();
         connection.spawn(listen(settings.clone(), tell.clone()));
-        let (stood, lost) = match connection.join_next().await {
-            Some(Ok(ended)) => ended,
-            _ => (false, Lost::Broken),
+        let (stood, lost) = tokio::select! {
+            ended = connection.join_next() => match ended {
+                Some(Ok(ended)) => ended,
+                _ => (false, Lost::Broken),
+            },
+            () = anew.notified() => {
+                // Without a goodbye: if there is no other connection soon, the last will tells of it.
+                connection.shutdown().await;
+                anew.notify_one();
+                (true, Lost::Left)
+            }
         };
         if stood {
             retry.reset();
@@ -68,13 +79,14 @@ pub(super) async fn drive(settings: Settings, tell: Tell, stop: CancellationToke
         if stop.is_cancelled() || tell.send((Heard::Lost(lost.to_string()), None)).await.is_err() {
             return;
         }
-        let level = if retry.failing() { log::Level::Debug } else { log::Level::Warn };
+        let level = if retry.failing() || matches!(lost, Lost::Left) { log::Level::Debug } else { log::Level::Warn };
         log::log!(level, "no connection to the broker at {}:{}: {lost}", settings.host, settings.port);
         if let (log::Level::Warn, Some(hint)) = (level, lost.hint()) {
             log::warn!("hint: {hint}");
         }
         tokio::select! {
             () = stop.cancelled() => return,
+            () = anew.notified() => {}
             () = tokio::time::sleep(retry.wait(random())) => {}
         }
     }
@@ -162,6 +174,8 @@ enum Lost {
     Flooded,
     #[error("a fault of ours broke it")]
     Broken,
+    #[error("a new one was asked for")]
+    Left,
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]

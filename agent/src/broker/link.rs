@@ -1,6 +1,6 @@
 //! The connection to the broker, lost and found again. It knows topics and deliveries, and nothing of commands.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use reelmill_api::{
     NodeId,
@@ -14,7 +14,7 @@ use rumqttc::v5::{
         v5::{Filter, Publish, PublishProperties, RetainForwardRule},
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -30,6 +30,7 @@ pub(super) struct Link {
     heard: mpsc::Receiver<(Heard, Option<AsyncClient>)>,
     client: Option<AsyncClient>,
     waiting: VecDeque<Word>,
+    anew: Arc<Notify>,
     stop: CancellationToken,
     driver: tokio::task::JoinHandle<()>,
 }
@@ -46,9 +47,14 @@ impl Link {
     /// Begins to connect, and goes on until it is closed.
     pub(super) fn open(settings: &Settings) -> Self {
         let (tell, heard) = mpsc::channel(INBOX);
-        let stop = CancellationToken::new();
-        let driver = tokio::spawn(drive(settings.clone(), tell, stop.clone()));
-        Self { heard, client: None, waiting: VecDeque::new(), stop, driver }
+        let (anew, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let driver = tokio::spawn(drive(settings.clone(), tell, anew.clone(), stop.clone()));
+        Self { heard, client: None, waiting: VecDeque::new(), anew, stop, driver }
+    }
+
+    /// Leaves the present connection, if there is one, for a new one, and waits with none.
+    pub(super) fn connect_anew(&self) {
+        self.anew.notify_one();
     }
 
     /// What happens next. Can be dropped while it waits.

@@ -26,6 +26,8 @@ use crate::{
 
 /// How often the heartbeat is published.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// More events are not kept for a broker that is away.
+const MOST_UNTOLD: usize = 16;
 /// Longer correlation data is none of ours to carry around.
 const LONGEST_CORRELATION: usize = 64;
 
@@ -54,6 +56,8 @@ pub(super) struct Seat<'a, D> {
     stops: HashMap<CommandId, CancellationToken>,
     shown: World,
     next_beat: Instant,
+    /// What happened while nobody could be told.
+    untold: Vec<NodeEvent>,
 }
 
 impl<'a, D: Deeds> Seat<'a, D> {
@@ -70,6 +74,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             stops: HashMap::new(),
             shown: World::default(),
             next_beat: Instant::now(),
+            untold: Vec::new(),
         }
     }
 
@@ -99,7 +104,8 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
-            Effect::Tell(event) => self.say(&event),
+            Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(*event),
+            Effect::Tell(event) => self.tell(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -112,6 +118,18 @@ impl<'a, D: Deeds> Seat<'a, D> {
             Effect::Stop(id) => self.stops.get(&id).into_iter().for_each(CancellationToken::cancel),
         }
         Ok(())
+    }
+
+    pub(super) fn tell(&mut self, event: &NodeEvent) {
+        let topic = Topic::Event(self.settings.node.clone(), event.kind);
+        self.link.publish(&topic, json(event), None);
+    }
+
+    /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
+    fn keep(&mut self, event: NodeEvent) {
+        if self.untold.len() < MOST_UNTOLD {
+            self.untold.push(event);
+        }
     }
 
     /// Something was heard on the line.
@@ -151,6 +169,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             }
             Greeting::Asking { heard: false } => {
                 self.greeting = Greeting::Done;
+                self.desk.line.send_modify(|line| line.connections += 1);
                 self.introduce();
                 self.step(Event::Settled)
             }
@@ -168,17 +187,15 @@ impl<'a, D: Deeds> Seat<'a, D> {
         self.show_health();
         self.report(&[]);
         self.beat();
+        for event in std::mem::take(&mut self.untold) {
+            self.tell(&event);
+        }
         self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
 
     fn show_health(&mut self) {
         let health = Health::there(&self.conn, Timestamp::now(), self.shown.unwell.clone());
         self.link.publish(&Topic::Health(self.settings.node.clone()), json(&health), None);
-    }
-
-    /// Tells of something that happened, if somebody is there to hear it.
-    pub(super) fn say(&mut self, event: &NodeEvent) {
-        self.link.publish(&Topic::Event(self.settings.node.clone(), event.kind), json(event), None);
     }
 
     /// Publishes these documents as they are known; none: all.

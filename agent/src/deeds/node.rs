@@ -6,17 +6,28 @@ use reelmill_api::fleet::{CommandId, Op};
 use tokio_util::sync::CancellationToken;
 
 use super::{Deed, Deeds, Outcome, Told, Undone};
-use crate::systemd::{Error, Inhibitor, Systemd};
+use crate::{
+    exec::client,
+    systemd::{Error, Inhibitor, Systemd},
+};
 
 mod examine;
+mod helper;
 mod own;
+mod reach;
+mod verify;
 mod work;
 
 pub use own::{Parts, Say};
+pub use reach::{Reach, See, Sight};
 
-/// What this node does; what needs root is not among it.
+/// What this node does without root.
 const ABLE: [&str; 10] =
     ["drain", "undrain", "restart-worker", "logs-tail", "self-test", "batch", "reboot", "poweroff", "tags", "diag"];
+
+/// What it does where there is a root helper.
+const ABLE_WITH_HELPER: [&str; 7] =
+    ["switch", "rollback", "firmware", "set-conf", "power-mode", "trust", "factory-reset"];
 
 /// Whether the worker is at work just now.
 pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -25,6 +36,7 @@ pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct OnNode {
     systemd: Systemd,
     is_busy: IsBusy,
+    reach: Reach,
     parts: Parts,
     /// Held while the node is drained: nobody reboots it then by mistake.
     drain: Mutex<Option<Inhibitor>>,
@@ -32,8 +44,8 @@ pub struct OnNode {
 
 impl OnNode {
     /// The node of this service manager. `is_busy` says whether its worker is at work.
-    pub fn new(systemd: Systemd, is_busy: IsBusy, parts: Parts) -> Self {
-        Self { systemd, is_busy, parts, drain: Mutex::new(None) }
+    pub fn new(systemd: Systemd, is_busy: IsBusy, reach: Reach, parts: Parts) -> Self {
+        Self { systemd, is_busy, reach, parts, drain: Mutex::new(None) }
     }
 
     /// Holds off reboots again where the node was drained before the agent started.
@@ -72,7 +84,8 @@ impl OnNode {
 
 impl Deeds for OnNode {
     fn able(&self) -> Vec<&'static str> {
-        ABLE.to_vec()
+        let helped: &[_] = if client::is_there(&self.reach.helper) { &ABLE_WITH_HELPER } else { &[] };
+        [&ABLE[..], helped].concat()
     }
 
     async fn perform(&self, command: CommandId, deed: Deed, told: Told, stop: CancellationToken) -> Outcome {
@@ -82,8 +95,11 @@ impl Deeds for OnNode {
                     self.finish_work("a command ends the work on this node", within).await
                 }
                 Deed::Perform { op, force } => self.act(command, op, force, &told).await,
-                Deed::Part { order, .. } => Err(not_supported(&order.command.op)),
-                Deed::CleanUp { op, resume_work } => self.clean_up(command, &op, resume_work).await,
+                Deed::Part { order, phase } => self.part(&order, phase, &told, &stop).await,
+                Deed::Verify { op, verify, before, takes_work } => self.verify(&op, verify, before, takes_work).await,
+                Deed::CleanUp { op, order, resume_work } => {
+                    self.clean_up(command, &op, order.as_deref(), resume_work).await
+                }
             }
         };
         tokio::select! {

@@ -47,6 +47,7 @@ impl Deeds for Notebook {
             Deed::FinishWork { .. } => "finish work",
             Deed::Perform { op, .. } => op.as_str(),
             Deed::Part { order, .. } => order.command.op.as_str(),
+            Deed::Verify { .. } => "verify",
             Deed::CleanUp { .. } => "clean up",
         };
         self.note(name);
@@ -194,13 +195,15 @@ fn start(name: &str, port: u16, identity: &Identity, folder: &Path, boot_id: &st
         facts: Facts { boot_id: boot_id.to_owned(), ..Facts::default() },
         window_open: true,
         tags: vec!["lan".parse().expect("a tag")],
+        gpu: false,
     };
     let documents = BTreeMap::from([(Document::Os, json!({"ver": 1})), (Document::Worker, json!({"ver": 1}))]);
     let world = World { around: around.clone(), synchronised: true, documents, ..World::default() };
     let core = Core::new(own, memory, around);
     let (world, seen) = watch::channel(world);
     let (shown, line) = watch::channel(Line::default());
-    let desk = Desk { core, ledger, deeds, world: seen, line: shown, said: mpsc::channel(1).1 };
+    let said = mpsc::channel(1).1;
+    let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew: Arc::default(), said };
     let shutdown = Shutdown::new();
     let end = shutdown.clone();
     let thread = std::thread::spawn(move || {

@@ -5,6 +5,7 @@ mod agent;
 mod batch;
 mod control;
 mod drain;
+mod exec;
 mod hardening;
 #[path = "../broker/hub.rs"]
 #[allow(dead_code, reason = "the broker's own tests use all of it")]

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use reelmill_api::fleet::Class;
 use serde_json::json;
 
 use super::*;
@@ -20,18 +19,19 @@ ends that it came to. `CONFORMANCE=write cargo test -p reelmill-agent --lib conf
 word the same test fails where this is out of date.
 
 - *given*: with the signatures that it needs, and all goes well.
+- *unwell after it*: given, and the node is not well when it is looked at; `=` where nobody looks.
 - *refused*: with one signature less than it needs; where it needs none, for another node.
 - *called off, waiting* and *at work*: by `cancel`, before it begins, and at each of its parts. What is too far stays its course.
 - *late*: it came after its `exp`.
 - *agent killed* and *power cut*: after each single thing that the agent does for it (a record in the ledger, a message, a
-  deed), then started again.
-- *on real systems*: the tests that give it to an agent as a service of a real systemd, or at a real Mosquitto.
+  deed), then started again. New systems come at once and by a boot.
+- *on real systems*: the tests that give it to an agent, or its root helper, under a real systemd or at a real Mosquitto.
 
 `at once`: there is no such moment, for it ends in the step in which it begins.
 
 ";
 
-/// Where a command is given to an agent on real systems: file and test below `agent/tests`.
+/// Where a command is given on real systems: file and test below `agent/tests`.
 const SHOWN: &[(&str, &str, &str)] = &[
     ("ping", "broker/taken", "answers_requests_where_it_may_and_nowhere_else"),
     ("status", "broker/taken", "tells_what_has_changed"),
@@ -44,50 +44,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("restart-worker", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
     ("batch", "systemd/small", "a_batch_has_the_settings_of_its_command_and_outlives_the_agent"),
     ("batch", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
+    ("set-conf", "systemd/exec", "settings_are_tried_put_in_force_and_undone"),
+    ("set-conf", "systemd/exec", "a_cut_of_power_at_any_part_leaves_settings_that_can_be_kept_or_undone"),
     ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
     ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
 ];
-
-fn args(op: &str) -> Value {
-    let path = "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-nixos-system-orin-26.05";
-    match op {
-        "diag" => json!({"upload": "https://s3/put"}),
-        "logs-tail" => json!({"unit": "reelmill-worker.service"}),
-        "tags" => json!({"add": ["rack"]}),
-        "set-conf" => json!({"ver": 2}),
-        "power-mode" => json!({"mode": 1}),
-        "poweroff" => json!({"confirm": "orin-3"}),
-        "cancel" => json!({"target": target().id.to_string()}),
-        "rotate-cred" => json!({"which": "node-cert"}),
-        "switch" => json!({
-            "store_path": path,
-            "nar_hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-            "release_ctr": 7
-        }),
-        "rollback" => json!({"to": "previous"}),
-        "firmware" => json!({"capsule": format!("{path}/a.Cap"), "l4t": "36.4.3"}),
-        "trust" => json!({"document": Envelope::unsigned(
-            reelmill_api::fleet::envelope::TRUST,
-            Trust::new(2, 1, trust().keys().to_vec()).expect("well formed").to_payload(),
-        )}),
-        "factory-reset" => json!({"keep_identity": true}),
-        _ => json!({}),
-    }
-}
-
-/// The command, and as many signatures as it needs.
-fn given(op: &str) -> (Command, &'static [u8]) {
-    let mut command = command(1, op, &args(op));
-    if let Op::Trust(args) = &mut command.op {
-        args.document.sign(&key(3)).expect("once");
-    }
-    let seeds: &[u8] = match command.op.class() {
-        Class::Unsigned => &[],
-        Class::One => &[1],
-        Class::Two => &[1, 2],
-    };
-    (command, seeds)
-}
 
 /// What a `cancel` calls off.
 fn target() -> Command {
@@ -110,8 +71,9 @@ fn end(sim: &Sim, command: &Command) -> String {
     sim.told.iter().rfind(|state| state.id == command.id).map_or_else(|| "nothing".to_owned(), show)
 }
 
-fn accepted(op: &str) -> String {
+fn accepted(op: &str, unwell: bool) -> String {
     let ((command, seeds), mut sim) = (given(op), node_for(op));
+    sim.unwell = unwell;
     sim.send(&command, seeds);
     sim.run_out();
     end(&sim, &command)
@@ -134,7 +96,7 @@ fn called_off(op: &str, deeds: Option<usize>) -> Option<String> {
     sim.send(&command, seeds);
     for _ in 0..deeds.unwrap_or_default() {
         if sim.running.contains_key(&command.id) {
-            sim.finish(command.id, Ok(done()));
+            sim.go_on(command.id);
         }
     }
     sim.core.state(command.id).filter(|state| !state.state.is_final())?;
@@ -154,14 +116,15 @@ fn expired(op: &str) -> String {
 }
 
 /// Dead after so many effects, alone or with the machine, then started again; `None` if all was over before.
-fn died(op: &str, effects: usize, machine: bool) -> Option<String> {
+fn died(op: &str, effects: usize, machine: bool, by_boot: bool) -> Option<String> {
     let ((command, seeds), mut sim) = (given(op), node_for(op));
+    sim.by_boot = by_boot;
     sim.lives = Some(effects);
     sim.send(&command, seeds);
     while !sim.is_dead() {
         let id = sim.running.keys().next().copied()?;
         let (boot, lives) = (sim.boot, sim.lives);
-        sim.finish(id, Ok(done()));
+        sim.go_on(id);
         if sim.boot != boot {
             // A machine that came back took the count with it.
             sim.lives = lives;
@@ -180,8 +143,16 @@ fn died(op: &str, effects: usize, machine: bool) -> Option<String> {
 }
 
 /// All ends at `0`, `1` and so on, until there is none.
-fn ends(at: impl Fn(usize) -> Option<String>) -> String {
-    let ends: BTreeSet<String> = (0..1000).map_while(at).collect();
+fn ends(at: impl Fn(usize) -> Option<String>) -> BTreeSet<String> {
+    (0..1000).map_while(at).collect()
+}
+
+fn deaths(op: &str, machine: bool) -> BTreeSet<String> {
+    let of = |by_boot| ends(|effects| died(op, effects, machine, by_boot));
+    &of(false) | &of(true)
+}
+
+fn joined(ends: BTreeSet<String>) -> String {
     if ends.is_empty() { "at once".to_owned() } else { ends.into_iter().collect::<Vec<_>>().join(" or ") }
 }
 
@@ -194,6 +165,7 @@ fn table() -> String {
     let columns = [
         "command",
         "given",
+        "unwell after it",
         "refused",
         "called off, waiting",
         "called off, at work",
@@ -204,15 +176,17 @@ fn table() -> String {
     ];
     let mut table = format!("{HEAD}| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     for op in Op::NAMES {
+        let (given, unwell) = (accepted(op, false), accepted(op, true));
         let row = [
             format!("`{op}`"),
-            accepted(op),
+            given.clone(),
+            if unwell == given { "=".to_owned() } else { unwell },
             refused(op),
             called_off(op, None).unwrap_or_else(|| "at once".to_owned()),
-            ends(|deeds| called_off(op, Some(deeds))),
+            joined(ends(|deeds| called_off(op, Some(deeds)))),
             expired(op),
-            ends(|effects| died(op, effects, false)),
-            ends(|effects| died(op, effects, true)),
+            joined(deaths(op, false)),
+            joined(deaths(op, true)),
             shown(op),
         ];
         table.push_str(&format!("| {} |\n", row.join(" | ")));
@@ -248,7 +222,7 @@ fn the_tests_that_the_table_names_are_there() {
 #[test]
 fn what_the_node_cannot_do_is_refused_and_nothing_else() {
     for op in Op::NAMES {
-        assert_eq!(accepted(op) == "rejected not_supported", !ABLE.contains(op), "{op}");
+        assert_eq!(accepted(op, false) == "rejected not_supported", !ABLE.contains(op), "{op}");
     }
 }
 
@@ -257,7 +231,7 @@ fn what_the_node_cannot_do_is_refused_and_nothing_else() {
 fn every_cell_is_an_end() {
     for op in Op::NAMES {
         for machine in [false, true] {
-            for end in ends(|effects| died(op, effects, machine)).split(" or ") {
+            for end in deaths(op, machine) {
                 let word = end.split(' ').next().unwrap_or_default();
                 assert!(["succeeded", "failed", "rejected", "rolled_back", "expired"].contains(&word), "{op}: {end}");
             }

@@ -11,7 +11,7 @@ use serde_json::Map;
 use super::{OnNode, undone};
 use crate::{
     deeds::{
-        Outcome, Undone,
+        Order, Outcome, Undone,
         batch::{self, ORDERS},
     },
     systemd::unit::BatchId,
@@ -64,17 +64,26 @@ impl OnNode {
         Ok(Map::new())
     }
 
-    pub(super) async fn clean_up(&self, command: CommandId, op: &Op, resume_work: bool) -> Outcome {
+    pub(super) async fn clean_up(
+        &self,
+        command: CommandId,
+        op: &Op,
+        order: Option<&Order>,
+        resume_work: bool,
+    ) -> Outcome {
+        let given_back = match order {
+            Some(order) => self.give_back(order).await,
+            None => Ok(Map::new()),
+        };
         if let Op::Batch(_) = op {
             let id = batch_of(command);
             self.systemd.stop_batch(&id, SOON).await.map_err(undone)?;
             batch::forget_quietly(Path::new(ORDERS), &id);
         }
-        let stops_work = matches!(op, Op::Drain(_) | Op::Reboot(_) | Op::Poweroff(_));
-        if stops_work && resume_work {
-            return self.undrain().await;
+        if resume_work {
+            self.undrain().await?;
         }
-        Ok(Map::new())
+        given_back
     }
 }
 
