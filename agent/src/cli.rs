@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::systemd::{by_hand::Ask, unit::BatchId};
+use crate::{
+    simulate::Simulate,
+    systemd::{by_hand::Ask, unit::BatchId},
+};
 
 /// Tells how this node is, and does what the farm's operators command.
 #[derive(Debug, Parser)]
@@ -42,6 +45,8 @@ pub enum Command {
         #[arg(last = true, required = true)]
         worker: Vec<String>,
     },
+    /// Pretend to be many nodes, for load tests against a real broker.
+    Simulate(Simulate),
     /// Ask the service manager by hand.
     #[command(subcommand, hide = true)]
     Systemd(Ask),

@@ -105,6 +105,9 @@ impl Place {
         let (ledger, memory) = broker::recall(&config.state_folder.join("commands"), Timestamp::now())
             .map_err(|e| Hinted::new(e, "the agent's user must own the state folder, and only one agent may use it"))?;
         let busy = Arc::new(AtomicBool::new(is_busy(first)));
+        let teller = Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() };
+        let (say, said) = say(teller.clone());
+        let parts = Parts { desk, tags, settings: format!("{config:#?}\n"), say };
         let clock = follow_clock(first.time_synchronised.unwrap_or(false), shutdown.graceful().clone());
         let mut reported = Reported::default();
         let watched = Watched {
@@ -120,9 +123,6 @@ impl Place {
         let anew = Arc::new(Notify::new());
         let looked = busy.clone();
         let reach = reach(config, &settings, see(seen.clone(), line.clone()), anew.clone());
-        let teller = Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() };
-        let (say, said) = say(teller.clone());
-        let parts = Parts { desk, tags, settings: format!("{config:#?}\n"), say };
         let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed)), reach, parts));
         let own = Own {
             node: settings.node.clone(),

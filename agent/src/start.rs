@@ -25,6 +25,7 @@ use crate::{
     look::Eyes,
     page::{self, Guard},
     sensors::tegrastats::listing,
+    simulate,
     systemd::by_hand,
 };
 
@@ -47,9 +48,12 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(Command::Batch { id, worker }) = &cli.command {
         match batch::become_worker(Path::new(batch::ORDERS), id, worker)? {}
     }
+    if let Some(Command::Simulate(many)) = &cli.command {
+        return simulate::run(many);
+    }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
-        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Batch { .. }) => {
+        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Batch { .. } | Command::Simulate(_)) => {
             unreachable!("it needs no settings")
         }
         Some(Command::CheckConfig) => check(&config)?,

@@ -6,18 +6,21 @@ use std::{
 };
 
 use jiff::Timestamp;
-use reelmill_api::fleet::{
-    CommandId, Op, Topic,
-    event::NodeEvent,
-    health::{Capabilities, Health, Presence},
-    topic::Document,
+use reelmill_api::{
+    fleet::{
+        CommandId, Op, Topic,
+        event::NodeEvent,
+        health::{Capabilities, Health, Presence},
+        topic::{Document, filter},
+    },
+    preset::Tag,
 };
-use rumqttc::v5::mqttbytes::v5::Publish;
+use reelmill_mqtt::{Filter, Heard, Link, Publish, QoS, RetainForwardRule};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, Settings, World, json, line::Heard, link::Link, work};
+use super::{Desk, Settings, World, json, work};
 use crate::{
     core::{Effect, Event, Now, Reply},
     deeds::Deeds,
@@ -66,7 +69,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Self {
             settings,
             desk,
-            link: Link::open(settings),
+            link: Link::open(&settings.line()),
             conn: String::new(),
             greeting: Greeting::None,
             started: Instant::now(),
@@ -105,7 +108,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
             Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(*event),
-            Effect::Tell(event) => self.tell(&event),
+            Effect::Tell(event) => self.say(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -118,11 +121,6 @@ impl<'a, D: Deeds> Seat<'a, D> {
             Effect::Stop(id) => self.stops.get(&id).into_iter().for_each(CancellationToken::cancel),
         }
         Ok(())
-    }
-
-    pub(super) fn tell(&mut self, event: &NodeEvent) {
-        let topic = Topic::Event(self.settings.node.clone(), event.kind);
-        self.link.publish(&topic, json(event), None);
     }
 
     /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
@@ -139,7 +137,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.greeting = Greeting::Subscribing;
                 self.conn = conn;
                 let tags = self.desk.world.borrow().around.tags.clone();
-                self.link.subscribe(&self.settings.node, &tags);
+                self.subscribe(&tags);
             }
             Heard::Message(message) => {
                 if let Greeting::Asking { heard } = &mut self.greeting {
@@ -160,11 +158,27 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Ok(())
     }
 
+    /// Subscribes to all that concerns the node, and asks for what is retained there.
+    fn subscribe(&mut self, tags: &[Tag]) {
+        let node = &self.settings.node;
+        let mut filters = vec![filter::commands(node), filter::desired(node)];
+        filters.extend(tags.iter().map(filter::group));
+        self.link.subscribe(filters.into_iter().map(|path| Filter::new(path, QoS::AtLeastOnce)).collect());
+    }
+
+    /// Asks for an answer that the broker gives after all that it has to send now: it takes requests in their order, so
+    /// a second subscription to the same, without what is retained, is a question without any effect.
+    fn ask_for_the_end(&mut self) {
+        let mut again = Filter::new(filter::desired(&self.settings.node), QoS::AtLeastOnce);
+        again.retain_forward_rule = RetainForwardRule::Never;
+        self.link.subscribe(vec![again]);
+    }
+
     fn subscribed(&mut self) -> Result<(), LedgerError> {
         match self.greeting {
             Greeting::Subscribing | Greeting::Asking { heard: true } => {
                 self.greeting = Greeting::Asking { heard: false };
-                self.link.ask_for_the_end(&self.settings.node);
+                self.ask_for_the_end();
                 Ok(())
             }
             Greeting::Asking { heard: false } => {
@@ -188,7 +202,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
         self.report(&[]);
         self.beat();
         for event in std::mem::take(&mut self.untold) {
-            self.tell(&event);
+            self.say(&event);
         }
         self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
@@ -196,6 +210,11 @@ impl<'a, D: Deeds> Seat<'a, D> {
     fn show_health(&mut self) {
         let health = Health::there(&self.conn, Timestamp::now(), self.shown.unwell.clone());
         self.link.publish(&Topic::Health(self.settings.node.clone()), json(&health), None);
+    }
+
+    /// Tells of something that happened, if somebody is there to hear it.
+    pub(super) fn say(&mut self, event: &NodeEvent) {
+        self.link.publish(&Topic::Event(self.settings.node.clone(), event.kind), json(event), None);
     }
 
     /// Publishes these documents as they are known; none: all.
@@ -239,7 +258,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.show_health();
             }
             if before.around.tags != self.shown.around.tags {
-                self.link.subscribe(&self.settings.node, &self.shown.around.tags);
+                self.subscribe(&self.shown.around.tags.clone());
                 self.introduce();
             }
         }

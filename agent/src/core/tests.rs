@@ -34,7 +34,6 @@ pub(super) const ABLE: [&str; 21] = [
     "poweroff",
     "power-mode",
     "batch",
-    "diag",
     "switch",
     "rollback",
     "firmware",
@@ -42,6 +41,7 @@ pub(super) const ABLE: [&str; 21] = [
     "trust",
     "factory-reset",
     "rotate-cred",
+    "diag",
 ];
 /// The middle of the day on which all this happens.
 pub(super) const NOON: i64 = 1_795_348_800;
@@ -357,7 +357,7 @@ pub(super) fn args(op: &str) -> Value {
     match op {
         "diag" => json!({"upload": "https://s3/put"}),
         "logs-tail" => json!({"unit": "reelmill-worker.service"}),
-        "tags" => json!({"add": ["lan"]}),
+        "tags" => json!({"add": ["rack"]}),
         "set-conf" => json!({"ver": 2}),
         "power-mode" => json!({"mode": 1}),
         "poweroff" => json!({"confirm": "orin-3"}),

@@ -80,14 +80,13 @@ impl Ear {
     /// Waits until a node has said so often how it is that there is one of this place; that one.
     pub(crate) fn health_of(&self, node: &str, place: usize) -> Value {
         let topic = format!("reelmill/1/n/{node}/health");
-        let said = eventually(&format!("word {place} of {topic}"), || {
+        eventually(&format!("word {place} of {topic}"), || {
             let words: Vec<Value> = self.on(&topic).iter().filter_map(|p| serde_json::from_str(p).ok()).collect();
             let mut conns: Vec<&Value> = words.iter().map(|health| &health["conn"]).collect();
             conns.dedup();
             let conn = conns.get(place)?;
             words.iter().find(|health| health["conn"] == **conn).cloned()
-        });
-        said
+        })
     }
 
     /// The topics in the order in which something was said on them.

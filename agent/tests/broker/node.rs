@@ -202,8 +202,8 @@ fn start(name: &str, port: u16, identity: &Identity, folder: &Path, boot_id: &st
     let core = Core::new(own, memory, around);
     let (world, seen) = watch::channel(world);
     let (shown, line) = watch::channel(Line::default());
-    let said = mpsc::channel(1).1;
-    let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew: Arc::default(), said };
+    let (anew, said) = (Arc::default(), mpsc::channel(1).1);
+    let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew, said };
     let shutdown = Shutdown::new();
     let end = shutdown.clone();
     let thread = std::thread::spawn(move || {

@@ -46,6 +46,9 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("batch", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
     ("set-conf", "systemd/exec", "settings_are_tried_put_in_force_and_undone"),
     ("set-conf", "systemd/exec", "a_cut_of_power_at_any_part_leaves_settings_that_can_be_kept_or_undone"),
+    ("power-mode", "broker/helper", "a_part_is_asked_for_again_when_the_helper_dies_in_it"),
+    ("switch", "broker/helper", "a_switch_is_asked_for_part_by_part_and_undone_where_there_is_no_worker"),
+    ("trust", "broker/helper", "new_keys_are_on_the_agents_disk_once_the_helper_has_them"),
     ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
     ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
 ];
