@@ -110,7 +110,7 @@ fn next_secret(text: &str) -> Option<(usize, usize, usize)> {
         let name = name_before(&text[..at], mark);
         let wanted = match mark {
             " " => name.starts_with("--") && is_secret(name) || ["bearer", "basic"].contains(&&*name.to_lowercase()),
-            // A URL's own colon, and what is no assignment but a comparison or a path.
+            // The colon of an address gives no name a value.
             _ => is_secret(name) && !text[at..].starts_with("://"),
         };
         if !wanted {
