@@ -1,6 +1,6 @@
 //! Commands that need no root, given to an agent at a real broker, with a real journal and a real store.
 
-use std::process::Command;
+use std::{process::Command, sync::Arc};
 
 use reelmill_api::fleet::{CommandId, State, command::Policy};
 use reelmill_lab::{
@@ -149,13 +149,31 @@ fn a_journal_is_followed_and_the_newest_lines_are_the_result() {
     eventually("no journalctl is left", gone);
 }
 
+/// A store behind TLS, and whoever vouches for it.
+async fn store() -> (s3::Server, String) {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .expect("they belong together");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    (s3::Server::start_with(Some(acceptor), s3::Pace::default()).await, own.cert.pem())
+}
+
 #[test]
 fn a_diagnosis_comes_to_the_store_without_secrets() {
     let Some(setup) = node("a_diagnosis_comes_to_the_store_without_secrets") else { return };
     let says = "[Service]\nType=exec\nExecStart=/usr/bin/sh -c 'echo \"lease from redis://:s3cr3t-pass@hub failed\"; \
                 exec sleep infinity'\n";
     let runtime = tokio::runtime::Runtime::new().expect("threads");
-    let server = runtime.block_on(s3::Server::start());
+    let (server, authority) = runtime.block_on(store());
+    let trusts = "[Service]\nEnvironment=SSL_CERT_FILE=/etc/reelmill/store.pem\n";
+    let setup = setup.file("/etc/reelmill/store.pem", &authority);
+    let setup = setup.file(&format!("/etc/systemd/system/{UNIT}.d/trusts.conf"), trusts);
     let place = Place::boot(setup.unit("reelmill-worker.service", says));
     place.machine.ok(&["journalctl", "--sync"]);
     let upload = server.presigned_put("diag/shelf-1.tar.zst");
@@ -186,6 +204,10 @@ fn a_diagnosis_comes_to_the_store_without_secrets() {
 
     let expired = server.presigned("PUT", "late", jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24));
     assert_eq!(place.done("diag", json!({"upload": expired})), ("failed".to_owned(), json!("upload_refused")));
+    let (stranger, _) = runtime.block_on(store());
+    let told = place.end(place.give("diag", json!({"upload": stranger.presigned_put("a")})));
+    let fault = told.error.expect("nobody vouches for it");
+    assert!(fault.code == "upload_failed" && fault.msg.as_str().contains("invalid peer certificate"), "{fault:?}");
 }
 
 /// A node with that worker, whose script's child speaks for it.
