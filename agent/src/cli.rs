@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
+    exec::system,
     simulate::Simulate,
     systemd::{by_hand::Ask, unit::BatchId},
 };
@@ -50,4 +51,7 @@ pub enum Command {
     /// Ask the service manager by hand.
     #[command(subcommand, hide = true)]
     Systemd(Ask),
+    /// Change the node's system by hand.
+    #[command(subcommand, hide = true)]
+    System(system::by_hand::Ask),
 }

@@ -51,9 +51,18 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(Command::Simulate(many)) = &cli.command {
         return simulate::run(many);
     }
+    if let Some(Command::System(what)) = &cli.command {
+        return crate::exec::system::by_hand::run(what);
+    }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
-        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Batch { .. } | Command::Simulate(_)) => {
+        Some(
+            Command::Tegrastats { .. }
+            | Command::Systemd(_)
+            | Command::System(_)
+            | Command::Batch { .. }
+            | Command::Simulate(_),
+        ) => {
             unreachable!("it needs no settings")
         }
         Some(Command::CheckConfig) => check(&config)?,

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use reelmill_api::{
     fleet::{
-        CommandId, Op, Topic,
+        CommandId, CommandState, Op, Topic,
         event::NodeEvent,
         health::{Capabilities, Health, Presence},
         topic::{Document, filter},
@@ -102,7 +102,11 @@ impl<'a, D: Deeds> Seat<'a, D> {
         match effect {
             Effect::Write(record) => self.desk.ledger.append(&record)?,
             Effect::Publish(state) => {
-                log::info!("{} {}: {}", state.op, state.id, state.state.as_str());
+                let part = match state.state {
+                    CommandState::Running { phase } => format!(" ({phase:?})").to_lowercase(),
+                    _ => String::new(),
+                };
+                log::info!("{} {}: {}{part}", state.op, state.id, state.state.as_str());
                 self.link.publish(&Topic::State(node, state.id), state.to_payload(), None);
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }

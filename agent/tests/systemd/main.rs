@@ -15,3 +15,4 @@ mod machines;
 mod node;
 mod small;
 mod transient;
+mod whole;

@@ -55,6 +55,7 @@ impl OnNode {
         // A connection from before the change says nothing about the network after it.
         self.reach.connect_anew.notify_one();
         let worker = if takes_work { self.undrain().await.map(drop) } else { Ok(()) };
+        let mut said = Vec::new();
         loop {
             let seen = self.look(worker.clone().map_err(|undone| undone.message)).await;
             let unwell = unwell(&wanted, &seen);
@@ -63,6 +64,10 @@ impl OnNode {
             }
             if Instant::now() >= end {
                 return Err(Undone::for_good("unwell", unwell.join("; ")));
+            }
+            if unwell != said {
+                log::info!("{}: not well yet: {}", op.as_str(), unwell.join("; "));
+                said = unwell;
             }
             sleep(EVERY).await;
         }
