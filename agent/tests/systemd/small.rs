@@ -2,10 +2,10 @@
 
 use std::{process::Command, sync::Arc};
 
-use reelmill_api::fleet::{CommandId, State, command::Policy};
+use reelmill_api::fleet::{CommandId, State};
 use reelmill_lab::{
     mosquitto::Mosquitto,
-    nspawn::{Machine, Setup},
+    nspawn::{Ended, Machine, Setup},
     programs::eventually,
     s3,
 };
@@ -80,9 +80,12 @@ impl Place {
     }
 
     fn give(&self, op: &str, args: Value) -> CommandId {
-        let mut command = command(NODE, op, args);
-        command.policy = Policy::default();
-        send(&self.broker, NODE, &command, &[1]);
+        self.give_signed(op, args, &[1])
+    }
+
+    fn give_signed(&self, op: &str, args: Value, seeds: &[u8]) -> CommandId {
+        let command = command(NODE, op, args);
+        send(&self.broker, NODE, &command, seeds);
         command.id
     }
 
@@ -299,4 +302,23 @@ fn the_worker_is_drained_taken_back_restarted_and_examined() {
     let (state, found) = place.done("self-test", json!({"preset": "hls-ladder"}));
     assert_eq!((state.as_str(), &found["findings"][0]["fact"]), ("succeeded", &json!("hls-ladder")));
     assert_eq!(place.done("self-test", json!({"preset": "proxy"})), ("failed".to_owned(), json!("unfit")));
+}
+
+#[test]
+fn a_machine_goes_down_and_tells_so_when_it_is_back() {
+    let Some(setup) = node("a_machine_goes_down_and_tells_so_when_it_is_back") else { return };
+    let mut place = Place::boot(setup);
+    for (op, args, seeds, ended) in [
+        ("reboot", json!({}), &[1][..], Ended::Rebooting),
+        ("poweroff", json!({"confirm": NODE}), &[1, 2], Ended::PoweredOff),
+    ] {
+        let id = place.give_signed(op, args, seeds);
+        assert_eq!(place.machine.ended(), ended);
+        assert_eq!(place.state(id).as_deref(), Some("rebooting"), "{op}");
+        place.machine = place.machine.boot_again();
+        let end = place.end(id);
+        assert_eq!(end.state.as_str(), "succeeded", "{op}");
+        assert_ne!(end.result["boot_id"], end.result["boot_id_before"]);
+        assert_eq!(place.machine.property("reelmill-worker.service", "ActiveState"), "active");
+    }
 }

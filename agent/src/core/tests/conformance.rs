@@ -25,9 +25,16 @@ word the same test fails where this is out of date.
 - *late*: it came after its `exp`.
 - *agent killed* and *power cut*: after each single thing that the agent does for it (a record in the ledger, a message, a
   deed), then started again. New systems come at once and by a boot.
-- *on real systems*: the tests that give it to an agent, or its root helper, under a real systemd or at a real Mosquitto.
 
 `at once`: there is no such moment, for it ends in the step in which it begins.
+
+";
+
+const TAIL: &str = "
+## On real systems
+
+Tests that give a command to an agent or its root helper under a real systemd, with a real Nix, or at a real Mosquitto, and
+the files below `agent/tests` in which they are:
 
 ";
 
@@ -58,6 +65,8 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("rollback", "switch/live", "a_rollback_goes_to_a_generation_and_back"),
     ("trust", "broker/helper", "new_keys_are_on_the_agents_disk_once_the_helper_has_them"),
     ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
+    ("reboot", "systemd/small", "a_machine_goes_down_and_tells_so_when_it_is_back"),
+    ("poweroff", "systemd/small", "a_machine_goes_down_and_tells_so_when_it_is_back"),
     ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
 ];
 
@@ -167,9 +176,10 @@ fn joined(ends: BTreeSet<String>) -> String {
     if ends.is_empty() { "at once".to_owned() } else { ends.into_iter().collect::<Vec<_>>().join(" or ") }
 }
 
-fn shown(op: &str) -> String {
-    let of = SHOWN.iter().filter(|(of, ..)| *of == op);
-    of.map(|(_, file, test)| format!("`{file}`: {}", test.replace('_', " "))).collect::<Vec<_>>().join("; ")
+/// The tests on real systems, a line each.
+fn shown() -> String {
+    let line = |(op, file, test): &(&str, &str, &str)| format!("- `{op}`: {} (`{file}`)\n", test.replace('_', " "));
+    SHOWN.iter().map(line).collect()
 }
 
 fn table() -> String {
@@ -183,7 +193,6 @@ fn table() -> String {
         "late",
         "agent killed",
         "power cut",
-        "on real systems",
     ];
     let mut table = format!("{HEAD}| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     for op in Op::NAMES {
@@ -198,11 +207,10 @@ fn table() -> String {
             expired(op),
             joined(deaths(op, false)),
             joined(deaths(op, true)),
-            shown(op),
         ];
         table.push_str(&format!("| {} |\n", row.join(" | ")));
     }
-    table
+    table + TAIL + &shown()
 }
 
 #[test]
