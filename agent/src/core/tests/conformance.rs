@@ -56,6 +56,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("set-conf", "systemd/whole", "a_change_of_settings_ends_whoever_dies_in_whichever_part"),
     ("power-mode", "broker/helper", "a_part_is_asked_for_again_when_the_helper_dies_in_it"),
     ("switch", "broker/helper", "a_switch_is_asked_for_part_by_part_and_undone_where_there_is_no_worker"),
+    ("switch", "switch/whole", "a_release_commits_and_one_that_breaks_the_worker_is_undone_and_remembered"),
     ("switch", "switch/live", "a_good_release_commits"),
     ("switch", "switch/live", "a_release_that_hangs_or_fails_is_undone_and_remembered"),
     ("switch", "switch/refused", "what_may_not_come_into_force_is_refused"),
