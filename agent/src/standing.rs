@@ -1,7 +1,7 @@
 //! How a node stands, in one word that a person understands, and why: decided from its snapshot and nothing else.
 
 use reelmill_api::{
-    snapshot::{Broker, Enrolment, Gpu, LastCommand, Snapshot, ThrottleReason, Unit},
+    snapshot::{Broker, Disk, Enrolment, Gpu, LastCommand, Snapshot, ThrottleReason, Unit},
     status::{WorkerState, WorkerStatus},
 };
 use serde::Serialize;
@@ -50,6 +50,8 @@ pub struct Standing {
     pub reasons: Vec<Reason>,
     /// The parts whose temperature is hot, by the names that the snapshot has.
     pub hot: Vec<String>,
+    /// Where file systems with too little room are mounted.
+    pub scarce: Vec<String>,
 }
 
 /// One thing to be said about a node.
@@ -77,6 +79,7 @@ impl Standing {
             state: reasons.first().map_or(State::Well, |reason| reason.state),
             reasons,
             hot: hot.iter().map(|part| part.name.to_owned()).collect(),
+            scarce: snapshot.disks.iter().filter(|disk| is_scarce(disk)).map(|disk| disk.mount.clone()).collect(),
         }
     }
 }
@@ -134,13 +137,10 @@ fn work(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
 }
 
 fn storage(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
-    for disk in snapshot.disks.iter().filter(|disk| !disk.read_only) {
-        let left = disk.available_bytes;
-        if left < PLENTY_BYTES && left.saturating_mul(100) < disk.total_bytes.saturating_mul(SCARCE_PERCENT) {
-            #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-            let gigabytes = left as f64 / 1e9;
-            say(State::Unwell, format!("only {gigabytes:.1} GB are left on {}", disk.mount));
-        }
+    for disk in snapshot.disks.iter().filter(|disk| is_scarce(disk)) {
+        #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+        let gigabytes = disk.available_bytes as f64 / 1e9;
+        say(State::Unwell, format!("only {gigabytes:.1} GB are left on {}", disk.mount));
     }
     for drive in &snapshot.drives {
         if let Some(state) = drive.state.as_ref().filter(|state| !["live", "running"].contains(&state.as_str())) {
@@ -153,6 +153,12 @@ fn storage(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
             say(State::Unwell, format!("{errors} errors of file systems on {}", drive.name));
         }
     }
+}
+
+fn is_scarce(disk: &Disk) -> bool {
+    let left = disk.available_bytes;
+    let little = left.saturating_mul(100) < disk.total_bytes.saturating_mul(SCARCE_PERCENT);
+    !disk.read_only && left < PLENTY_BYTES && little
 }
 
 /// A part that is hot.
@@ -212,7 +218,7 @@ fn remarks(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
 
 #[cfg(test)]
 mod tests {
-    use reelmill_api::snapshot::{Disk, Drive, Farm, Rail, Temperature};
+    use reelmill_api::snapshot::{Drive, Farm, Rail, Temperature};
 
     use super::*;
 
@@ -282,17 +288,20 @@ mod tests {
     }
 
     #[test]
-    fn the_hot_parts_are_named_for_whoever_lists_temperatures() {
+    fn hot_parts_and_full_disks_are_named_for_whoever_lists_them() {
         let part =
             |name: &str, celsius, critical| Temperature { name: name.to_owned(), ..temperature(celsius, critical) };
         let gpu = |celsius| Gpu { name: "L4".to_owned(), temperature_celsius: Some(celsius), ..Gpu::default() };
         let snapshot = Snapshot {
             temperatures: vec![part("cpu", 89.9, None), part("tj", 90.0, Some(99.0)), part("soc", 88.0, Some(99.0))],
             gpus: vec![gpu(95.0), gpu(40.0)],
+            disks: vec![Disk { mount: "/".to_owned(), total_bytes: 1000, ..Disk::default() }],
             ..Snapshot::default()
         };
-        assert_eq!(Standing::of(&snapshot).hot, ["L4", "tj"]);
-        assert_eq!(Standing::of(&Snapshot::default()).hot, Vec::<String>::new());
+        let standing = Standing::of(&snapshot);
+        assert_eq!((standing.hot.join(" "), standing.scarce.join(" ")), ("L4 tj".to_owned(), "/".to_owned()));
+        let standing = Standing::of(&Snapshot::default());
+        assert!(standing.hot.is_empty() && standing.scarce.is_empty());
     }
 
     #[test]

@@ -131,12 +131,11 @@ function power({ rails, fans, gpus }) {
   rows("power", [...told, ...cards, ...turning]);
 }
 
-function disks({ disks, drives }) {
+function disks({ disks, drives, scarce }) {
   const mounted = disks.map((disk) => {
     const used = disk.total_bytes ? (1 - disk.available_bytes / disk.total_bytes) * 100 : 0;
-    const scarce = !disk.read_only && used > 95 && disk.available_bytes < 20e9;
     const about = joined(disk.filesystem, disk.device, disk.read_only && "read only");
-    return { name: disk.mount, value: `${bytes(disk.available_bytes)} of ${bytes(disk.total_bytes)} left`, part: used, state: scarce ? "bad" : null, about };
+    return { name: disk.mount, value: `${bytes(disk.available_bytes)} of ${bytes(disk.total_bytes)} left`, part: used, state: scarce.includes(disk.mount) ? "bad" : null, about };
   });
   const healthy = drives.map((drive) => {
     const complaints = [drive.spare_low && "spare blocks run out", drive.errors && `${drive.errors} failed requests`, drive.filesystem_errors && `${drive.filesystem_errors} errors of file systems`];

@@ -1,11 +1,11 @@
 //! Commands that need no root, given to an agent at a real broker, with a real journal and a real store.
 
-use std::process::Command;
+use std::{process::Command, sync::Arc};
 
-use reelmill_api::fleet::{CommandId, State, command::Policy};
+use reelmill_api::fleet::{CommandId, State};
 use reelmill_lab::{
     mosquitto::Mosquitto,
-    nspawn::{Machine, Setup},
+    nspawn::{Ended, Machine, Setup},
     programs::eventually,
     s3,
 };
@@ -25,6 +25,14 @@ const WORKER: &str = "#!/bin/sh
 echo \"$(id -un) $* $QUEUE_NAME $PRESET $CONCURRENCY <$LD_PRELOAD>\" >> /var/cache/reelmill-worker/started
 systemd-notify --ready
 . /etc/reelmill/end\n";
+
+/// A worker that only examines its machine, where all presets but one can be encoded.
+const DOCTOR: &str = r#"#!/bin/sh
+[ "$1 $2" = "doctor --json" ] || exit 9
+[ "$PRESET" = proxy ] && state=missing code=1 || state=ok code=0
+echo "{\"findings\":[{\"state\":\"$state\",\"what\":\"presets\",\"fact\":\"$PRESET\"}]}"
+exit $code
+"#;
 
 /// A machine whose agent is at a broker.
 struct Place {
@@ -72,9 +80,12 @@ impl Place {
     }
 
     fn give(&self, op: &str, args: Value) -> CommandId {
-        let mut command = command(NODE, op, args);
-        command.policy = Policy::default();
-        send(&self.broker, NODE, &command, &[1]);
+        self.give_signed(op, args, &[1])
+    }
+
+    fn give_signed(&self, op: &str, args: Value, seeds: &[u8]) -> CommandId {
+        let command = command(NODE, op, args);
+        send(&self.broker, NODE, &command, seeds);
         command.id
     }
 
@@ -141,13 +152,31 @@ fn a_journal_is_followed_and_the_newest_lines_are_the_result() {
     eventually("no journalctl is left", gone);
 }
 
+/// A store behind TLS, and whoever vouches for it.
+async fn store() -> (s3::Server, String) {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .expect("they belong together");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    (s3::Server::start_with(Some(acceptor), s3::Pace::default()).await, own.cert.pem())
+}
+
 #[test]
 fn a_diagnosis_comes_to_the_store_without_secrets() {
     let Some(setup) = node("a_diagnosis_comes_to_the_store_without_secrets") else { return };
     let says = "[Service]\nType=exec\nExecStart=/usr/bin/sh -c 'echo \"lease from redis://:s3cr3t-pass@hub failed\"; \
                 exec sleep infinity'\n";
     let runtime = tokio::runtime::Runtime::new().expect("threads");
-    let server = runtime.block_on(s3::Server::start());
+    let (server, authority) = runtime.block_on(store());
+    let trusts = "[Service]\nEnvironment=SSL_CERT_FILE=/etc/reelmill/store.pem\n";
+    let setup = setup.file("/etc/reelmill/store.pem", &authority);
+    let setup = setup.file(&format!("/etc/systemd/system/{UNIT}.d/trusts.conf"), trusts);
     let place = Place::boot(setup.unit("reelmill-worker.service", says));
     place.machine.ok(&["journalctl", "--sync"]);
     let upload = server.presigned_put("diag/shelf-1.tar.zst");
@@ -178,6 +207,10 @@ fn a_diagnosis_comes_to_the_store_without_secrets() {
 
     let expired = server.presigned("PUT", "late", jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24));
     assert_eq!(place.done("diag", json!({"upload": expired})), ("failed".to_owned(), json!("upload_refused")));
+    let (stranger, _) = runtime.block_on(store());
+    let told = place.end(place.give("diag", json!({"upload": stranger.presigned_put("a")})));
+    let fault = told.error.expect("nobody vouches for it");
+    assert!(fault.code == "upload_failed" && fault.msg.as_str().contains("invalid peer certificate"), "{fault:?}");
 }
 
 /// A node with that worker, whose script's child speaks for it.
@@ -251,4 +284,41 @@ fn a_captured_agent_sets_no_other_variable_of_the_worker_and_reads_nothing_by_it
     assert_eq!(machine.ok(&["cat", STARTED]), started, "no worker was started");
     let logged = machine.journal(&[]);
     assert!(logged.iter().all(|entry| !entry.to_string().contains("hidden-from-the-agent")));
+}
+
+#[test]
+fn the_worker_is_drained_taken_back_restarted_and_examined() {
+    let Some(setup) = node("the_worker_is_drained_taken_back_restarted_and_examined") else { return };
+    let place = Place::boot(setup.script("/usr/bin/reelmill-worker", DOCTOR));
+    let worker = |property: &str| place.machine.property("reelmill-worker.service", property);
+    let done = |op: &str, args: Value| assert_eq!(place.done(op, args), ("succeeded".to_owned(), json!({})), "{op}");
+    done("drain", json!({"deadline_s": 60}));
+    assert_eq!(worker("ActiveState"), "inactive");
+    done("undrain", json!({}));
+    assert_eq!(worker("ActiveState"), "active");
+    let before = worker("MainPID");
+    done("restart-worker", json!({}));
+    assert_ne!(worker("MainPID"), before);
+    let (state, found) = place.done("self-test", json!({"preset": "hls-ladder"}));
+    assert_eq!((state.as_str(), &found["findings"][0]["fact"]), ("succeeded", &json!("hls-ladder")));
+    assert_eq!(place.done("self-test", json!({"preset": "proxy"})), ("failed".to_owned(), json!("unfit")));
+}
+
+#[test]
+fn a_machine_goes_down_and_tells_so_when_it_is_back() {
+    let Some(setup) = node("a_machine_goes_down_and_tells_so_when_it_is_back") else { return };
+    let mut place = Place::boot(setup);
+    for (op, args, seeds, ended) in [
+        ("reboot", json!({}), &[1][..], Ended::Rebooting),
+        ("poweroff", json!({"confirm": NODE}), &[1, 2], Ended::PoweredOff),
+    ] {
+        let id = place.give_signed(op, args, seeds);
+        assert_eq!(place.machine.ended(), ended);
+        assert_eq!(place.state(id).as_deref(), Some("rebooting"), "{op}");
+        place.machine = place.machine.boot_again();
+        let end = place.end(id);
+        assert_eq!(end.state.as_str(), "succeeded", "{op}");
+        assert_ne!(end.result["boot_id"], end.result["boot_id_before"]);
+        assert_eq!(place.machine.property("reelmill-worker.service", "ActiveState"), "active");
+    }
 }

@@ -113,6 +113,13 @@ const MMDEBSTRAP: Group = Group {
     why: "makes the Debian root that is booted",
 };
 
+const ZSTD: Group = Group {
+    programs: &["zstd"],
+    variable: None,
+    packages: &["zstd"],
+    why: "unpacks, below tar, what a node sends to find a fault by",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -124,9 +131,10 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
-        Command::Test(_) => {
-            &[LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP]
-        }
+        Command::Test(_) => &[
+            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
+            ZSTD,
+        ],
     }
 }
 

@@ -19,36 +19,58 @@ ends that it came to. `CONFORMANCE=write cargo test -p reelmill-agent --lib conf
 word the same test fails where this is out of date.
 
 - *given*: with the signatures that it needs, and all goes well.
+- *unwell after it*: given, and the node is not well when it is looked at; `=` where nobody looks.
 - *refused*: with one signature less than it needs; where it needs none, for another node.
 - *called off, waiting* and *at work*: by `cancel`, before it begins, and at each of its parts. What is too far stays its course.
 - *late*: it came after its `exp`.
 - *agent killed* and *power cut*: after each single thing that the agent does for it (a record in the ledger, a message, a
-  deed), then started again.
-- *on real systems*: the tests that give it to an agent as a service of a real systemd, or at a real Mosquitto.
+  deed), then started again. New systems come at once and by a boot.
 
 `at once`: there is no such moment, for it ends in the step in which it begins.
 
 ";
 
-/// Where a command is given to an agent on real systems: file and test below `agent/tests`.
+const TAIL: &str = "
+## On real systems
+
+Tests that give a command to an agent or its root helper under a real systemd, with a real Nix, or at a real Mosquitto, and
+the files below `agent/tests` in which they are:
+
+";
+
+/// Where a command is given on real systems: file and test below `agent/tests`.
 const SHOWN: &[(&str, &str, &str)] = &[
     ("ping", "broker/taken", "answers_requests_where_it_may_and_nowhere_else"),
     ("status", "broker/taken", "tells_what_has_changed"),
     ("diag", "systemd/small", "a_diagnosis_comes_to_the_store_without_secrets"),
     ("logs-tail", "systemd/small", "a_journal_is_followed_and_the_newest_lines_are_the_result"),
+    ("self-test", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
     ("tags", "systemd/small", "tags_outlast_the_agent_and_are_told"),
-    ("drain", "broker/taken", "a_command_is_told_of_from_its_acceptance_to_its_end_and_then_cleared"),
+    ("drain", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
+    ("undrain", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
+    ("restart-worker", "systemd/small", "the_worker_is_drained_taken_back_restarted_and_examined"),
     ("batch", "systemd/small", "a_batch_has_the_settings_of_its_command_and_outlives_the_agent"),
     ("batch", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
-    ("power-mode", "broker/helper", "a_part_is_asked_for_again_when_the_helper_dies_in_it"),
+    ("set-conf", "systemd/exec", "settings_are_tried_put_in_force_and_undone"),
     ("set-conf", "systemd/whole", "settings_that_the_worker_is_well_with_stay_and_others_are_undone"),
     ("set-conf", "systemd/whole", "a_change_of_settings_ends_whoever_dies_in_whichever_part"),
+    ("power-mode", "broker/helper", "a_part_is_asked_for_again_when_the_helper_dies_in_it"),
+    ("switch", "broker/helper", "a_switch_is_asked_for_part_by_part_and_undone_where_there_is_no_worker"),
     ("switch", "switch/whole", "a_release_commits_and_one_that_breaks_the_worker_is_undone_and_remembered"),
     ("switch", "switch/whole", "a_release_that_stops_the_agent_is_undone_by_the_dead_man"),
     ("switch", "switch/whole", "a_switch_ends_whoever_dies_in_whichever_part"),
+    ("switch", "switch/live", "a_good_release_commits"),
+    ("switch", "switch/live", "a_release_that_hangs_or_fails_is_undone_and_remembered"),
+    ("switch", "switch/refused", "what_may_not_come_into_force_is_refused"),
+    ("switch", "switch/cuts", "a_helper_that_is_killed_in_any_part_does_it_again"),
+    ("switch", "switch/cuts", "a_power_cut_in_any_part_leaves_a_node_that_knows_what_to_do"),
+    ("switch", "switch/boot", "a_system_with_another_kernel_is_booted_once_and_stays_when_confirmed"),
     ("rollback", "switch/whole", "a_release_commits_and_one_that_breaks_the_worker_is_undone_and_remembered"),
+    ("rollback", "switch/live", "a_rollback_goes_to_a_generation_and_back"),
     ("trust", "broker/helper", "new_keys_are_on_the_agents_disk_once_the_helper_has_them"),
     ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
+    ("reboot", "systemd/small", "a_machine_goes_down_and_tells_so_when_it_is_back"),
+    ("poweroff", "systemd/small", "a_machine_goes_down_and_tells_so_when_it_is_back"),
     ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
 ];
 
@@ -73,8 +95,9 @@ fn end(sim: &Sim, command: &Command) -> String {
     sim.told.iter().rfind(|state| state.id == command.id).map_or_else(|| "nothing".to_owned(), show)
 }
 
-fn accepted(op: &str) -> String {
+fn accepted(op: &str, unwell: bool) -> String {
     let ((command, seeds), mut sim) = (given(op), node_for(op));
+    sim.unwell = unwell;
     sim.send(&command, seeds);
     sim.run_out();
     end(&sim, &command)
@@ -117,8 +140,9 @@ fn expired(op: &str) -> String {
 }
 
 /// Dead after so many effects, alone or with the machine, then started again; `None` if all was over before.
-fn died(op: &str, effects: usize, machine: bool) -> Option<String> {
+fn died(op: &str, effects: usize, machine: bool, by_boot: bool) -> Option<String> {
     let ((command, seeds), mut sim) = (given(op), node_for(op));
+    sim.by_boot = by_boot;
     sim.lives = Some(effects);
     sim.send(&command, seeds);
     while !sim.is_dead() {
@@ -143,44 +167,54 @@ fn died(op: &str, effects: usize, machine: bool) -> Option<String> {
 }
 
 /// All ends at `0`, `1` and so on, until there is none.
-fn ends(at: impl Fn(usize) -> Option<String>) -> String {
-    let ends: BTreeSet<String> = (0..1000).map_while(at).collect();
+fn ends(at: impl Fn(usize) -> Option<String>) -> BTreeSet<String> {
+    (0..1000).map_while(at).collect()
+}
+
+fn deaths(op: &str, machine: bool) -> BTreeSet<String> {
+    let of = |by_boot| ends(|effects| died(op, effects, machine, by_boot));
+    &of(false) | &of(true)
+}
+
+fn joined(ends: BTreeSet<String>) -> String {
     if ends.is_empty() { "at once".to_owned() } else { ends.into_iter().collect::<Vec<_>>().join(" or ") }
 }
 
-fn shown(op: &str) -> String {
-    let of = SHOWN.iter().filter(|(of, ..)| *of == op);
-    of.map(|(_, file, test)| format!("`{file}`: {}", test.replace('_', " "))).collect::<Vec<_>>().join("; ")
+/// The tests on real systems, a line each.
+fn shown() -> String {
+    let line = |(op, file, test): &(&str, &str, &str)| format!("- `{op}`: {} (`{file}`)\n", test.replace('_', " "));
+    SHOWN.iter().map(line).collect()
 }
 
 fn table() -> String {
     let columns = [
         "command",
         "given",
+        "unwell after it",
         "refused",
         "called off, waiting",
         "called off, at work",
         "late",
         "agent killed",
         "power cut",
-        "on real systems",
     ];
     let mut table = format!("{HEAD}| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     for op in Op::NAMES {
+        let (given, unwell) = (accepted(op, false), accepted(op, true));
         let row = [
             format!("`{op}`"),
-            accepted(op),
+            given.clone(),
+            if unwell == given { "=".to_owned() } else { unwell },
             refused(op),
             called_off(op, None).unwrap_or_else(|| "at once".to_owned()),
-            ends(|deeds| called_off(op, Some(deeds))),
+            joined(ends(|deeds| called_off(op, Some(deeds)))),
             expired(op),
-            ends(|effects| died(op, effects, false)),
-            ends(|effects| died(op, effects, true)),
-            shown(op),
+            joined(deaths(op, false)),
+            joined(deaths(op, true)),
         ];
         table.push_str(&format!("| {} |\n", row.join(" | ")));
     }
-    table
+    table + TAIL + &shown()
 }
 
 #[test]
@@ -211,7 +245,7 @@ fn the_tests_that_the_table_names_are_there() {
 #[test]
 fn what_the_node_cannot_do_is_refused_and_nothing_else() {
     for op in Op::NAMES {
-        assert_eq!(accepted(op) == "rejected not_supported", !ABLE.contains(op), "{op}");
+        assert_eq!(accepted(op, false) == "rejected not_supported", !ABLE.contains(op), "{op}");
     }
 }
 
@@ -220,7 +254,7 @@ fn what_the_node_cannot_do_is_refused_and_nothing_else() {
 fn every_cell_is_an_end() {
     for op in Op::NAMES {
         for machine in [false, true] {
-            for end in ends(|effects| died(op, effects, machine)).split(" or ") {
+            for end in deaths(op, machine) {
                 let word = end.split(' ').next().unwrap_or_default();
                 assert!(["succeeded", "failed", "rejected", "rolled_back", "expired"].contains(&word), "{op}: {end}");
             }

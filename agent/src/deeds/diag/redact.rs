@@ -107,10 +107,10 @@ fn assigned(line: &str) -> String {
 fn next_secret(text: &str) -> Option<(usize, usize, usize)> {
     let marks = |c: char| matches!(c, '=' | ':' | ' ');
     for (at, mark) in text.match_indices(marks) {
-        let name = name_before(&text[..at]);
+        let name = name_before(&text[..at], mark);
         let wanted = match mark {
             " " => name.starts_with("--") && is_secret(name) || ["bearer", "basic"].contains(&&*name.to_lowercase()),
-            // A URL's own colon, and what is no assignment but a comparison or a path.
+            // The colon of an address gives no name a value.
             _ => is_secret(name) && !text[at..].starts_with("://"),
         };
         if !wanted {
@@ -126,9 +126,10 @@ fn next_secret(text: &str) -> Option<(usize, usize, usize)> {
     None
 }
 
-/// The name that ends here, without quotes around it.
-fn name_before(text: &str) -> &str {
-    let text = text.trim_end_matches(['"', '\'', '\\', ' ', '\t']);
+/// The name that ends here; before `=` and `:` without quotes around it.
+fn name_before<'a>(text: &'a str, mark: &str) -> &'a str {
+    // Not before each space, or a line of nothing else would be looked through again and again.
+    let text = if mark == " " { text } else { text.trim_end_matches(['"', '\'', '\\', ' ', '\t']) };
     let is_part = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     let start = text.rfind(|c| !is_part(c)).map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
     &text[start..]
