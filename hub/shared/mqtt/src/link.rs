@@ -18,7 +18,7 @@ use crate::{
     line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, Told, drive, seconds},
 };
 
-/// Messages that wait for the conductor: those that wait for an acknowledgement, and those that nobody acknowledges.
+/// Messages that wait to be heard; for more the broker waits.
 const INBOX: usize = 4 * IN_FLIGHT as usize;
 
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
@@ -144,16 +144,15 @@ impl Link {
     pub async fn close(mut self) {
         self.say(Word::Goodbye);
         self.stop.cancel();
-        while self.client.is_some() && !self.waiting.is_empty() {
-            self.hear().await;
-            self.flush();
-        }
-        if self.client.is_none() {
-            self.driver.abort();
-        }
-        if tokio::time::timeout(CONNECT_TIMEOUT, &mut self.driver).await.is_err() {
-            self.driver.abort();
-        }
+        let end = async {
+            while self.client.is_some() {
+                self.hear().await;
+                self.flush();
+            }
+        };
+        // It comes to nothing where the broker takes nothing any more.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, end).await;
+        self.driver.abort();
     }
 }
 
