@@ -21,6 +21,9 @@ use crate::{
 /// Messages that wait to be heard; for more the broker waits.
 const INBOX: usize = 4 * IN_FLIGHT as usize;
 
+/// How soon what waits to be said is tried again.
+const SOON: Duration = Duration::from_millis(10);
+
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
 pub struct Link {
     heard: mpsc::Receiver<Told>,
@@ -48,10 +51,19 @@ impl Link {
         Self { heard, client: None, remark: None, waiting: VecDeque::new(), stop, driver }
     }
 
-    /// What happens next. Can be dropped while it waits.
+    /// What happens next; says what waits meanwhile. Can be dropped while it waits.
     pub async fn hear(&mut self) -> Heard {
-        let told = self.heard.recv().await.unwrap_or_else(|| Heard::Lost(String::new()).into());
-        let Told { heard, client, remark } = told;
+        let told = loop {
+            self.flush();
+            if self.waiting.is_empty() {
+                break self.heard.recv().await;
+            }
+            // The connection does not tell when it has written what it was given.
+            if let Ok(told) = tokio::time::timeout(SOON, self.heard.recv()).await {
+                break told;
+            }
+        };
+        let Told { heard, client, remark } = told.unwrap_or_else(|| Heard::Lost(String::new()).into());
         self.remark = remark;
         match &heard {
             Heard::Up(_) => self.client = client,
