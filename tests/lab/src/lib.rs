@@ -7,5 +7,6 @@ pub mod media;
 pub mod mosquitto;
 pub mod nspawn;
 pub mod programs;
+pub mod qemu;
 pub mod redis;
 pub mod s3;
