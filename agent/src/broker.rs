@@ -6,34 +6,36 @@ use reelmill_api::{
     NodeId,
     fleet::{
         State,
+        event::NodeEvent,
         health::{Health, Heartbeat},
-        topic::Document,
+        topic::{Document, Topic},
     },
 };
 use reelmill_daemon::Shutdown;
 use serde_json::Value;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
-mod line;
-mod link;
 mod recall;
-mod retry;
 mod seat;
-mod tls;
 mod work;
+
+pub use reelmill_mqtt::{Identity, IdentityError};
 
 pub use self::recall::recall;
 use self::seat::Seat;
-pub use self::tls::{Identity, IdentityError};
 use crate::{
     core::{Around, Core},
     deeds::Deeds,
     ledger::{Ledger, LedgerError},
 };
 
+/// How long the broker keeps the session of a node that is away.
+const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the broker holds the last will back: a node that is back before then was never lost to anyone.
+const WILL_DELAY: Duration = Duration::from_secs(20);
 /// How often the time is told to the core.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -54,10 +56,24 @@ pub struct Settings {
 
 impl Settings {
     /// How long a silence may usually be.
-    pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+    pub const KEEP_ALIVE: Duration = reelmill_mqtt::Settings::KEEP_ALIVE;
 
-    fn last_will(&self, conn: &str) -> Vec<u8> {
-        json(&Health::will(conn))
+    /// The line that a node has.
+    fn line(&self) -> reelmill_mqtt::Settings {
+        let will = reelmill_mqtt::Will {
+            topic: Topic::Health(self.node.clone()),
+            delay: WILL_DELAY,
+            payload: Arc::new(|conn| json(&Health::will(conn))),
+        };
+        reelmill_mqtt::Settings {
+            host: self.host.clone(),
+            port: self.port,
+            client: self.node.to_string(),
+            identity: self.identity.clone(),
+            keep_alive: self.keep_alive,
+            session: Some(SESSION),
+            will: Some(will),
+        }
     }
 }
 
@@ -81,6 +97,8 @@ pub struct World {
 pub struct Line {
     /// Whether there is a connection.
     pub connected: bool,
+    /// How many connections have stood since the start.
+    pub connections: u64,
     /// Why there is none, once one was tried.
     pub why: Option<String>,
     /// The command that changed last.
@@ -99,6 +117,10 @@ pub struct Desk<D> {
     pub world: watch::Receiver<World>,
     /// Who is told how it stands.
     pub line: watch::Sender<Line>,
+    /// Tells when another connection is wanted in the place of the present one.
+    pub anew: Arc<Notify>,
+    /// What deeds tell of while they run.
+    pub said: mpsc::Receiver<NodeEvent>,
 }
 
 /// Takes commands and does them, until the end is asked for. A broker that is away is waited for.
@@ -118,6 +140,8 @@ pub async fn run<D: Deeds>(settings: &Settings, desk: Desk<D>, shutdown: &Shutdo
             Some(event) = told.recv() => seat.step(event)?,
             _ = tick.tick() => seat.tick()?,
             Ok(()) = seat.desk.world.changed() => seat.look_around()?,
+            () = seat.desk.anew.notified() => seat.link.connect_anew(),
+            Some(event) = seat.desk.said.recv() => seat.say(&event),
         }
     }
     seat.leave().await;

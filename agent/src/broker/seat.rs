@@ -6,17 +6,21 @@ use std::{
 };
 
 use jiff::Timestamp;
-use reelmill_api::fleet::{
-    CommandId, Op, Topic,
-    health::{Capabilities, Health, Presence},
-    topic::Document,
+use reelmill_api::{
+    fleet::{
+        CommandId, CommandState, Op, Topic,
+        event::NodeEvent,
+        health::{Capabilities, Health, Presence},
+        topic::{Document, filter},
+    },
+    preset::Tag,
 };
-use rumqttc::v5::mqttbytes::v5::Publish;
+use reelmill_mqtt::{Filter, Heard, Link, Publish, QoS, RetainForwardRule};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, Settings, World, json, line::Heard, link::Link, work};
+use super::{Desk, Settings, World, json, work};
 use crate::{
     core::{Effect, Event, Now, Reply},
     deeds::Deeds,
@@ -25,6 +29,8 @@ use crate::{
 
 /// How often the heartbeat is published.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// More events are not kept for a broker that is away.
+const MOST_UNTOLD: usize = 16;
 /// Longer correlation data is none of ours to carry around.
 const LONGEST_CORRELATION: usize = 64;
 
@@ -53,6 +59,8 @@ pub(super) struct Seat<'a, D> {
     stops: HashMap<CommandId, CancellationToken>,
     shown: World,
     next_beat: Instant,
+    /// What happened while nobody could be told.
+    untold: Vec<NodeEvent>,
 }
 
 impl<'a, D: Deeds> Seat<'a, D> {
@@ -61,7 +69,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Self {
             settings,
             desk,
-            link: Link::open(settings),
+            link: Link::open(&settings.line()),
             conn: String::new(),
             greeting: Greeting::None,
             started: Instant::now(),
@@ -69,6 +77,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             stops: HashMap::new(),
             shown: World::default(),
             next_beat: Instant::now(),
+            untold: Vec::new(),
         }
     }
 
@@ -93,12 +102,17 @@ impl<'a, D: Deeds> Seat<'a, D> {
         match effect {
             Effect::Write(record) => self.desk.ledger.append(&record)?,
             Effect::Publish(state) => {
-                log::info!("{} {}: {}", state.op, state.id, state.state.as_str());
+                let part = match state.state {
+                    CommandState::Running { phase } => format!(" ({phase:?})").to_lowercase(),
+                    _ => String::new(),
+                };
+                log::info!("{} {}: {}{part}", state.op, state.id, state.state.as_str());
                 self.link.publish(&Topic::State(node, state.id), state.to_payload(), None);
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
-            Effect::Tell(event) => self.link.publish(&Topic::Event(node, event.kind), json(&event), None),
+            Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(*event),
+            Effect::Tell(event) => self.say(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -113,6 +127,13 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Ok(())
     }
 
+    /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
+    fn keep(&mut self, event: NodeEvent) {
+        if self.untold.len() < MOST_UNTOLD {
+            self.untold.push(event);
+        }
+    }
+
     /// Something was heard on the line.
     pub(super) fn hear(&mut self, heard: Heard) -> Result<(), LedgerError> {
         match heard {
@@ -120,7 +141,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.greeting = Greeting::Subscribing;
                 self.conn = conn;
                 let tags = self.desk.world.borrow().around.tags.clone();
-                self.link.subscribe(&self.settings.node, &tags);
+                self.subscribe(&tags);
             }
             Heard::Message(message) => {
                 if let Greeting::Asking { heard } = &mut self.greeting {
@@ -141,15 +162,32 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Ok(())
     }
 
+    /// Subscribes to all that concerns the node, and asks for what is retained there.
+    fn subscribe(&mut self, tags: &[Tag]) {
+        let node = &self.settings.node;
+        let mut filters = vec![filter::commands(node), filter::desired(node)];
+        filters.extend(tags.iter().map(filter::group));
+        self.link.subscribe(filters.into_iter().map(|path| Filter::new(path, QoS::AtLeastOnce)).collect());
+    }
+
+    /// Asks for an answer that the broker gives after all that it has to send now: it takes requests in their order, so
+    /// a second subscription to the same, without what is retained, is a question without any effect.
+    fn ask_for_the_end(&mut self) {
+        let mut again = Filter::new(filter::desired(&self.settings.node), QoS::AtLeastOnce);
+        again.retain_forward_rule = RetainForwardRule::Never;
+        self.link.subscribe(vec![again]);
+    }
+
     fn subscribed(&mut self) -> Result<(), LedgerError> {
         match self.greeting {
             Greeting::Subscribing | Greeting::Asking { heard: true } => {
                 self.greeting = Greeting::Asking { heard: false };
-                self.link.ask_for_the_end(&self.settings.node);
+                self.ask_for_the_end();
                 Ok(())
             }
             Greeting::Asking { heard: false } => {
                 self.greeting = Greeting::Done;
+                self.desk.line.send_modify(|line| line.connections += 1);
                 self.introduce();
                 self.step(Event::Settled)
             }
@@ -167,12 +205,20 @@ impl<'a, D: Deeds> Seat<'a, D> {
         self.show_health();
         self.report(&[]);
         self.beat();
+        for event in std::mem::take(&mut self.untold) {
+            self.say(&event);
+        }
         self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
 
     fn show_health(&mut self) {
         let health = Health::there(&self.conn, Timestamp::now(), self.shown.unwell.clone());
         self.link.publish(&Topic::Health(self.settings.node.clone()), json(&health), None);
+    }
+
+    /// Tells of something that happened, if somebody is there to hear it.
+    pub(super) fn say(&mut self, event: &NodeEvent) {
+        self.link.publish(&Topic::Event(self.settings.node.clone(), event.kind), json(event), None);
     }
 
     /// Publishes these documents as they are known; none: all.
@@ -216,7 +262,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.show_health();
             }
             if before.around.tags != self.shown.around.tags {
-                self.link.subscribe(&self.settings.node, &self.shown.around.tags);
+                self.subscribe(&self.shown.around.tags.clone());
                 self.introduce();
             }
         }
