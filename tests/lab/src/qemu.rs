@@ -5,5 +5,5 @@
 mod disk;
 mod vm;
 
-pub use disk::{Disk, Entry};
-pub use vm::Vm;
+pub use disk::{Disk, Entry, KERNEL_WORDS};
+pub use vm::{Ran, Vm};
