@@ -8,5 +8,6 @@ pub mod mosquitto;
 pub mod nspawn;
 mod presign;
 pub mod programs;
+pub mod qemu;
 pub mod redis;
 pub mod s3;

@@ -4,7 +4,7 @@ use std::{env, fs, os::unix::fs::MetadataExt, process};
 
 use anyhow::{Result, bail};
 
-use crate::{args::Command, bench, program};
+use crate::{args::Command, bench, program, suite::Selection};
 
 /// Packages that bring programs, and why we want them.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,6 +120,27 @@ const ZSTD: Group = Group {
     why: "unpacks, below tar, what a node sends to find a fault by",
 };
 
+const QEMU: Group = Group {
+    programs: &["qemu-system-x86_64"],
+    variable: None,
+    packages: &["qemu-system-x86", "ovmf"],
+    why: "runs machines with firmware, and without hardware help",
+};
+
+const MTOOLS: Group = Group {
+    programs: &["mformat"],
+    variable: None,
+    packages: &["mtools"],
+    why: "fills the partition that firmware reads",
+};
+
+const FDISK: Group = Group {
+    programs: &["sfdisk"],
+    variable: None,
+    packages: &["fdisk"],
+    why: "writes the partition tables of disks that boot",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -131,6 +152,9 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
+        Command::Test(Selection::Named(name)) if name == "boot" => {
+            &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK]
+        }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
             ZSTD,

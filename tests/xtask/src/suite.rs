@@ -63,6 +63,7 @@ const STEPS: &[Step] = &[
     Step { name: "sources-ffmpeg8", kind: Kind::Slow, starts_farm: true, work: sources_ffmpeg8 },
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
     Step { name: "live-long", kind: Kind::Long, starts_farm: true, work: live },
+    Step { name: "boot", kind: Kind::Long, starts_farm: true, work: boot },
     Step { name: "licences", kind: Kind::Slow, starts_farm: false, work: licences },
     Step { name: "advisories", kind: Kind::Slow, starts_farm: false, work: advisories },
 ];
@@ -192,6 +193,12 @@ fn live(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     let programs = checkout.built("reelmill-worker");
     let programs = programs.parent().unwrap_or(programs.as_path());
     passed(program::run(Command::new("node").arg(folder.join("live.mjs")).arg(programs)))
+}
+
+/// Machines with firmware, boot loader and kernel, whose power is cut: a minute a boot, one machine at a time.
+fn boot(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let mut cargo = checkout.cargo(&["test", "--locked", "--package", "reelmill-agent", "--test", "boot"]);
+    passed(program::run(cargo.args(["--", "--ignored", "--nocapture", "--test-threads=1"])))
 }
 
 fn licences(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {

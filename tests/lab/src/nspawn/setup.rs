@@ -17,11 +17,11 @@ const UNITS: &str = "/usr/lib/systemd/system";
 
 /// A machine that is not booted yet.
 pub struct Setup {
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// `disk` is what the machine wrote, `work` is the overlay's own, `tree` is where both meet the root.
-    pub(super) folder: TempDir,
+    pub(crate) folder: TempDir,
     /// What of this machine is seen in that one, read-only: from, to.
-    pub(super) binds: Vec<(PathBuf, String)>,
+    pub(crate) binds: Vec<(PathBuf, String)>,
     pub(super) host_network: bool,
 }
 
