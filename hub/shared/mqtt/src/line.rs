@@ -7,7 +7,7 @@ use rumqttc::{
     v5::{
         AsyncClient, ConnectionError, Event, MqttOptions, StateError,
         mqttbytes::{
-            QoS,
+            self, QoS,
             v5::{
                 ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, Packet, PubAck, PubAckReason,
                 Publish,
@@ -15,6 +15,7 @@ use rumqttc::{
         },
     },
 };
+use rustls::AlertDescription;
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
     task::JoinSet,
@@ -120,7 +121,7 @@ async fn listen(settings: Settings, tell: Tell) -> (bool, Lost) {
             Ok(Event::Incoming(Packet::PubAck(answer))) => Told { remark: refusal(&answer), ..Heard::Room.into() },
             Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return (stood, Lost::Closed),
             Ok(_) => continue,
-            Err(e) => return (stood, Lost::Connection(Box::new(e))),
+            Err(e) => return (stood, e.into()),
         };
         // To wait here would stop the acknowledgements for which the conductor may wait.
         match tell.try_send(told).map_err(|e| (matches!(e, TrySendError::Closed(_)), e.into_inner().heard)) {
@@ -189,15 +190,40 @@ enum Lost {
     Flooded,
     #[error("a fault of ours broke it")]
     Broken,
+    /// The broker says so only after the handshake, when the first bytes are read.
+    #[error("the broker refuses our certificate ({0:?})")]
+    Refused(AlertDescription),
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
-    Connection(#[from] Box<ConnectionError>),
+    Connection(Box<ConnectionError>),
+}
+
+impl From<ConnectionError> for Lost {
+    fn from(error: ConnectionError) -> Self {
+        let io = match &error {
+            ConnectionError::Io(io)
+            | ConnectionError::MqttState(StateError::Io(io) | StateError::Deserialization(mqttbytes::Error::Io(io))) => {
+                io.get_ref()
+            }
+            _ => None,
+        };
+        match io.and_then(|e| e.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(alert)) => Self::Refused(*alert),
+            _ => Self::Connection(Box::new(error)),
+        }
+    }
 }
 
 impl Lost {
     fn hint(&self) -> Option<&'static str> {
-        let Self::Connection(error) = self else { return None };
+        let error = match self {
+            Self::Connection(error) => error,
+            Self::Refused(_) => {
+                return Some("is it of an authority that the broker trusts, and has it not expired or been revoked?");
+            }
+            _ => return None,
+        };
         match &**error {
             ConnectionError::MqttState(StateError::ServerDisconnect {
                 reason_code: DisconnectReasonCode::SessionTakenOver,
