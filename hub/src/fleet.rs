@@ -59,7 +59,10 @@ impl Fleet {
             tokio::select! {
                 () = stop.cancelled() => break,
                 heard = link.hear() => self.heard(heard, &mut link),
-                _ = tick.tick() => self.store().await,
+                _ = tick.tick() => {
+                    self.nodes.wait(now());
+                    self.store().await;
+                }
             }
         }
         link.close().await;
@@ -70,7 +73,7 @@ impl Fleet {
         match heard {
             Heard::Up(_) => {
                 // Before anything is told, so that what is told counts.
-                self.nodes.line(None);
+                self.nodes.line(None, now());
                 link.subscribe(filters());
             }
             Heard::Message(message) => {
@@ -79,7 +82,7 @@ impl Fleet {
             }
             Heard::Subscribed => {}
             Heard::Room => link.flush(),
-            Heard::Lost(why) => self.nodes.line(Some(why)),
+            Heard::Lost(why) => self.nodes.line(Some(why), now()),
         }
     }
 

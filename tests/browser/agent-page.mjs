@@ -1,7 +1,7 @@
-// node agent-page.mjs NAME=ADDRESS [NAME=ADDRESS ...] [FOLDER]: opens nodes' status pages in Chromium at a phone's and a
-// desk's width, light and dark, takes screenshots into FOLDER, and complains of errors, of strangers that a page asks, of
-// what stands out at the side, of text that is hard to read, and of data of the node that became HTML. Exits 0 if nothing
-// can be said against them.
+// node agent-page.mjs NAME=ADDRESS [NAME=ADDRESS ...] [FOLDER]: opens nodes' status pages, or the hub's page of all nodes, in
+// Chromium at a phone's and a desk's width, light and dark, takes screenshots into FOLDER, and complains of errors, of
+// strangers that a page asks, of what stands out at the side, of text that is hard to read, and of data of the node that
+// became HTML. Exits 0 if nothing can be said against them.
 
 import { join } from 'node:path';
 import { launch, listen, step } from './browser.mjs';
@@ -40,7 +40,7 @@ async function look(name, address, colorScheme) {
     const record = listen(page, address);
     await page.goto(address);
     await step(`${name}: the page never showed a state`, () =>
-      page.waitForFunction(() => document.querySelector('#state').textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
+      page.waitForFunction(() => document.querySelector('#state, .nodes .state, #empty:not([hidden])')?.textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
     const complaints = [];
     for (const [width, height] of SCREENS) {
       await page.setViewportSize({ width, height });
@@ -93,7 +93,7 @@ function faults() {
   for (const control of document.querySelectorAll('progress, svg[role="img"]')) {
     if (control.checkVisibility() && !control.getAttribute('aria-label')) told.push('a picture or a bar without a name');
   }
-  for (const stranger of document.querySelectorAll('body script, body img:not([src="/icon.svg"]), [onerror], iframe')) {
+  for (const stranger of document.querySelectorAll('body script, body img:not([src$="/icon.svg"]), [onerror], iframe')) {
     told.push(`data became HTML: ${stranger.outerHTML.slice(0, 80)}`);
   }
   if (document.title === 'owned') told.push('data became a script');

@@ -24,7 +24,7 @@ const NODE: &str = "reelmill/1/n/orin-3";
 const COMMAND: &str = "reelmill/1/n/orin-3/cmd/reboot/01M81B5H80NENTQAXBNENTQAXB";
 
 /// A hub at somebody else's broker.
-async fn at(broker: &Mosquitto) -> TestHub {
+pub(crate) async fn at(broker: &Mosquitto) -> TestHub {
     let file = |name: &str| Some(broker.folder().join(name));
     let fleet = FleetSection {
         broker: Some("127.0.0.1".to_owned()),
@@ -39,7 +39,7 @@ async fn at(broker: &Mosquitto) -> TestHub {
 
 impl TestHub {
     /// Waits until what the hub tells of a node is as wished.
-    async fn node(&self, wished: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn node(&self, wished: impl Fn(&Value) -> bool) -> Value {
         self.list(|list| list["nodes"].as_array().and_then(|nodes| nodes.iter().find(|n| wished(n))).cloned()).await
     }
 
