@@ -89,6 +89,11 @@ impl Folder {
         self.root.join("hub.sqlite")
     }
 
+    /// The folder of the farm's authority.
+    pub fn ca(&self) -> PathBuf {
+        self.root.join("ca")
+    }
+
     /// The embedded queue's address.
     pub fn queue_url(&self) -> String {
         format!("sqlite://{}", self.root.join("queue.sqlite").display())
@@ -165,11 +170,11 @@ impl Folder {
 }
 
 /// 122 random bits from the system.
-fn random_hex() -> String {
+pub(crate) fn random_hex() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-fn private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     if !path.is_dir() {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
@@ -184,7 +189,7 @@ fn private_file() -> OpenOptions {
 }
 
 /// Whoever reads sees the old content or the new, never a part; after a power cut too.
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_added_extension("new");
     let mut file = private_file().create(true).write(true).truncate(true).open(&temporary)?;
     file.write_all(content)?;

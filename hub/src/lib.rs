@@ -5,6 +5,7 @@ pub mod admission;
 pub mod apply;
 pub mod args;
 mod backoff;
+pub mod ca;
 pub mod clock;
 pub mod config;
 pub mod db;

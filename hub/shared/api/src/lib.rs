@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod capability;
+pub mod enrol;
 pub mod error;
 pub mod event;
 pub mod fleet;
