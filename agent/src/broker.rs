@@ -7,7 +7,7 @@ use reelmill_api::{
     fleet::{
         State,
         health::{Health, Heartbeat},
-        topic::Document,
+        topic::{Document, Topic},
     },
 };
 use reelmill_daemon::Shutdown;
@@ -17,23 +17,24 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-mod line;
-mod link;
 mod recall;
-mod retry;
 mod seat;
-mod tls;
 mod work;
+
+pub use reelmill_mqtt::{Identity, IdentityError};
 
 pub use self::recall::recall;
 use self::seat::Seat;
-pub use self::tls::{Identity, IdentityError};
 use crate::{
     core::{Around, Core},
     deeds::Deeds,
     ledger::{Ledger, LedgerError},
 };
 
+/// How long the broker keeps the session of a node that is away.
+const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the broker holds the last will back: a node that is back before then was never lost to anyone.
+const WILL_DELAY: Duration = Duration::from_secs(20);
 /// How often the time is told to the core.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -54,10 +55,24 @@ pub struct Settings {
 
 impl Settings {
     /// How long a silence may usually be.
-    pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+    pub const KEEP_ALIVE: Duration = reelmill_mqtt::Settings::KEEP_ALIVE;
 
-    fn last_will(&self, conn: &str) -> Vec<u8> {
-        json(&Health::will(conn))
+    /// The line that a node has.
+    fn line(&self) -> reelmill_mqtt::Settings {
+        let will = reelmill_mqtt::Will {
+            topic: Topic::Health(self.node.clone()),
+            delay: WILL_DELAY,
+            payload: Arc::new(|conn| json(&Health::will(conn))),
+        };
+        reelmill_mqtt::Settings {
+            host: self.host.clone(),
+            port: self.port,
+            client: self.node.to_string(),
+            identity: self.identity.clone(),
+            keep_alive: self.keep_alive,
+            session: Some(SESSION),
+            will: Some(will),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::systemd::by_hand::Ask;
+use crate::{simulate::Simulate, systemd::by_hand::Ask};
 
 /// Tells how this node is, and does what the farm's operators command.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub enum Command {
         /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.
         file: PathBuf,
     },
+    /// Pretend to be many nodes, for load tests against a real broker.
+    Simulate(Simulate),
     /// Ask the service manager by hand.
     #[command(subcommand, hide = true)]
     Systemd(Ask),

@@ -13,6 +13,7 @@ pub mod look;
 pub mod metrics;
 pub mod page;
 pub mod sensors;
+pub mod simulate;
 pub mod standing;
 pub mod start;
 pub mod systemd;

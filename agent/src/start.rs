@@ -23,6 +23,7 @@ use crate::{
     look::Eyes,
     page::{self, Guard},
     sensors::tegrastats::listing,
+    simulate,
     systemd::by_hand,
 };
 
@@ -42,9 +43,14 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(Command::Systemd(what)) = &cli.command {
         return by_hand::run(what);
     }
+    if let Some(Command::Simulate(many)) = &cli.command {
+        return simulate::run(many);
+    }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
-        Some(Command::Tegrastats { .. } | Command::Systemd(_)) => unreachable!("it needs no settings"),
+        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Simulate(_)) => {
+            unreachable!("it needs no settings")
+        }
         Some(Command::CheckConfig) => check(&config)?,
         // One thread: the agent mostly waits, and each further one costs memory beside the encoders.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(&config))?,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use reelmill_api::NodeId;
 use reelmill_daemon::{Hinted, Secret, SecretRef};
 use serde::Serialize;
 use uuid::Uuid;
@@ -49,6 +50,36 @@ pub struct Addresses {
     /// References to the store's keys; absent when the store is not the embedded one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyReferences>,
+    /// The hub's own broker; absent where it brings none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetAddresses>,
+}
+
+/// Where the hub's own broker is, and who may speak to it. All files are PEM and lie in the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FleetAddresses {
+    /// `HOST:PORT`, for nodes and operators alike.
+    pub broker: String,
+    /// Who vouches for the broker.
+    pub ca: PathBuf,
+    /// An operator's certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// A node on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeAddresses>,
+}
+
+/// The identity of a node on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeAddresses {
+    /// Its name.
+    pub name: NodeId,
+    /// Its certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// Where the embedded store's keys lie.
@@ -135,17 +166,27 @@ impl Folder {
         Ok(SecretRef::File(path).resolve()?)
     }
 
-    /// The port that the embedded store had last time.
-    pub fn store_port(&self) -> Option<u16> {
-        fs::read_to_string(self.root.join("store.port")).ok()?.trim().parse().ok()
+    /// Files of the fleet: who is who at the hub's own broker.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn fleet(&self) -> anyhow::Result<PathBuf> {
+        let path = self.root.join("fleet");
+        private_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
     }
 
-    /// Remembers the embedded store's port, so that locations of the store stay good over restarts.
+    /// The port that something embedded, `store` or `fleet`, had last time.
+    pub fn port_of(&self, what: &str) -> Option<u16> {
+        fs::read_to_string(self.root.join(format!("{what}.port"))).ok()?.trim().parse().ok()
+    }
+
+    /// Remembers that port, so that addresses stay good over restarts.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn remember_store_port(&self, port: u16) -> anyhow::Result<()> {
-        let path = self.root.join("store.port");
+    pub fn remember_port_of(&self, what: &str, port: u16) -> anyhow::Result<()> {
+        let path = self.root.join(format!("{what}.port"));
         write_atomically(&path, format!("{port}\n").as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
     }

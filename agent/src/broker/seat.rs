@@ -6,17 +6,20 @@ use std::{
 };
 
 use jiff::Timestamp;
-use reelmill_api::fleet::{
-    CommandId, Op, Topic,
-    health::{Capabilities, Health, Presence},
-    topic::Document,
+use reelmill_api::{
+    fleet::{
+        CommandId, Op, Topic,
+        health::{Capabilities, Health, Presence},
+        topic::{Document, filter},
+    },
+    preset::Tag,
 };
-use rumqttc::v5::mqttbytes::v5::Publish;
+use reelmill_mqtt::{Filter, Heard, Link, Publish, QoS, RetainForwardRule};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, Settings, World, json, line::Heard, link::Link, work};
+use super::{Desk, Settings, World, json, work};
 use crate::{
     core::{Effect, Event, Now, Reply},
     deeds::Deeds,
@@ -61,7 +64,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Self {
             settings,
             desk,
-            link: Link::open(settings),
+            link: Link::open(&settings.line()),
             conn: String::new(),
             greeting: Greeting::None,
             started: Instant::now(),
@@ -120,7 +123,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.greeting = Greeting::Subscribing;
                 self.conn = conn;
                 let tags = self.desk.world.borrow().around.tags.clone();
-                self.link.subscribe(&self.settings.node, &tags);
+                self.subscribe(&tags);
             }
             Heard::Message(message) => {
                 if let Greeting::Asking { heard } = &mut self.greeting {
@@ -141,11 +144,27 @@ impl<'a, D: Deeds> Seat<'a, D> {
         Ok(())
     }
 
+    /// Subscribes to all that concerns the node, and asks for what is retained there.
+    fn subscribe(&mut self, tags: &[Tag]) {
+        let node = &self.settings.node;
+        let mut filters = vec![filter::commands(node), filter::desired(node)];
+        filters.extend(tags.iter().map(filter::group));
+        self.link.subscribe(filters.into_iter().map(|path| Filter::new(path, QoS::AtLeastOnce)).collect());
+    }
+
+    /// Asks for an answer that the broker gives after all that it has to send now: it takes requests in their order, so
+    /// a second subscription to the same, without what is retained, is a question without any effect.
+    fn ask_for_the_end(&mut self) {
+        let mut again = Filter::new(filter::desired(&self.settings.node), QoS::AtLeastOnce);
+        again.retain_forward_rule = RetainForwardRule::Never;
+        self.link.subscribe(vec![again]);
+    }
+
     fn subscribed(&mut self) -> Result<(), LedgerError> {
         match self.greeting {
             Greeting::Subscribing | Greeting::Asking { heard: true } => {
                 self.greeting = Greeting::Asking { heard: false };
-                self.link.ask_for_the_end(&self.settings.node);
+                self.ask_for_the_end();
                 Ok(())
             }
             Greeting::Asking { heard: false } => {
@@ -216,7 +235,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
                 self.show_health();
             }
             if before.around.tags != self.shown.around.tags {
-                self.link.subscribe(&self.settings.node, &self.shown.around.tags);
+                self.subscribe(&self.shown.around.tags.clone());
                 self.introduce();
             }
         }

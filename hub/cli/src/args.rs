@@ -45,7 +45,7 @@ impl Args {
             Command::Submit(args) => submit::run(args, &screen).await,
             Command::Stop(args) => stop::run(args, &screen).await,
             Command::Doctor(args) => doctor::run(args).await,
-            Command::Send(args) => send::run(args, &screen),
+            Command::Send(args) => send::run(args, &screen).await,
             Command::Keys(args) => keys::run(args, &screen),
         };
         ended.unwrap_or_else(|error| {

@@ -1,277 +1,256 @@
-//! `reelmill send`: a command for a node, signed by a person, or signed once more by a second one.
+//! `reelmill send`: a command for a node or for all nodes with a tag, signed by a person, given over the farm's broker and
+//! followed to its end; or only signed, for a second person or another way to the broker.
 
+mod access;
+mod board;
+mod draft;
+mod errand;
+mod follow;
+mod post;
 mod told;
+mod words;
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use jiff::{SignedDuration, Timestamp};
-use reelmill_api::fleet::{
-    Addressee, Bounded, Class, Command, CommandId, Envelope, Op, OpName, PrivateKey, Text,
-    command::{DrainFirst, Expect, Policy, Window},
-    topic::MAX_COMMAND,
+use jiff::Timestamp;
+use reelmill_api::{
+    NodeId,
+    fleet::{Addressee, Class, Command, CommandId, OpName, PrivateKey},
 };
-use reelmill_daemon::report::{Hinted, WithHint as _};
+use reelmill_daemon::Shutdown;
 use serde_json::{Map, Value};
 
+use self::{
+    access::{Access, Way},
+    board::Board,
+    draft::{Terms, pair},
+    errand::Errand,
+    follow::{follow, leave},
+    post::Post,
+};
 use crate::{
     exit::DONE,
     keys,
     screen::{self, Screen},
 };
 
-/// Tell a node what to do.
+/// Tell a node what to do, and see what becomes of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The node's name; or @TAG, for what needs no signature
-    #[arg(value_name = "NODE", required_unless_present = "add_signature")]
+    /// The node's name; or @TAG, for each node with that tag
+    #[arg(value_name = "NODE", required_unless_present_any = ["add_signature", "file", "follow"])]
     to: Option<Addressee>,
     /// What to do, e.g. drain, reboot, switch
-    #[arg(value_name = "OP", required_unless_present = "add_signature")]
+    #[arg(value_name = "OP", required_unless_present_any = ["add_signature", "file", "follow"])]
     op: Option<OpName>,
     /// What the operation is told, as NAME=VALUE; a value is JSON, or else a text, or @FILE with JSON in it
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     args: Vec<(String, Value)>,
-    /// Your private key
+    /// Your private key; twice, for what needs two signatures and you hold both keys
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    sign: Vec<PathBuf>,
     /// Print the signed command instead of sending it, for a second person to sign or for another way to the broker
-    #[arg(long, conflicts_with = "add_signature")]
+    #[arg(long, conflicts_with_all = ["add_signature", "file", "follow", "dry_run"])]
     sign_only: bool,
     /// Sign what --sign-only printed once more, and print it; - is standard input
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["to", "op", "args"])]
+    #[arg(long, value_name = "FILE", requires = "sign", conflicts_with_all = ["to", "op", "args", "file", "follow"])]
     add_signature: Option<PathBuf>,
-    /// How long it may wait for its start, e.g. 90s, 15m, 24h; at most 720h
-    #[arg(long, value_name = "TIME", default_value = "1h")]
-    r#for: SignedDuration,
-    /// The first moment at which it may start, e.g. 2026-11-22T20:00:00Z
-    #[arg(long, value_name = "WHEN")]
-    not_before: Option<Timestamp>,
-    /// How many seconds it may take once begun
-    #[arg(long, value_name = "SECONDS", value_parser = bounded::<1, 86_400>)]
-    ttl: Option<Bounded<1, 86_400>>,
-    /// Who gives it; by default the name you are logged in with
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    by: Text<128>,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<Text<256>>,
-    /// Do not wait for the node's maintenance window
-    #[arg(long)]
-    ignore_window: bool,
-    /// Do not let work finish first
-    #[arg(long, conflicts_with = "drain")]
-    skip_drain: bool,
-    /// Let work finish for so many seconds only
-    #[arg(long, value_name = "SECONDS", value_parser = bounded::<0, 86_400>)]
-    drain: Option<Bounded<0, 86_400>>,
-    /// Do it though the worker is at work
-    #[arg(long)]
-    force: bool,
-    /// Only tell what would be done
+    /// Send what --sign-only or --add-signature printed; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "op", "args", "sign", "follow"])]
+    file: Option<PathBuf>,
+    /// Follow a command that was given before
+    #[arg(long, num_args = 2, value_names = ["NODE", "ID"], conflicts_with_all = ["to", "op", "args", "sign"])]
+    follow: Option<Vec<String>>,
+    /// Print its id and return as soon as the broker has it
+    #[arg(long, conflicts_with_all = ["follow", "json"])]
+    no_wait: bool,
+    /// Print what would be sent, to which nodes, and send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Print each state as the node tells it, one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten, next_help_heading = "The way to the broker")]
+    way: Way,
+    #[command(flatten, next_help_heading = "Terms")]
+    terms: Terms,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  reelmill send orin-3 reboot --key anna.key --sign-only
-  reelmill send orin-3 logs-tail unit=reelmill-worker.service lines=50 --key anna.key --sign-only
-  reelmill send orin-3 poweroff confirm=orin-3 --key anna.key --sign-only > poweroff.json
-  reelmill send --add-signature poweroff.json --key ben.key
+  reelmill send orin-3 ping
+  reelmill send orin-3 drain --sign anna.key
+  reelmill send @lan restart-worker --sign anna.key
+  reelmill send orin-3 logs-tail unit=reelmill-worker.service lines=50 --sign anna.key
+  reelmill send --follow orin-3 01M81B5H80NENTQAXBNENTQAXB
+  reelmill send orin-3 poweroff confirm=orin-3 --sign anna.key --sign-only > poweroff.json
+  reelmill send --add-signature poweroff.json --sign ben.key > signed.json
+  reelmill send --file signed.json
 
-Operations that cannot be undone need two signatures. Look at what is shown before you add yours.";
+Operations that cannot be undone need two signatures. Look at what is shown before you add yours.
+
+Exit codes: 0 succeeded, 1 failed, 2 wrong usage, 3 rejected, 4 too late to start or superseded, 5 called off, 6 timed out,
+7 rolled back, 8 followed no longer: it may still be done. Of several nodes: the same if all that did not succeed have the
+same, else 1. docs/operate/fleet.md tells more.";
 
 /// Runs the command and returns its exit code.
-pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
-    let key = args.key.as_deref().map(keys::read).transpose()?;
-    let message = match (&args.add_signature, key) {
-        (Some(file), Some(key)) => {
-            let (envelope, told) = signed_again(&read(file)?, &key)?;
-            screen.note(&told);
-            envelope.to_message()
-        }
-        (_, key) => {
-            let mut random = [0; 10];
-            keys::draw(&mut random)?;
-            let now = Timestamp::now();
-            let is_printed = args.sign_only;
-            let command = args.command(now, random)?;
-            let message = sealed(&command, key.as_ref())?;
-            if !is_printed {
-                let error = format!("cannot send `{}`: this build does not speak to a broker", command.op.as_str());
-                let hint = "print it with --sign-only, and publish it with another program";
-                return Err(Hinted::new(error, hint).into());
-            }
-            screen.note(&told::command(&command));
-            message
-        }
+pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
+    if let Some(file) = &args.add_signature {
+        let (envelope, told) = draft::signed_again(&draft::read(file)?, &read(&args.sign)?)?;
+        screen.note(&told);
+        return print(envelope.to_message());
+    }
+    if args.sign_only {
+        let (to, ask) = args.ask()?;
+        let command = ask.command(to)?;
+        let message = draft::sealed(&command, &read(&args.sign)?)?;
+        screen.note(&told::command(&command));
+        return print(message);
+    }
+    let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
+    let errands = Errands::of(&args)?;
+    let access = args.way.access()?;
+    let keys = if errands.need_keys() { read(access.keys(&args.sign))? } else { Vec::new() };
+    let sent = async {
+        let mut post = Post::open(&access, errands.filters()).await?;
+        let errands = errands.addressed(&mut post, &keys).await?;
+        anyhow::Ok((post, errands))
     };
+    let (post, errands) = tokio::select! {
+        sent = sent => sent?,
+        () = shutdown.graceful().cancelled() => anyhow::bail!("nothing was sent"),
+    };
+    if args.dry_run {
+        return dry(post, &errands, screen).await;
+    }
+    let mut board = Board::new(args.json, &errands, screen);
+    if args.no_wait {
+        board.begin(&errands);
+        leave(post, &errands).await?;
+        screen::print(&named(&errands));
+        return Ok(DONE);
+    }
+    follow(post, errands, board, shutdown.graceful()).await
+}
+
+fn print(message: Vec<u8>) -> anyhow::Result<u8> {
     screen::print(&format!("{}\n", String::from_utf8(message).context("a message is text")?));
     Ok(DONE)
 }
 
+fn read(files: &[PathBuf]) -> anyhow::Result<Vec<PrivateKey>> {
+    files.iter().map(|file| keys::read(file)).collect()
+}
+
+/// What they can be followed by: an id; of several, each with its node.
+fn named(errands: &[Errand]) -> String {
+    match errands {
+        [one] => format!("{}\n", one.id),
+        many => many.iter().map(|errand| format!("{} {}\n", errand.node, errand.id)).collect(),
+    }
+}
+
+/// Shows what would be sent.
+async fn dry(post: Post, errands: &[Errand], screen: &Screen) -> anyhow::Result<u8> {
+    for given in errands.iter().filter_map(|errand| errand.given.as_ref()) {
+        screen.note(&told::command(&given.command));
+        screen::print(&format!("{}\n{}\n", given.topic(), String::from_utf8_lossy(&given.message)));
+    }
+    post.close().await;
+    Ok(DONE)
+}
+
+/// What shall be done, on which terms, by whomever.
+#[derive(Clone)]
+struct Ask {
+    op: OpName,
+    args: Map<String, Value>,
+    terms: Terms,
+}
+
+impl Ask {
+    fn command(&self, to: Addressee) -> anyhow::Result<Command> {
+        self.terms.command(to, &self.op, &self.args, Timestamp::now(), draft::random()?)
+    }
+}
+
 impl Args {
-    /// The command of this line, given at `now`.
-    fn command(self, now: Timestamp, random: [u8; 10]) -> anyhow::Result<Command> {
-        let (Some(node), Some(name)) = (self.to, self.op) else {
+    fn ask(&self) -> anyhow::Result<(Addressee, Ask)> {
+        let (Some(to), Some(op)) = (self.to.clone(), self.op.clone()) else {
             anyhow::bail!("a command needs a node and an operation")
         };
-        // Whole seconds, so that a person can read them.
-        let issued_at = Timestamp::from_second(now.as_second()).context("this clock is out of its mind")?;
-        let args: Map<String, Value> = self.args.into_iter().collect();
-        let op = Op::parse(&name, Value::Object(args))
-            .hint(format!("operations are {}", Op::NAMES.join(", ")))
-            .with_context(|| format!("`{name}` is no command"))?;
-        let drain = match self.drain {
-            _ if self.skip_drain => DrainFirst::Skip,
-            Some(_) => DrainFirst::Deadline,
-            None => DrainFirst::Wait,
-        };
-        let window = if self.ignore_window { Window::Ignore } else { Window::Next };
-        let command = Command {
-            id: CommandId::new(now, random),
-            op,
-            node,
-            issued_at,
-            not_before: self.not_before,
-            exp: issued_at.checked_add(self.r#for).context("--for is too long")?,
-            ttl_s: self.ttl,
-            by: self.by,
-            reason: self.reason,
-            rollout: None,
-            rollout_doc: None,
-            policy: Policy { window, drain, drain_s: self.drain, force: self.force, dry_run: self.dry_run },
-            expect: Expect::default(),
-            crit: Vec::new(),
-        };
-        // A node would refuse it in the same words.
-        Ok(Command::parse(&command.to_payload())?)
+        Ok((to, Ask { op, args: self.args.iter().cloned().collect(), terms: self.terms.clone() }))
     }
 }
 
-/// The message: signed where there is a key, bare where none is needed.
-fn sealed(command: &Command, key: Option<&PrivateKey>) -> anyhow::Result<Vec<u8>> {
-    let Some(key) = key else {
-        if command.op.class() == Class::Unsigned {
-            return Ok(command.to_payload());
+/// What a command line is about.
+enum Errands {
+    /// A new command to one node, or to each with a tag.
+    New(Addressee, Ask),
+    /// A command that was signed before.
+    Prepared(Box<Errand>),
+    /// A command that was given before.
+    Given(NodeId, CommandId),
+}
+
+impl Errands {
+    fn of(args: &Args) -> anyhow::Result<Self> {
+        if let Some([node, id]) = args.follow.as_deref() {
+            return Ok(Self::Given(node.parse()?, id.parse()?));
         }
-        let hint = "name your key with --key FILE; `reelmill keys new FILE` makes one";
-        return Err(Hinted::new(format!("`{}` must be signed", command.op.as_str()), hint).into());
-    };
-    let mut envelope = command.to_envelope();
-    envelope.sign(key)?;
-    Ok(envelope.to_message())
-}
-
-/// The same envelope with one more signature, and what is in it, to the last field. What cannot be told is not signed.
-fn signed_again(message: &[u8], key: &PrivateKey) -> anyhow::Result<(Envelope, String)> {
-    let mut envelope = Envelope::parse(message).context("this is not what --sign-only printed")?;
-    let told = told::envelope(&envelope)?;
-    envelope.sign(key)?;
-    Ok((envelope, told))
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut message = Vec::new();
-    let most = MAX_COMMAND as u64 + 1;
-    if file == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut message).context("cannot read standard input")?;
-    } else {
-        let open = fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut message));
-        open.with_context(|| format!("cannot read {}", file.display()))?;
-    }
-    Ok(message)
-}
-
-fn pair(word: &str) -> Result<(String, Value), String> {
-    let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is not NAME=VALUE"))?;
-    let value = match value.strip_prefix('@') {
-        Some(file) => {
-            let text = fs::read_to_string(file).map_err(|e| format!("cannot read {file}: {e}"))?;
-            serde_json::from_str(&text).map_err(|e| format!("{file} is not JSON: {e}"))?
+        if let Some(file) = &args.file {
+            let message = draft::read(file)?;
+            let (node, command) = draft::prepared(&message)?;
+            return Ok(Self::Prepared(Box::new(Errand::new(node, command, message))));
         }
-        None => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
-    };
-    Ok((name.to_owned(), value))
+        let (to, ask) = args.ask()?;
+        // What no node would obey is told before anybody is asked.
+        ask.command(to.clone())?;
+        Ok(Self::New(to, ask))
+    }
+
+    fn need_keys(&self) -> bool {
+        let Self::New(to, ask) = self else { return false };
+        ask.command(to.clone()).is_ok_and(|command| command.op.class() != Class::Unsigned)
+    }
+
+    /// What must be heard to know whom they are for.
+    fn filters(&self) -> Vec<String> {
+        match self {
+            Self::New(Addressee::Group(_), _) => post::of_all(),
+            Self::New(Addressee::Node(node), _) => post::of_one(node),
+            Self::Prepared(errand) => post::of_one(&errand.node),
+            Self::Given(node, id) => [post::of_one(node), post::of_command(node, *id)].concat(),
+        }
+    }
+
+    /// One for each node, signed.
+    async fn addressed(self, post: &mut Post, keys: &[PrivateKey]) -> anyhow::Result<Vec<Errand>> {
+        let known = post.learn().await?;
+        let (nodes, ask) = match self {
+            Self::New(Addressee::Node(node), ask) => (vec![known.must_know(node)?], ask),
+            Self::New(Addressee::Group(tag), ask) => (known.tagged(&tag)?, ask),
+            Self::Prepared(errand) => {
+                known.must_know(errand.node.clone())?;
+                return Ok(vec![errand.with(&known)]);
+            }
+            Self::Given(node, id) => return Ok(vec![known.command(node, id)?]),
+        };
+        let errand = |node: NodeId| {
+            let command = ask.command(Addressee::Node(node.clone()))?;
+            let message = draft::sealed(&command, keys)?;
+            draft::is_signed_enough(&command, &message)?;
+            Ok(Errand::new(node, command, message).with(&known))
+        };
+        nodes.into_iter().map(errand).collect()
+    }
 }
 
-fn bounded<const LEAST: u32, const MOST: u32>(word: &str) -> Result<Bounded<LEAST, MOST>, String> {
-    word.parse::<u32>().map_err(|e| e.to_string())?.try_into()
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-
-    #[derive(Debug, clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn command(line: &str) -> anyhow::Result<Command> {
-        let line = Line::try_parse_from(["send"].into_iter().chain(line.split(' ')))?;
-        line.args.command("2026-11-22T10:00:00.5Z".parse().expect("a time"), [1; 10])
-    }
-
-    fn check(line: &str, want: &str) {
-        let got =
-            command(line).map_or_else(|e| reelmill_daemon::report::render(&*e), |command| told::command(&command));
-        assert!(got.contains(want), "{line}\n  got {got}\n want {want}");
-    }
-
-    #[test]
-    fn a_line_becomes_a_command() {
-        check(
-            "orin-3 reboot --by anna --reason kernel --for 15m",
-            "reboot {} on orin-3, given by anna (kernel), may start until 2026-11-22T10:15:00Z; it needs one signature",
-        );
-        check(
-            "orin-3 logs-tail unit=reelmill-worker.service lines=50",
-            r#"{"lines":50,"unit":"reelmill-worker.service"}"#,
-        );
-        check("orin-3 poweroff confirm=orin-3", "it needs two signatures");
-        check("orin-3 tags add=[\"lan\"]", r#"{"add":["lan"],"del":[]}"#);
-        check("@lan ping nonce=x", "ping {\"nonce\":\"x\"} on @lan");
-        let policy = command("orin-3 reboot --drain 600 --force --ignore-window").expect("a command").policy;
-        assert_eq!((policy.drain, policy.force, policy.window), (DrainFirst::Deadline, true, Window::Ignore));
-    }
-
-    #[test]
-    fn a_wrong_line_is_told_before_anything_is_signed() {
-        check("orin-3 shell", "there is no operation `shell`");
-        check("orin-3 shell", "hint: operations are ping, status");
-        check("orin-3 poweroff confirm=orin-4", "confirm is not the name of the node");
-        check("orin-3 logs-tail unit=a.service lines=501", "501 is not between 1 and 500");
-        check("orin-3 reboot --for 721h", "more than 30 days");
-        check("orin-3 reboot now", "is not NAME=VALUE");
-        check("Orin reboot", "cannot name a node");
-        check("orin-3", "<OP>");
-        check("--add-signature a.json", "--key");
-    }
-
-    #[test]
-    fn two_people_sign_the_same_bytes() {
-        let keys = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
-        let command = command("orin-3 poweroff confirm=orin-3").expect("a command");
-        let first = sealed(&command, Some(&keys[0])).expect("signed");
-        let (second, told) = signed_again(&first, &keys[1]).expect("signed again");
-        assert!(told.starts_with(&told::command(&command)) && told.contains("\"drain\": \"wait\""), "{told}");
-        assert!(keys.iter().all(|key| second.is_signed_by(&key.public())));
-        let error = signed_again(&second.to_message(), &keys[1]).expect_err("she has signed it");
-        assert!(error.to_string().contains("has signed this already"), "{error}");
-        assert!(signed_again(b"{}", &keys[1]).is_err() && sealed(&command, None).is_err());
-        let mut other = Envelope::unsigned("text/plain", command.to_payload());
-        other.sign(&keys[0]).expect("not yet");
-        let error = signed_again(&other.to_message(), &keys[1]).expect_err("what cannot be told is not signed");
-        assert!(error.to_string().contains("`text/plain`, which is neither"), "{error}");
+impl Access {
+    /// The keys that sign: those of the command line, else those of the settings.
+    fn keys<'a>(&'a self, named: &'a [PathBuf]) -> &'a [PathBuf] {
+        if named.is_empty() { &self.sign } else { named }
     }
 }

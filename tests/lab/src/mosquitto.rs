@@ -110,6 +110,11 @@ impl Mosquitto {
         self.running = come_up(self.data.path(), [self.fleet, self.hub]).expect("mosquitto starts again on its ports");
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
     /// What it has written to its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.data.path().join("log")).unwrap_or_default()

@@ -6,9 +6,24 @@ use anyhow::Result;
 
 use crate::{checkout::Checkout, program};
 
-/// Builds the farm in release mode and becomes the bench program.
+/// Benchmarks that measure the agent alone, from outside.
+const OF_THE_AGENT: [&str; 2] = ["agent", "nodes"];
+
+/// Builds in release mode what is measured, and becomes the bench program.
 pub(crate) fn run(checkout: &Checkout, args: &[String]) -> Result<ExitCode> {
-    program::run(&mut checkout.build_farm(&["--release"]))?;
-    let mut bench = checkout.cargo(&["run", "--locked", "--release", "--package", "reelmill-e2e", "--bin", "bench"]);
+    program::run(&mut checkout.cargo(&["build", "--locked", "--release", "--package", "reelmill-agent"]))?;
+    let mut bench = checkout.cargo(&["run", "--locked", "--package", "reelmill-e2e", "--bin", "bench"]);
+    if is_of_the_agent(args) {
+        // Neither the clock nor the operator's client is what is measured.
+        program::run(&mut checkout.cargo(&["build", "--locked", "--package", "reelmill"]))?;
+    } else {
+        program::run(&mut checkout.build_farm(&["--release"]))?;
+        bench.arg("--release");
+    }
     program::become_it(bench.arg("--").args(args))
+}
+
+/// Whether nothing but the agent is measured.
+pub(crate) fn is_of_the_agent(args: &[String]) -> bool {
+    matches!(args, [one] if OF_THE_AGENT.contains(&one.as_str()))
 }

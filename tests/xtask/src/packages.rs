@@ -4,7 +4,7 @@ use std::{env, fs, os::unix::fs::MetadataExt, process};
 
 use anyhow::{Result, bail};
 
-use crate::{args::Command, program};
+use crate::{args::Command, bench, program};
 
 /// Packages that bring programs, and why we want them.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +41,12 @@ const MOSQUITTO: Group = Group {
     variable: None,
     packages: &["mosquitto", "mosquitto-clients"],
     why: "the broker between the agent's tests and an agent, and the clients that the documents show",
+};
+const NODE_EXPORTER: Group = Group {
+    programs: &["prometheus-node-exporter"],
+    variable: None,
+    packages: &["prometheus-node-exporter"],
+    why: "what the agent's footprint is measured beside; its own service may be switched off again",
 };
 const PROMTOOL: Group = Group {
     programs: &["promtool"],
@@ -114,7 +120,8 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Ui => &[NODE, NPM],
         Command::Lint => &[LINKER, NODE, NPM],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
-        Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL],
+        Command::Bench { args } if bench::is_of_the_agent(args) => &[LINKER, NODE, NPM, MOSQUITTO, NODE_EXPORTER],
+        Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
         Command::Test(_) => {

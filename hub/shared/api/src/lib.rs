@@ -15,6 +15,7 @@ pub mod location;
 pub mod media;
 pub mod metrics;
 pub mod node;
+pub mod nodes;
 pub mod preset;
 pub mod problem;
 pub mod rational;

@@ -1,14 +1,17 @@
 //! `cargo xtask bench [NAME]`: what Reelmill costs beside what a user would do without it. Every figure is a ratio of two
 //! things measured in this run, in turn; there is no verdict, only the target beside it.
 
+mod agent;
 mod bare;
 mod client;
 mod job;
 mod ladder;
 mod memory;
+mod nodes;
 mod ratio;
 mod scaling;
 mod script;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -16,8 +19,10 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".to_owned());
     let is = |name: &str| wanted == "all" || wanted == name;
-    if !["all", "ladder", "script", "scaling", "memory"].contains(&wanted.as_str()) {
-        eprintln!("error: there is no benchmark `{wanted}`\nhint: ladder, script, scaling, memory, or all");
+    if !["all", "ladder", "script", "scaling", "memory", "agent", "nodes"].contains(&wanted.as_str()) {
+        eprintln!(
+            "error: there is no benchmark `{wanted}`\nhint: ladder, script, scaling, memory, agent, nodes, or all"
+        );
         return ExitCode::from(2);
     }
     println!("{} processors, load {}", std::thread::available_parallelism().map_or(0, usize::from), ratio::load());
@@ -32,6 +37,12 @@ async fn main() -> ExitCode {
     }
     if is("memory") {
         memory::run().await;
+    }
+    if is("agent") {
+        agent::run();
+    }
+    if is("nodes") {
+        nodes::run();
     }
     ExitCode::SUCCESS
 }

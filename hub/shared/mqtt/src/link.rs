@@ -1,34 +1,31 @@
-//! The connection to the broker, lost and found again. It knows topics and deliveries, and nothing of commands.
+//! Our end of the line: what is said on it, and what is heard.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use reelmill_api::{
-    NodeId,
-    fleet::topic::{Topic, filter},
-    preset::Tag,
-};
+use reelmill_api::fleet::{Class, Topic};
 use rumqttc::v5::{
     AsyncClient,
     mqttbytes::{
         QoS,
-        v5::{Filter, Publish, PublishProperties, RetainForwardRule},
+        v5::{Filter, Publish, PublishProperties},
     },
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::{
     Settings,
-    line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, drive, seconds},
+    line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, Told, drive, seconds},
 };
 
 /// Messages that wait for the conductor: those that wait for an acknowledgement, and those that nobody acknowledges.
 const INBOX: usize = 4 * IN_FLIGHT as usize;
 
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
-pub(super) struct Link {
-    heard: mpsc::Receiver<(Heard, Option<AsyncClient>)>,
+pub struct Link {
+    heard: mpsc::Receiver<Told>,
     client: Option<AsyncClient>,
+    remark: Option<String>,
     waiting: VecDeque<Word>,
     stop: CancellationToken,
     driver: tokio::task::JoinHandle<()>,
@@ -44,16 +41,18 @@ enum Word {
 
 impl Link {
     /// Begins to connect, and goes on until it is closed.
-    pub(super) fn open(settings: &Settings) -> Self {
+    pub fn open(settings: &Settings) -> Self {
         let (tell, heard) = mpsc::channel(INBOX);
         let stop = CancellationToken::new();
         let driver = tokio::spawn(drive(settings.clone(), tell, stop.clone()));
-        Self { heard, client: None, waiting: VecDeque::new(), stop, driver }
+        Self { heard, client: None, remark: None, waiting: VecDeque::new(), stop, driver }
     }
 
     /// What happens next. Can be dropped while it waits.
-    pub(super) async fn hear(&mut self) -> Heard {
-        let (heard, client) = self.heard.recv().await.unwrap_or((Heard::Lost(String::new()), None));
+    pub async fn hear(&mut self) -> Heard {
+        let told = self.heard.recv().await.unwrap_or_else(|| Heard::Lost(String::new()).into());
+        let Told { heard, client, remark } = told;
+        self.remark = remark;
         match &heard {
             Heard::Up(_) => self.client = client,
             Heard::Lost(_) => self.forget(),
@@ -62,46 +61,50 @@ impl Link {
         heard
     }
 
+    /// To what was heard last: what can be done about a loss; where there is room again, why the broker did not take what it
+    /// was told, if it did not.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
+    }
+
     fn forget(&mut self) {
         self.client = None;
         self.waiting.clear();
     }
 
     /// Takes a message off the broker's hands.
-    pub(super) fn acknowledge(&mut self, message: Publish) {
+    pub fn acknowledge(&mut self, message: Publish) {
         self.say(Word::Ack(message));
     }
 
-    /// Subscribes to all that concerns the node, and asks for what is retained there.
-    pub(super) fn subscribe(&mut self, node: &NodeId, tags: &[Tag]) {
-        let mut filters = vec![filter::commands(node), filter::desired(node)];
-        filters.extend(tags.iter().map(filter::group));
-        let filters = filters.into_iter().map(|path| Filter::new(path, QoS::AtLeastOnce)).collect();
+    /// Subscribes to all of these in one request.
+    pub fn subscribe(&mut self, filters: Vec<Filter>) {
         self.say(Word::Subscribe(filters));
     }
 
-    /// Asks for an answer that the broker gives after all that it has to send now: it takes requests in their order, so
-    /// a second subscription to the same, without what is retained, is a question without any effect.
-    pub(super) fn ask_for_the_end(&mut self, node: &NodeId) {
-        let mut again = Filter::new(filter::desired(node), QoS::AtLeastOnce);
-        again.retain_forward_rule = RetainForwardRule::Never;
-        self.say(Word::Subscribe(vec![again]));
+    /// Publishes as the topic demands; `correlation` answers a request.
+    pub fn publish(&mut self, topic: &Topic, payload: Vec<u8>, correlation: Option<Vec<u8>>) {
+        let properties = PublishProperties { correlation_data: correlation.map(Into::into), ..properties(topic) };
+        self.publish_with(topic, payload, properties);
     }
 
-    /// Publishes as the topic demands; `correlation` answers a request.
-    pub(super) fn publish(&mut self, topic: &Topic, payload: Vec<u8>, correlation: Option<Vec<u8>>) {
+    /// Publishes a command that the broker forgets after `within`; of that class.
+    pub fn command(&mut self, topic: &Topic, payload: Vec<u8>, within: Duration, class: Class) {
+        let mut properties = properties(topic);
+        properties.message_expiry_interval = Some(seconds(within));
+        properties.user_properties.push(("reelmill-class".to_owned(), class.as_str().to_owned()));
+        self.publish_with(topic, payload, properties);
+    }
+
+    fn publish_with(&mut self, topic: &Topic, payload: Vec<u8>, mut properties: PublishProperties) {
         let delivery = topic.delivery();
         if payload.len() > delivery.limit {
             log::error!("a message of {} bytes on {topic} is larger than {}; not sent", payload.len(), delivery.limit);
             return;
         }
-        let properties = PublishProperties {
-            message_expiry_interval: delivery.expires_after.map(seconds).filter(|_| !payload.is_empty()),
-            correlation_data: correlation.map(Into::into),
-            content_type: Some("application/json".to_owned()),
-            user_properties: vec![("reelmill-v".to_owned(), "1".to_owned())],
-            ..PublishProperties::default()
-        };
+        if payload.is_empty() {
+            properties.message_expiry_interval = None;
+        }
         let qos = if delivery.confirmed { QoS::AtLeastOnce } else { QoS::AtMostOnce };
         self.say(Word::Publish { topic: topic.to_string(), qos, retain: delivery.retained, payload, properties });
     }
@@ -115,7 +118,7 @@ impl Link {
 
     /// Hands over as much as the connection takes now. A broker that takes nothing is lost after two keep-alives, and
     /// what waits goes with it.
-    pub(super) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let Some(client) = &self.client else { return };
         while let Some(word) = self.waiting.front() {
             let taken = match word {
@@ -138,7 +141,7 @@ impl Link {
     }
 
     /// Says goodbye, so that there is no last will, and ends.
-    pub(super) async fn close(mut self) {
+    pub async fn close(mut self) {
         self.say(Word::Goodbye);
         self.stop.cancel();
         while self.client.is_some() && !self.waiting.is_empty() {
@@ -151,5 +154,14 @@ impl Link {
         if tokio::time::timeout(CONNECT_TIMEOUT, &mut self.driver).await.is_err() {
             self.driver.abort();
         }
+    }
+}
+
+fn properties(topic: &Topic) -> PublishProperties {
+    PublishProperties {
+        message_expiry_interval: topic.delivery().expires_after.map(seconds),
+        content_type: Some("application/json".to_owned()),
+        user_properties: vec![("reelmill-v".to_owned(), "1".to_owned())],
+        ..PublishProperties::default()
     }
 }

@@ -20,7 +20,7 @@ use rustls::{
 pub struct Identity {
     /// The authorities that may vouch for the broker.
     pub ca: PathBuf,
-    /// The node's certificate and those between it and its authority.
+    /// Our certificate and those between it and its authority.
     pub cert: PathBuf,
     /// The certificate's key.
     pub key: PathBuf,
@@ -54,13 +54,13 @@ impl Identity {
     ///
     /// # Errors
     /// If a file is missing, holds something else, or key and certificate are not each other's.
-    pub(super) fn load(&self) -> Result<Arc<ClientConfig>, IdentityError> {
+    pub(crate) fn load(&self) -> Result<Arc<ClientConfig>, IdentityError> {
         let mut roots = RootCertStore::empty();
         for authority in certificates("broker's authority", &self.ca)? {
             roots.add(authority).map_err(|source| IdentityError::Unfit { cert: self.ca.clone(), source })?;
         }
-        let chain = certificates("node's certificate", &self.cert)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unread("node's key", &self.key, e))?;
+        let chain = certificates("certificate", &self.cert)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unread("key", &self.key, e))?;
         let unfit = |source| IdentityError::Unfit { cert: self.cert.clone(), source };
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -112,12 +112,12 @@ mod tests {
         check(|_| (), "good");
         check(
             |of| fs::remove_file(&of.key).expect("ours"),
-            "cannot read the node's key in node.key: No such file or directory (os error 2)",
+            "cannot read the key in node.key: No such file or directory (os error 2)",
         );
         check(|of| fs::write(&of.ca, "").expect("ours"), "cannot read the broker's authority in ca.pem: there is none");
         check(
             |of| assert!(fs::copy(&of.key, &of.cert).is_ok()),
-            "cannot read the node's certificate in node.pem: there is none",
+            "cannot read the certificate in node.pem: there is none",
         );
         let other = rcgen::generate_simple_self_signed(["node".to_owned()]).expect("a certificate");
         check(

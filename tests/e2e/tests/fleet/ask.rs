@@ -1,0 +1,95 @@
+//! One node is told something and does it.
+
+use crate::fleet::{Fleet, Said};
+
+fn said(code: i32, out: &str, err: &str) -> Said {
+    Said { code: Some(code), out: out.to_owned(), err: err.to_owned() }
+}
+
+#[test]
+fn a_real_agent_answers_and_tells_why_it_could_not() {
+    let fleet = Fleet::start();
+    let _agent = fleet.agent("orin-3");
+    assert_eq!(
+        fleet.send("orin-3 ping nonce=hello"),
+        said(
+            0,
+            "orin-3: succeeded\n{\n  \"nonce\": \"hello\"\n}\n",
+            "ping {\"nonce\":\"hello\"} on orin-3, given by anna, may start until TIME; it needs no signature; id ID\n",
+        )
+    );
+    let foreign = fleet.send("orin-3 logs-tail unit=ssh.service --sign anna.key");
+    assert_eq!(foreign.code, Some(1), "{foreign:?}");
+    let lines: Vec<_> = foreign.out.lines().collect();
+    assert_eq!(lines[..2], ["orin-3: accepted", "orin-3: running, collecting"], "{foreign:?}");
+    assert!(lines[2].starts_with("orin-3: failed, not_ours: "), "{foreign:?}");
+    assert_eq!(fleet.retained("reelmill/1/n/orin-3/cmd/#"), "", "who gave it has cleared it");
+}
+
+#[test]
+fn a_node_is_drained_and_takes_work_again() {
+    let fleet = Fleet::start();
+    let _node = fleet.simulate(&["orin-3"], 0);
+    assert_eq!(
+        fleet.send("orin-3 drain deadline_s=600 --sign anna.key --reason disk"),
+        said(
+            0,
+            "orin-3: accepted\norin-3: running, finishing work\norin-3: succeeded\n{\n  \"simulated\": true\n}\n",
+            "drain {\"deadline_s\":600,\"mode\":\"requeue\"} on orin-3, given by anna (disk), may start until TIME; it needs one \
+             signature; id ID\n",
+        )
+    );
+    let undrained = fleet.send("orin-3 undrain --sign anna.key");
+    assert_eq!(
+        undrained.out,
+        "orin-3: accepted\norin-3: running, at it\norin-3: succeeded\n{\n  \"simulated\": true\n}\n"
+    );
+}
+
+#[test]
+fn a_program_reads_each_state_as_the_node_tells_it() {
+    let fleet = Fleet::start();
+    let _node = fleet.simulate(&["orin-3"], 0);
+    let told = fleet.send("orin-3 restart-worker --sign anna.key --json");
+    let states: Vec<serde_json::Value> =
+        told.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let words: Vec<_> = states.iter().map(|state| (state["node"].as_str(), state["state"].as_str())).collect();
+    let node = Some("orin-3");
+    assert_eq!(words, [(node, Some("accepted")), (node, Some("running")), (node, Some("succeeded"))]);
+    assert_eq!(states[2]["result"], serde_json::json!({"simulated": true}));
+}
+
+#[test]
+fn what_two_have_signed_is_sent_by_either() {
+    let fleet = Fleet::start();
+    let _node = fleet.simulate(&["orin-3"], 0);
+    let printed =
+        reelmill_lab::programs::output(fleet.command("orin-3 poweroff confirm=orin-3 --sign anna.key --sign-only"), "");
+    std::fs::write(fleet.path("one.json"), printed.stdout).expect("ours");
+    let one = fleet.send("--file one.json");
+    assert_eq!((one.code, one.out.as_str()), (Some(1), ""));
+    assert!(
+        one.err.starts_with("error: `poweroff` needs two signatures\nhint: name a second key by --sign"),
+        "{one:?}"
+    );
+    let printed = reelmill_lab::programs::output(fleet.command("--add-signature one.json --sign ben.key"), "");
+    std::fs::write(fleet.path("two.json"), printed.stdout).expect("ours");
+    // The node has checked both signatures before it says what it cannot do.
+    let two = fleet.send("--file two.json");
+    let refused = "orin-3: rejected, not_supported: this node cannot do `poweroff`\n";
+    assert_eq!((two.code, two.out.as_str()), (Some(3), refused), "{two:?}");
+    let both = fleet.send("orin-3 poweroff confirm=orin-3 --sign anna.key --sign ben.key");
+    assert_eq!((both.code, both.out.as_str()), (Some(3), refused), "{both:?}");
+}
+
+#[test]
+fn what_would_be_sent_is_shown_and_not_sent() {
+    let fleet = Fleet::start();
+    let _node = fleet.simulate(&["orin-3"], 0);
+    let dry = fleet.send("orin-3 ping --dry-run");
+    assert_eq!(dry.code, Some(0));
+    let (topic, message) = dry.out.split_once('\n').expect("two lines");
+    assert_eq!(topic, "reelmill/1/n/orin-3/cmd/ping/ID");
+    assert!(message.starts_with("{\"v\":1,\"id\":\"ID\",\"op\":\"ping\",\"node\":\"orin-3\""), "{message}");
+    assert_eq!(fleet.retained("reelmill/1/n/orin-3/st/#"), "");
+}
