@@ -16,6 +16,8 @@ use crate::deeds::Undone;
 
 /// How many of its last lines are told.
 const LINES: usize = 5;
+/// And how many characters of them at most.
+const LETTERS: usize = 800;
 
 /// Runs a program to its end, whatever that is, with `input` to read. It is killed when `stop` is cancelled or `limit` is
 /// over.
@@ -60,7 +62,7 @@ pub fn failed(code: &str, program: &Path, words: &[&str], output: &Output) -> Un
 pub fn last_words(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].join("; ")
+    lines[lines.len().saturating_sub(LINES)..].join("; ").chars().take(LETTERS).collect()
 }
 
 fn shown(program: &Path, words: &[&str]) -> String {

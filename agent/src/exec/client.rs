@@ -12,14 +12,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    wire::{Answer, MAX_REQUEST, Request},
-    worker_env::WorkerEnv,
-};
+use super::wire::{Answer, MAX_REQUEST, Request};
 use crate::deeds::{Outcome, Told, Undone};
 
-/// Where the helper keeps the worker's settings that came by command; everybody may read them.
-pub const WORKER_ENV: &str = "/var/lib/reelmill-exec/worker.env";
 /// The longest answer, in bytes: a result goes into a command's state, which is smaller.
 const MAX_ANSWER: u64 = 64 * 1024;
 /// What to do where the helper does not work.
@@ -28,12 +23,6 @@ const LOOK: &str = "see `journalctl -u reelmill-exec`";
 /// Whether this node has a root helper at all; it is started by the first question.
 pub fn is_there(socket: &Path) -> bool {
     socket.metadata().is_ok_and(|file| file.file_type().is_socket())
-}
-
-/// The version of the worker's settings that came by command, from the file that the helper keeps; 0: none did.
-pub fn conf_ver(file: &Path) -> u64 {
-    let text = std::fs::read_to_string(file).ok();
-    text.and_then(|text| text.parse().ok()).map_or(0, |env: WorkerEnv| env.ver.get())
 }
 
 /// Asks the root helper, and waits for what comes of it. When `stop` is cancelled the connection is closed, by which the

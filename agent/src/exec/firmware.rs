@@ -135,7 +135,8 @@ fn stage(settings: &Settings, firmware: &Firmware) -> Outcome {
     let known = files::read(&indications).map_err(|e| cannot("read", &indications, &e))?;
     // In one write: a variable is no file.
     fs::write(&indications, announced(known.as_deref())).map_err(|e| cannot("write", &indications, &e))?;
-    Ok(Map::from_iter([("reboot_needed".to_owned(), Value::Bool(true)), ("bytes".to_owned(), bytes.len().into())]))
+    // By `boot` the agent knows that the machine goes down now.
+    Ok(Map::from_iter([("boot".to_owned(), Value::Bool(true)), ("bytes".to_owned(), bytes.len().into())]))
 }
 
 /// The capsule's own file; the store may hold links to anywhere.
@@ -239,7 +240,7 @@ mod tests {
         let staged = || fs::read(jetson.path("boot/EFI/UpdateCapsule/TEGRA_BL.Cap")).ok();
         assert_eq!(staged(), None, "preflight only looks");
         let done = jetson.does(Phase::Activate, "a.Cap", "36.5.0").await;
-        assert_eq!(done, Ok(r#"{"bytes":11,"reboot_needed":true}"#.to_owned()));
+        assert_eq!(done, Ok(r#"{"boot":true,"bytes":11}"#.to_owned()));
         assert_eq!(staged().as_deref(), Some(&b"the capsule"[..]));
         let variable = || fs::read(jetson.path(INDICATIONS)).expect("it was written");
         assert_eq!(variable(), [7, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]);

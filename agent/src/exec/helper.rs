@@ -67,14 +67,16 @@ struct Judged {
     command: Command,
     heard: Heard,
     clock: Clock,
+    /// Whether who gave it may still do so; of a new one that is certain.
+    stands: Result<(), Undone>,
 }
 
 impl Helper {
-    /// The helper of this node, with what its ledger says.
+    /// The helper of this node and its systems, with what its ledger says.
     ///
     /// # Errors
     /// If the ledger cannot be used.
-    pub fn open(settings: Settings) -> Result<Self, LedgerError> {
+    pub fn open(settings: Settings, system: System) -> Result<Self, LedgerError> {
         let opened = Ledger::open(&settings.state(LEDGER), Record::Since(Timestamp::now()))?;
         if let Some(damage) = &opened.damage {
             let (lines, aside) = (damage.lines.len(), damage.aside.display());
@@ -82,7 +84,7 @@ impl Helper {
         }
         let (ledger, memory) = (opened.ledger, Memory::of(opened.records));
         let systemd = Systemd::new(UnitName::worker());
-        Ok(Self { settings, ledger, memory, system: Default::default(), systemd })
+        Ok(Self { settings, ledger, memory, system, systemd })
     }
 
     /// Does what is asked, if it is to be done.
@@ -127,7 +129,7 @@ impl Helper {
         told: &Told,
         stop: &CancellationToken,
     ) -> Result<Map<String, serde_json::Value>, Refused> {
-        let Judged { command, heard, clock } = self.judge(topic, message).await?;
+        let Judged { command, heard, clock, stands } = self.judge(topic, message).await?;
         let parts = parts(&command.op);
         let known = self.memory.entry(command.id);
         let begun = known.map(|entry| entry.begun);
@@ -137,6 +139,9 @@ impl Helper {
         };
         let now = begun.unwrap_or_else(Timestamp::now);
         judge::may_go_on(&command, now, part, clock)?;
+        if part != Phase::Undo {
+            stands?;
+        }
         let entry = match (heard, known) {
             (Heard::New(admitted), _) => {
                 self.clear_the_way(&command).await?;
@@ -176,7 +181,8 @@ impl Helper {
                 trust,
                 clock,
                 ledger_since: self.memory.since(),
-                open: self.memory.open().count(),
+                // How many wait is the agent's to bound; one that failed and was not undone stays open here.
+                open: 0,
                 facts: &facts,
                 known: &|id| self.memory.known(id, &by),
             },
@@ -186,7 +192,9 @@ impl Helper {
         {
             self.write(Record::Clock(now))?;
         }
-        Ok(Judged { command: judge::command(&message)?, heard, clock })
+        let command = judge::command(&message)?;
+        let stands = judge::still_stands(&message, &command, node, trust);
+        Ok(Judged { command, heard, clock, stands })
     }
 
     /// Undoes what an open command began that changes the same thing as a new one: whoever began it has forgotten it.

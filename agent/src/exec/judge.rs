@@ -3,8 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use reelmill_api::{
+    NodeId,
     fleet::{
-        Command, CommandId, Op, Rollout, Topic,
+        Addressee, Code, Command, CommandId, Op, Rejection, Rollout, Topic, Trust,
         admission::{Admitted, Clock, Decision, Judge, decide},
         envelope::Sealed,
         rollout::Nodes,
@@ -41,7 +42,7 @@ pub fn judge(message: &[u8], topic: &Topic, judge: &Judge<'_>) -> Result<Heard, 
             Err(Undone::for_now("clock", "no time service says that the clock is right"))
         }
         Decision::Queue(..) => Err(Undone::for_now("too_early", "its first moment has not come")),
-        Decision::Reject(why, _) => Err(Undone::for_good(why.code.as_str(), why.reason.as_str())),
+        Decision::Reject(why, _) => Err(rejected(why)),
     }
 }
 
@@ -64,8 +65,36 @@ pub fn tags(message: &[u8]) -> Vec<Tag> {
 /// # Errors
 /// If it is none.
 pub fn command(message: &[u8]) -> Result<Command, Undone> {
-    let read = Sealed::parse(message).and_then(|sealed| Command::parse(sealed.payload()));
-    read.map_err(|why| Undone::for_good(why.code.as_str(), why.reason.as_str()))
+    Sealed::parse(message).and_then(|sealed| Command::parse(sealed.payload())).map_err(rejected)
+}
+
+fn rejected(why: Rejection) -> Undone {
+    Undone::for_good(why.code.as_str(), why.reason.as_str())
+}
+
+/// Refuses to go on with a command whose keys are not trusted any more, or which was begun when the node was another's.
+/// A `trust` command is not asked: its own document says who follows on whom, also to a helper that died at it.
+///
+/// # Errors
+/// `bad_signature`, `unauthorized` or `wrong_node`.
+pub fn still_stands(message: &[u8], command: &Command, node: &NodeId, trust: &Trust) -> Result<(), Undone> {
+    let sealed = Sealed::parse(message).map_err(rejected)?;
+    let signed = match (&sealed, &command.rollout_doc) {
+        (Sealed::Signed(envelope), _) => Some(envelope),
+        (Sealed::Bare(_), document) => document.as_ref(),
+    };
+    if command.node != Addressee::Node(node.clone()) {
+        return Err(Undone::for_good(
+            Code::WrongNode.as_str(),
+            format!("it is for `{}`, and this is `{node}`", command.node),
+        ));
+    }
+    let allowed = signed.map(|envelope| trust.signers(envelope).must_allow(command.op.class()));
+    match allowed {
+        _ if matches!(command.op, Op::Trust(_)) => Ok(()),
+        Some(allowed) => allowed.map_err(rejected),
+        None => Err(Undone::for_good(Code::BadSignature.as_str(), "it is not signed")),
+    }
 }
 
 /// Refuses to go on where a command says itself that nothing may change, and where it was kept back for too long.
@@ -86,14 +115,94 @@ pub fn may_go_on(command: &Command, begun: Timestamp, part: Phase, clock: Clock)
     Ok(())
 }
 
-/// Whether a command that is open must be undone before another one begins: both change the same thing.
+/// Whether a command that is open must be undone before another one begins: both change the same thing, or nothing of the
+/// present is to be left.
 pub fn excludes(open: &Entry, new: &Op) -> bool {
     let thing = |name: &str| match name {
-        "switch" | "rollback" => "system",
-        "set-conf" => "settings",
-        "firmware" => "firmware",
-        _ => "",
+        "switch" | "rollback" => Some("system"),
+        "set-conf" => Some("settings"),
+        "firmware" => Some("firmware"),
+        _ => None,
     };
     let changed = thing(open.op.as_str());
-    !changed.is_empty() && (changed == thing(new.as_str()) || matches!(new, Op::FactoryReset(_)))
+    matches!(new, Op::FactoryReset(_)) || (changed.is_some() && changed == thing(new.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use reelmill_api::fleet::Sha256;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::exec::progress::Progress;
+
+    fn op(name: &str, args: Value) -> Op {
+        Op::parse(&name.parse().expect("a name"), args).expect("arguments")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn what_was_kept_back_for_too_long_is_only_undone() {
+        const EIGHT_DAYS: i64 = 8 * 24 * 3600;
+        let json = |dry_run: bool| {
+            json!({"v": 1, "id": "01M81B5H80NENTQAXBNENTQAXB", "op": "set-conf", "node": "orin-3", "by": "anna",
+                   "args": {"ver": 1}, "issued_at": at(0).to_string(), "exp": at(60).to_string(),
+                   "policy": {"dry_run": dry_run}})
+        };
+        let check = |dry_run: bool, part: Phase, clock: Clock, want: &str| {
+            let command = Command::parse(json(dry_run).to_string().as_bytes()).expect("a command");
+            let got = may_go_on(&command, at(0), part, clock).map_or_else(|undone| undone.code, |()| "ok".to_owned());
+            assert_eq!(got, want, "{part:?} at {clock:?}, dry run: {dry_run}");
+        };
+        let (then, later) = (Clock::Right(at(EIGHT_DAYS)), Clock::Right(at(EIGHT_DAYS + 1)));
+        check(false, Phase::Activate, then, "ok");
+        check(false, Phase::Activate, later, "too_late");
+        check(false, Phase::Commit, later, "too_late");
+        check(false, Phase::Undo, later, "ok");
+        check(false, Phase::Activate, Clock::Unsure(Some(at(EIGHT_DAYS + 1))), "too_late");
+        check(false, Phase::Activate, Clock::Unsure(None), "ok");
+        for (part, want) in [
+            (Phase::Preflight, "ok"),
+            (Phase::Check, "ok"),
+            (Phase::Undo, "ok"),
+            (Phase::Fetch, "dry_run"),
+            (Phase::Activate, "dry_run"),
+            (Phase::Act, "dry_run"),
+        ] {
+            check(true, part, then, want);
+        }
+    }
+
+    #[test]
+    fn what_changes_the_same_thing_is_undone_first() {
+        let open = |op: &str| Entry {
+            id: "01M81B5H80NENTQAXBNENTQAXB".parse().expect("an id"),
+            op: op.parse().expect("a name"),
+            sha256: Sha256::of(b""),
+            signers: Vec::new(),
+            begun: at(0),
+            progress: Progress::Open { part: Phase::Activate, done: true },
+            command: None,
+        };
+        let path = "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-capsule/a.Cap";
+        let news = [
+            op("rollback", json!({"to": "previous"})),
+            op("set-conf", json!({"ver": 2})),
+            op("firmware", json!({"capsule": path, "l4t": "36.4.3"})),
+            op("power-mode", json!({"mode": 1})),
+            op("factory-reset", json!({"keep_identity": true})),
+        ];
+        for (name, want) in [
+            ("switch", [true, false, false, false, true]),
+            ("rollback", [true, false, false, false, true]),
+            ("set-conf", [false, true, false, false, true]),
+            ("firmware", [false, false, true, false, true]),
+            ("power-mode", [false, false, false, false, true]),
+        ] {
+            assert_eq!(news.each_ref().map(|new| excludes(&open(name), new)), want, "{name}");
+        }
+    }
 }

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    client::conf_ver,
     files::{self, PRIVATE, PUBLIC},
     settings::Settings,
     worker_env::WorkerEnv,
@@ -59,7 +58,8 @@ pub async fn part(settings: &Settings, set: &SetConf, part: Phase, stop: &Cancel
 
 /// The version of the settings that came by command; 0: none did.
 pub fn version(settings: &Settings) -> u64 {
-    conf_ver(&settings.state(IN_FORCE))
+    let text = std::fs::read_to_string(settings.state(IN_FORCE)).ok();
+    text.and_then(|text| text.parse().ok()).map_or(0, |env: WorkerEnv| env.ver.get())
 }
 
 impl Files {

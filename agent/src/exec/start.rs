@@ -82,8 +82,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let listener = listener()?;
     let idle = Duration::from_secs(settings.idle_seconds.get().into());
     let state = settings.state_folder.display().to_string();
-    let helper =
-        Helper::open(settings).map_err(|e| Hinted::new(e, format!("root must own {state}, and one helper use it")))?;
+    let helper = Helper::open(settings, Default::default())
+        .map_err(|e| Hinted::new(e, format!("root must own {state}, and one helper use it")))?;
     notify::ready();
     let served = serve(listener, helper, idle, shutdown.graceful()).await;
     notify::stopping();

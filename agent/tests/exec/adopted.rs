@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use reelmill_api::fleet::state::Phase;
+use reelmill_api::fleet::{Trust, state::Phase};
 use serde_json::json;
 
 use crate::{
@@ -52,6 +52,30 @@ async fn other_keys_come_by_a_document_that_the_present_ones_signed() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_not_trusted_any_more_goes_on_with_nothing() {
+    let mut node = Node::enrolled().await;
+    let failing = power_mode(2);
+    assert_eq!(node.told(&act(&failing)).await, "nvpmodel_failed");
+    let only_ben = Trust::new(2, 1, trust(1).keys()[1..].to_vec()).expect("there is an admin");
+    let revoke = command("trust", json!({"document": only_ben.signed(&key(5))}));
+    let revoke = part(&revoke, &sign(&revoke, &[1, 2]), Phase::Act);
+    assert_eq!(node.told(&revoke).await, "done");
+    assert_eq!(node.told(&act(&failing)).await, "bad_signature", "it is open, and anna's key is gone");
+    assert_eq!(node.told(&revoke).await, "done", "told again, though anna signed that too");
+    assert_eq!(node.told(&part(&failing, &sign(&failing, &[1]), Phase::Undo)).await, "done", "it can be ended");
+    assert_eq!(node.told(&act(&power_mode(0))).await, "bad_signature");
+    // One that died after the keys had changed and before that was written down does it again.
+    let ledger = node.settings.state("ledger");
+    let text = fs::read_to_string(&ledger).expect("the helper's");
+    let ended = text.lines().position(|line| line.contains("\"op\":\"trust\"") && line.contains("ended"));
+    let cut: String = text.lines().take(ended.expect("it ended")).map(|line| format!("{line}\n")).collect();
+    fs::write(&ledger, cut).expect("ours");
+    node.restart().await;
+    assert_eq!(node.told(&revoke).await, "done");
+    assert_eq!(node.modes_set(), ["2"]);
+}
+
+#[tokio::test]
 async fn a_node_that_was_reset_belongs_to_whoever_enrols_it_next_and_remembers_what_it_did() {
     let mut node = Node::enrolled().await;
     let (old, unused) = (power_mode(0), power_mode(0));
@@ -59,6 +83,8 @@ async fn a_node_that_was_reset_belongs_to_whoever_enrols_it_next_and_remembers_w
     for (folder, name) in [(&node.settings.state_folder, "worker.env"), (&node.settings.agent_folder, "cert.pem")] {
         fs::write(folder.join(name), "").expect("ours");
     }
+    let failed = power_mode(2);
+    assert_eq!(node.told(&act(&failed)).await, "nvpmodel_failed");
     let reset = command("factory-reset", json!({"keep_identity": false}));
     let reset = part(&reset, &sign(&reset, &[1, 2]), Phase::Act);
     assert_eq!(node.told(&reset).await, "done");
@@ -67,5 +93,6 @@ async fn a_node_that_was_reset_belongs_to_whoever_enrols_it_next_and_remembers_w
     assert_eq!(node.told(&act(&unused)).await, "not_adopted");
     assert_eq!(node.told(&adopt(NAME, 7)).await, "done");
     assert_eq!(node.told(&act(&old)).await, "done", "told again, not done again");
-    assert_eq!(node.modes_set(), ["0"]);
+    assert_eq!(node.told(&act(&failed)).await, "ended", "what was open has ended with the old life");
+    assert_eq!(node.modes_set(), ["0", "2"]);
 }

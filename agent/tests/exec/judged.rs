@@ -76,6 +76,20 @@ async fn nothing_is_done_for_a_message_that_is_not_right() {
 }
 
 #[tokio::test]
+async fn no_byte_of_a_message_can_be_another() {
+    let node = Node::enrolled().await;
+    let good = power_mode(0);
+    let signed = sign(&good, &[1]);
+    for at in 0..signed.len() {
+        let mut other = signed.clone();
+        other[at] ^= 1;
+        assert_ne!(node.told(&part(&good, &other, Phase::Act)).await, "done", "byte {at}");
+    }
+    assert!(node.modes_set().is_empty());
+    assert_eq!(node.told(&part(&good, &signed, Phase::Act)).await, "done");
+}
+
+#[tokio::test]
 async fn a_clock_that_may_be_wrong_judges_nothing_but_what_is_late_anyway() {
     let mut node = Node::enrolled().await;
     assert_eq!(node.told(&act(&power_mode(0))).await, "done");

@@ -73,7 +73,7 @@ impl Node {
     fn start(&mut self, idle: Duration) {
         let _ = fs::remove_file(self.socket());
         let listener = UnixListener::bind(self.socket()).expect("a socket in our own folder");
-        let helper = Helper::open(self.settings.clone()).expect("a ledger");
+        let helper = Helper::open(self.settings.clone(), Default::default()).expect("a ledger");
         self.stop = CancellationToken::new();
         let stop = self.stop.clone();
         self.serving = Some(tokio::spawn(async move { serve(listener, helper, idle, &stop).await }));
