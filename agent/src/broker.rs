@@ -6,6 +6,7 @@ use reelmill_api::{
     NodeId,
     fleet::{
         State,
+        event::NodeEvent,
         health::{Health, Heartbeat},
         topic::{Document, Topic},
     },
@@ -13,7 +14,7 @@ use reelmill_api::{
 use reelmill_daemon::Shutdown;
 use serde_json::Value;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
@@ -96,6 +97,8 @@ pub struct World {
 pub struct Line {
     /// Whether there is a connection.
     pub connected: bool,
+    /// How many connections have stood since the start.
+    pub connections: u64,
     /// Why there is none, once one was tried.
     pub why: Option<String>,
     /// The command that changed last.
@@ -114,6 +117,10 @@ pub struct Desk<D> {
     pub world: watch::Receiver<World>,
     /// Who is told how it stands.
     pub line: watch::Sender<Line>,
+    /// Tells when another connection is wanted in the place of the present one.
+    pub anew: Arc<Notify>,
+    /// What deeds tell of while they run.
+    pub said: mpsc::Receiver<NodeEvent>,
 }
 
 /// Takes commands and does them, until the end is asked for. A broker that is away is waited for.
@@ -133,6 +140,8 @@ pub async fn run<D: Deeds>(settings: &Settings, desk: Desk<D>, shutdown: &Shutdo
             Some(event) = told.recv() => seat.step(event)?,
             _ = tick.tick() => seat.tick()?,
             Ok(()) = seat.desk.world.changed() => seat.look_around()?,
+            () = seat.desk.anew.notified() => seat.link.connect_anew(),
+            Some(event) = seat.desk.said.recv() => seat.say(&event),
         }
     }
     seat.leave().await;

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{simulate::Simulate, systemd::by_hand::Ask};
+use crate::{
+    exec::system,
+    simulate::Simulate,
+    systemd::{by_hand::Ask, unit::BatchId},
+};
 
 /// Tells how this node is, and does what the farm's operators command.
 #[derive(Debug, Parser)]
@@ -33,9 +37,21 @@ pub enum Command {
         /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.
         file: PathBuf,
     },
+    /// Become the worker of a batch, as the agent ordered it; only a batch's unit runs it.
+    #[command(hide = true)]
+    Batch {
+        /// The id of the batch.
+        id: BatchId,
+        /// The worker with its arguments.
+        #[arg(last = true, required = true)]
+        worker: Vec<String>,
+    },
     /// Pretend to be many nodes, for load tests against a real broker.
     Simulate(Simulate),
     /// Ask the service manager by hand.
     #[command(subcommand, hide = true)]
     Systemd(Ask),
+    /// Change the node's system by hand.
+    #[command(subcommand, hide = true)]
+    System(system::by_hand::Ask),
 }

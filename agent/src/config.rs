@@ -1,6 +1,7 @@
 //! The agent's configuration: a TOML file, over which the environment wins. Plain values only.
 
 mod values;
+mod window;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -13,6 +14,7 @@ use reelmill_api::preset::Tag;
 use reelmill_daemon::{ConfigError, Env, SecretRef, load_toml};
 use serde::Deserialize;
 pub use values::{HostName, LoopbackUrl, SampleSeconds, Target, Unfit, UnitName};
+pub use window::Window;
 
 /// The page's port, beside the worker's.
 const PAGE_PORT: u16 = 9310;
@@ -20,6 +22,10 @@ const PAGE_PORT: u16 = 9310;
 const WORKER_STATUS: &str = "http://127.0.0.1:9320/status";
 /// Where the agent's unit keeps what must outlast a reboot.
 const STATE_FOLDER: &str = "/var/lib/reelmill-agent";
+/// Where the root helper's units have it listen.
+const HELPER_SOCKET: &str = "/run/reelmill-exec/socket";
+/// Where they keep what must outlast a reboot.
+const HELPER_FOLDER: &str = "/var/lib/reelmill-exec";
 /// The unit that the worker's package brings.
 const WORKER_UNIT: &str = "reelmill-worker.service";
 
@@ -37,6 +43,9 @@ pub struct Config {
     /// Something in the local network that answers on a TCP port (`LAN_TARGET`), e.g. `10.0.0.2:9000`; where it can be
     /// reached, the node has the tag `lan`. Default: none.
     pub lan_target: Option<Target>,
+    /// When the node may be disturbed (`WINDOW`), e.g. `Sat..Sun 02:00-05:00 local` or `22:30-04:00 UTC`: commands that take it
+    /// out of work wait for it, unless they say otherwise. Default: none; then at any time.
+    pub window: Option<Window>,
     /// Units of systemd that are watched (`WATCH_UNITS`, separated by commas). Default: the worker's.
     pub units: Vec<UnitName>,
     /// The status page.
@@ -50,6 +59,8 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// The farm's broker.
     pub broker: BrokerSection,
+    /// The root helper on this node.
+    pub helper: HelperSection,
 }
 
 /// `[broker]`
@@ -72,6 +83,17 @@ pub struct BrokerSection {
     /// Whether the clock is right though no time service on this node says so (`CLOCK_IS_RIGHT`), as in a machine whose host
     /// keeps it. Default: `false`; then commands, which all expire, wait for a time service.
     pub clock_is_right: bool,
+}
+
+/// `[helper]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HelperSection {
+    /// Where it listens (`HELPER_SOCKET`); where nothing listens, the node cannot do what needs root, and says so. Default:
+    /// `/run/reelmill-exec/socket`.
+    pub socket: PathBuf,
+    /// What it keeps and lets others read (`HELPER_FOLDER`). Default: `/var/lib/reelmill-exec`.
+    pub folder: PathBuf,
 }
 
 /// `[page]`
@@ -117,6 +139,7 @@ impl Default for Config {
             sample_seconds: SampleSeconds::default(),
             tags: Vec::new(),
             lan_target: None,
+            window: None,
             units: vec![WORKER_UNIT.parse().expect("a unit's name")],
             page: PageSection {
                 listen: vec![(Ipv4Addr::LOCALHOST, PAGE_PORT).into()],
@@ -128,7 +151,14 @@ impl Default for Config {
             tegrastats: TegrastatsSection { program: PathBuf::from("tegrastats"), socket: None },
             state_folder: PathBuf::from(STATE_FOLDER),
             broker: BrokerSection::default(),
+            helper: HelperSection { socket: PathBuf::from(HELPER_SOCKET), folder: PathBuf::from(HELPER_FOLDER) },
         }
+    }
+}
+
+impl Default for HelperSection {
+    fn default() -> Self {
+        Config::default().helper
     }
 }
 
@@ -167,6 +197,7 @@ impl Config {
         env.read("SAMPLE_SECONDS", &mut self.sample_seconds);
         env.read_list("TAGS", &mut self.tags);
         env.read_some("LAN_TARGET", &mut self.lan_target);
+        env.read_some("WINDOW", &mut self.window);
         env.read_list("WATCH_UNITS", &mut self.units);
         env.read_list("PAGE_LISTEN", &mut self.page.listen);
         env.secret("PAGE_PASSWORD", &mut self.page.password);
@@ -183,6 +214,8 @@ impl Config {
         env.read_some("BROKER_KEY", &mut self.broker.key);
         env.read_some("TRUST", &mut self.broker.trust);
         env.read("CLOCK_IS_RIGHT", &mut self.broker.clock_is_right);
+        env.read("HELPER_SOCKET", &mut self.helper.socket);
+        env.read("HELPER_FOLDER", &mut self.helper.folder);
     }
 }
 
@@ -225,6 +258,7 @@ mod tests {
             ("SAMPLE_SECONDS", "5"),
             ("TAGS", "rack, fast"),
             ("LAN_TARGET", "nas:2049"),
+            ("WINDOW", "Sat..Sun 02:00-05:00 local"),
             ("WATCH_UNITS", "a.service, b@1.timer"),
             ("PAGE_LISTEN", "127.0.0.1:1, [::1]:2"),
             ("PAGE_PASSWORD", "topsecret"),
@@ -241,6 +275,8 @@ mod tests {
             ("BROKER_KEY", "/key"),
             ("TRUST", "/trust"),
             ("CLOCK_IS_RIGHT", "true"),
+            ("HELPER_SOCKET", "/run/helper"),
+            ("HELPER_FOLDER", "/srv/helper"),
         ])
         .expect("a configuration");
         let shown = format!("{config:?}");
@@ -248,14 +284,15 @@ mod tests {
         assert_eq!(
             shown,
             "Config { node: NodeId(\"edge-1\"), sample_seconds: SampleSeconds(5), tags: [Tag(\"rack\"), \
-             Tag(\"fast\")], lan_target: Some(Target(\"nas:2049\")), \
+             Tag(\"fast\")], lan_target: Some(Target(\"nas:2049\")), window: Some(Window(Sat,Sun 02:00-05:00 local)), \
              units: [UnitName(\"a.service\"), UnitName(\"b@1.timer\")], page: PageSection { listen: [127.0.0.1:1, \
              [::1]:2], password: Some(Plain([secret])), without_password: true, names: \
              [HostName(\"edge-1.example.net\")] }, worker: WorkerSection { status: LoopbackUrl { at: [::1]:9321, path: \
              \"/a\" } }, tegrastats: TegrastatsSection { program: \"/opt/tegrastats\", socket: \
              Some(\"/run/tegrastats\") }, state_folder: \"/srv/agent\", broker: BrokerSection { host: \
              Some(HostName(\"hub.example\")), port: Some(8884), ca: Some(\"/ca\"), cert: Some(\"/cert\"), key: \
-             Some(\"/key\"), trust: Some(\"/trust\"), clock_is_right: true } }"
+             Some(\"/key\"), trust: Some(\"/trust\"), clock_is_right: true }, helper: \
+             HelperSection { socket: \"/run/helper\", folder: \"/srv/helper\" } }"
         );
     }
 

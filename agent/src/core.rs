@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use reelmill_api::{
     NodeId,
     fleet::{
-        CommandId, OpLane, State, Topic, Trust,
+        CommandId, State, Topic, Trust,
         admission::{Clock, Facts},
         event::NodeEvent,
         moves,
@@ -22,9 +22,11 @@ use reelmill_api::{
 
 use crate::deeds::{Deed, Outcome};
 
+mod call_off;
 mod entry;
 mod life;
 mod message;
+mod part;
 mod plan;
 mod resume;
 mod turn;
@@ -56,6 +58,8 @@ pub struct Around {
     pub window_open: bool,
     /// What the owner says of the node.
     pub tags: Vec<Tag>,
+    /// Whether a GPU is seen.
+    pub gpu: bool,
 }
 
 /// Where an answer to a request goes.
@@ -143,6 +147,8 @@ pub struct Core {
     cleaning: BTreeSet<CommandId>,
     /// Commands of which the broker was told since it is there again.
     told: BTreeSet<CommandId>,
+    /// Those of which something is being stopped, so that what it did can be undone.
+    stopping: BTreeSet<CommandId>,
     /// By when a command must have ended.
     due: BTreeMap<CommandId, Duration>,
 }
@@ -159,6 +165,7 @@ impl Core {
             at_work: BTreeSet::new(),
             cleaning: BTreeSet::new(),
             told: BTreeSet::new(),
+            stopping: BTreeSet::new(),
             due: BTreeMap::new(),
         }
     }
@@ -235,12 +242,12 @@ impl Core {
     /// How busy the lanes are. What has ended and is still being cleaned up keeps its place.
     fn lanes(&self) -> turn::Lanes<'_> {
         let busy = |entry: &&Entry| entry.owes || !(entry.state.state.is_final() || entry.state.state.is_waiting());
-        let lane = |entry: &Entry| entry.command.as_ref().map(|command| command.op.lane());
-        let running: Vec<(CommandState, Option<OpLane>)> =
-            self.memory.entries.values().filter(busy).map(|entry| (entry.state.state, lane(entry))).collect();
+        let alone = |entry: &Entry| entry.command.as_ref().map(|command| plan::is_exclusive(&command.op));
+        let running: Vec<(CommandState, Option<bool>)> =
+            self.memory.entries.values().filter(busy).map(|entry| (entry.state.state, alone(entry))).collect();
         turn::Lanes {
-            exclusive: running.iter().find(|(_, lane)| *lane == Some(OpLane::Exclusive)).map(|(state, _)| *state),
-            shared: running.iter().filter(|(_, lane)| *lane == Some(OpLane::Shared)).count(),
+            exclusive: running.iter().find(|(_, alone)| *alone == Some(true)).map(|(state, _)| *state),
+            shared: running.iter().filter(|(_, alone)| *alone == Some(false)).count(),
             held_by: self.memory.held_by.as_ref(),
         }
     }

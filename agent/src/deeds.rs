@@ -2,14 +2,23 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use reelmill_api::fleet::{Command, CommandId, Op, Topic, args::AtDeadline, state::Phase};
+use reelmill_api::fleet::{
+    Command, CommandId, Op, Topic,
+    args::{AtDeadline, Verify},
+    state::Phase,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub mod batch;
+pub mod diag;
 mod node;
+pub mod tags;
+pub mod tail;
 
-pub use node::{IsBusy, OnNode};
+pub use node::{IsBusy, OnNode, Parts, Reach, Say, See, Sight};
+use node::{in_words, undone};
 
 /// One thing to be done for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,21 +37,43 @@ pub enum Deed {
         /// Whether it is done though the worker is at work.
         force: bool,
     },
-    /// One part of a command that the root helper has a hand in; which it does itself is in [`crate::exec::wire::parts`].
+    /// One part of a command that the root helper does: one of [`crate::exec::wire::parts`], or the undoing of them.
     Part {
         /// The command, with its message.
         order: Arc<Order>,
         /// Which part.
         phase: Phase,
     },
+    /// Look whether the node is well after a change, within [`Verify::timeout_s`].
+    Verify {
+        /// What changed it.
+        op: Op,
+        /// What must be well.
+        verify: Verify,
+        /// How it was before.
+        before: Before,
+        /// Whether it takes work again; nobody looks at the worker of a node that somebody has drained.
+        takes_work: bool,
+    },
     /// Leave nothing of a command behind that was stopped or has failed: what it started ends. Harmless where there is
     /// nothing.
     CleanUp {
         /// What was begun.
         op: Op,
-        /// Whether work is taken again where the command had it finished.
+        /// Where the root helper may still have something in hand: the command with its message.
+        order: Option<Arc<Order>>,
+        /// Whether work is taken again that the command had finished.
         resume_work: bool,
     },
+}
+
+/// How a node was before a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Whether a GPU was seen.
+    pub gpu: bool,
+    /// Whether the clock agreed with the world's.
+    pub clock: bool,
 }
 
 /// A command and the message in which it came: the root helper believes the message only.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reelmill_api::snapshot::{Farm, JournalError, Snapshot};
+use reelmill_api::snapshot::Snapshot;
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
@@ -14,8 +14,6 @@ use crate::standing::Standing;
 
 /// So far back the page's curves go.
 const SPAN: Duration = Duration::from_secs(5 * 60);
-/// So many errors of the journal are told.
-const ERRORS: usize = 10;
 
 /// One look at the node, and what follows from it.
 #[derive(Debug, Serialize)]
@@ -40,14 +38,6 @@ pub struct Desk {
     newest: watch::Sender<Arc<Sample>>,
     points: Mutex<VecDeque<Point>>,
     most: usize,
-    own: Mutex<Own>,
-}
-
-/// What no sensor tells: other parts of the agent do.
-#[derive(Debug, Default)]
-struct Own {
-    farm: Option<Farm>,
-    journal: Option<Vec<JournalError>>,
 }
 
 impl Desk {
@@ -57,18 +47,11 @@ impl Desk {
         let sample = Sample::new(first, Duration::ZERO);
         let points = Mutex::new(VecDeque::from([sample.point]));
         let most = usize::try_from(most).unwrap_or(1).max(1);
-        Self { newest: watch::Sender::new(Arc::new(sample)), points, most, own: Mutex::default() }
+        Self { newest: watch::Sender::new(Arc::new(sample)), points, most }
     }
 
     /// Puts a look on the desk that was taken `at` this time since the agent's start.
-    pub fn publish(&self, mut snapshot: Snapshot, at: Duration) {
-        {
-            let own = self.own();
-            snapshot.farm.clone_from(&own.farm);
-            if own.journal.is_some() {
-                snapshot.journal.clone_from(&own.journal);
-            }
-        }
+    pub fn publish(&self, snapshot: Snapshot, at: Duration) {
         let sample = Sample::new(snapshot, at);
         {
             let mut points = self.points();
@@ -78,17 +61,6 @@ impl Desk {
             points.push_back(sample.point);
         }
         self.newest.send_replace(Arc::new(sample));
-    }
-
-    /// Notes how the node stands to its farm; told with the next look.
-    pub fn note_farm(&self, change: impl FnOnce(&mut Farm)) {
-        change(self.own().farm.get_or_insert_default());
-    }
-
-    /// Notes the errors of the journal, newest first; told with the next look.
-    pub fn note_journal(&self, mut errors: Vec<JournalError>) {
-        errors.truncate(ERRORS);
-        self.own().journal = Some(errors);
     }
 
     /// The newest look.
@@ -104,10 +76,6 @@ impl Desk {
     /// The last minutes, oldest first.
     pub fn history(&self) -> Vec<Point> {
         self.points().iter().copied().collect()
-    }
-
-    fn own(&self) -> MutexGuard<'_, Own> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn points(&self) -> MutexGuard<'_, VecDeque<Point>> {
@@ -187,7 +155,7 @@ fn watts(snapshot: &Snapshot) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use reelmill_api::snapshot::{Cpu, Disk, Engine, Gpu, Memory, Rail, Temperature};
+    use reelmill_api::snapshot::{Broker, Cpu, Disk, Engine, Farm, Gpu, JournalError, Memory, Rail, Temperature};
 
     use super::*;
     use crate::standing::State;
@@ -209,18 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn what_other_parts_note_is_told_with_the_next_look() {
+    fn each_look_is_told_as_it_is_and_judged() {
         let desk = Desk::new(busy(0.0), Duration::from_secs(1));
         let mut watch = desk.watch();
-        desk.note_farm(|farm| farm.broker = Some(reelmill_api::snapshot::Broker::default()));
-        let error = |n: u32| JournalError { message: n.to_string(), ..JournalError::default() };
-        desk.note_journal((0..12).map(error).collect());
         assert!(!watch.has_changed().expect("the desk is there"));
-        desk.publish(busy(1.0), Duration::from_secs(1));
+        let farm = Farm { broker: Some(Broker::default()), ..Farm::default() };
+        let error = |n: u32| JournalError { message: n.to_string(), ..JournalError::default() };
+        let told = Snapshot { farm: Some(farm), journal: Some((0..10).map(error).collect()), ..busy(1.0) };
+        desk.publish(told.clone(), Duration::from_secs(1));
         let sample = watch.borrow_and_update().clone();
         assert_eq!(sample.standing.state, State::BrokerLost);
-        let errors = sample.snapshot.journal.as_ref().expect("errors were noted");
-        assert_eq!((errors.len(), errors[0].message.as_str(), errors[9].message.as_str()), (10, "0", "9"));
+        assert_eq!(sample.snapshot, told);
     }
 
     fn figures(snapshot: &Snapshot) -> String {

@@ -19,27 +19,31 @@ use jiff::Timestamp;
 use reelmill_api::{
     fleet::{
         Trust,
+        event::NodeEvent,
         state::{CommandState, State, Teller},
+        topic::EventKind,
     },
     snapshot::{Broker, Enrolment, Farm, LastCommand, Snapshot},
 };
 use reelmill_daemon::{Hinted, Shutdown};
 use tokio::{
-    sync::watch,
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     broker::{self, Desk, Identity, Line, Settings},
-    config::{BrokerSection, Config},
+    config::{BrokerSection, Config, Window},
     core::{Core, Own},
-    deeds::{Deeds as _, OnNode},
+    deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
+    desk,
+    exec::{client, set_conf},
     ledger::LedgerError,
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
 };
-use world::Reported;
+use world::{Beside, Reported};
 
 /// Where nodes reach a broker unless told otherwise.
 const PORT: u16 = 8883;
@@ -47,6 +51,8 @@ const PORT: u16 = 8883;
 const OWN: [&str; 3] = ["ping", "status", "cancel"];
 /// How often the service manager is asked about the clock.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
+/// Events that may wait for the broker's seat, which takes them at once.
+const SAID: usize = 16;
 
 /// A node's commands, at work until the agent ends.
 pub type Work = Pin<Box<dyn Future<Output = Result<(), LedgerError>>>>;
@@ -56,10 +62,28 @@ pub struct Place {
     address: String,
     world: watch::Sender<broker::World>,
     line: watch::Receiver<Line>,
-    clock: watch::Receiver<bool>,
-    clock_is_right: bool,
+    watched: Watched,
     busy: Arc<AtomicBool>,
     reported: Reported,
+}
+
+/// What is watched beside the sensors.
+struct Watched {
+    clock: watch::Receiver<bool>,
+    clock_is_right: bool,
+    window: Option<Window>,
+    conf_ver: PathBuf,
+}
+
+impl Watched {
+    fn beside(&self, snapshot: &Snapshot) -> Beside {
+        let told = snapshot.time_synchronised.unwrap_or(false) || *self.clock.borrow();
+        Beside {
+            synchronised: self.clock_is_right || told,
+            window: self.window,
+            conf_ver: client::conf_ver(&self.conf_ver),
+        }
+    }
 }
 
 impl Place {
@@ -68,49 +92,64 @@ impl Place {
     ///
     /// # Errors
     /// If the ledger or the trusted keys cannot be read, with what to do.
-    pub async fn take(config: &Config, first: &Snapshot, shutdown: &Shutdown) -> anyhow::Result<Option<(Self, Work)>> {
+    pub async fn take(
+        config: &Config,
+        first: &Snapshot,
+        desk: Arc<desk::Desk>,
+        tags: Arc<SaidTags>,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Option<(Self, Work)>> {
         let Some(settings) = settings(config) else { return Ok(None) };
         let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"))?;
         let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
         let (ledger, memory) = broker::recall(&config.state_folder.join("commands"), Timestamp::now())
             .map_err(|e| Hinted::new(e, "the agent's user must own the state folder, and only one agent may use it"))?;
         let busy = Arc::new(AtomicBool::new(is_busy(first)));
-        let looked = busy.clone();
-        let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed))));
+        let teller = Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() };
+        let (say, said) = say(teller.clone());
+        let parts = Parts { desk, tags, settings: format!("{config:#?}\n"), say };
         let clock = follow_clock(first.time_synchronised.unwrap_or(false), shutdown.graceful().clone());
         let mut reported = Reported::default();
-        let clock_is_right = config.broker.clock_is_right;
-        let synchronised = clock_is_right || *clock.borrow();
-        let world = world::of(first, &Standing::of(first), synchronised, &mut reported);
+        let watched = Watched {
+            clock,
+            clock_is_right: config.broker.clock_is_right,
+            window: config.window,
+            conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
+        };
+        let world = world::of(first, &Standing::of(first), &watched.beside(first), &mut reported);
+        let around = world.around.clone();
+        let (world, seen) = watch::channel(world);
+        let (shown, line) = watch::channel(Line::default());
+        let anew = Arc::new(Notify::new());
+        let looked = busy.clone();
+        let reach = reach(config, &settings, see(seen.clone(), line.clone()), anew.clone());
+        let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed)), reach, parts));
         let own = Own {
             node: settings.node.clone(),
-            teller: Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() },
+            teller,
             trust,
             enrolled_at: None,
             able: deeds.able().into_iter().chain(OWN).collect(),
         };
-        let core = Core::new(own, memory, world.around.clone());
+        let core = Core::new(own, memory, around);
         if core.is_held() {
             deeds.hold_again().await;
         }
-        let (world, seen) = watch::channel(world);
-        let (shown, line) = watch::channel(Line::default());
         let address = format!("{}:{}", settings.host, settings.port);
         log::info!("commands from the broker at {address}");
         let shutdown = shutdown.clone();
         let work = async move {
-            let desk = Desk { core, ledger, deeds, world: seen, line: shown };
+            let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew, said };
             broker::run(&settings, desk, &shutdown).await
         };
-        Ok(Some((Self { address, world, line, clock, clock_is_right, busy, reported }, Box::pin(work))))
+        Ok(Some((Self { address, world, line, watched, busy, reported }, Box::pin(work))))
     }
 
     /// Tells the commands how the node is now; how it stands to its farm.
     pub fn tell(&mut self, snapshot: &Snapshot) -> Farm {
         self.busy.store(is_busy(snapshot), Ordering::Relaxed);
-        let told = snapshot.time_synchronised.unwrap_or(false) || *self.clock.borrow();
-        let synchronised = self.clock_is_right || told;
-        let world = world::of(snapshot, &Standing::of(snapshot), synchronised, &mut self.reported);
+        let beside = self.watched.beside(snapshot);
+        let world = world::of(snapshot, &Standing::of(snapshot), &beside, &mut self.reported);
         self.world.send_if_modified(|known| {
             let changed = *known != world;
             *known = world;
@@ -143,6 +182,33 @@ fn settings(config: &Config) -> Option<Settings> {
     })
 }
 
+/// What the deeds need of the other parts.
+fn reach(config: &Config, settings: &Settings, see: See, connect_anew: Arc<Notify>) -> Reach {
+    Reach {
+        helper: config.helper.socket.clone(),
+        see,
+        connect_anew,
+        broker: (settings.host.clone(), settings.port),
+        worker: config.worker.status.clone(),
+        trust: file(config, config.broker.trust.as_ref(), "trust.json"),
+        conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
+    }
+}
+
+/// The node as it is seen now.
+fn see(world: watch::Receiver<broker::World>, line: watch::Receiver<Line>) -> See {
+    Arc::new(move || {
+        let (world, line) = (world.borrow(), line.borrow());
+        Sight {
+            connected: line.connected,
+            connections: line.connections,
+            why: line.why.clone(),
+            gpu: world.around.gpu,
+            clock: world.synchronised,
+        }
+    })
+}
+
 fn file(config: &Config, given: Option<&PathBuf>, name: &str) -> PathBuf {
     given.cloned().unwrap_or_else(|| config.state_folder.join(name))
 }
@@ -152,6 +218,16 @@ fn trust(path: &PathBuf) -> anyhow::Result<Trust> {
     let read = fs::read(path).map_err(|e| Hinted::new(format!("cannot read {}: {e}", path.display()), hint))?;
     let trust = Trust::parse(&read);
     Ok(trust.map_err(|e| Hinted::new(format!("cannot use {}: {}", path.display(), e.reason.as_str()), hint))?)
+}
+
+/// What deeds tell of, as events, and where they come out. One that nobody takes is left out: the end tells the newest again.
+fn say(teller: Teller) -> (Say, mpsc::Receiver<NodeEvent>) {
+    let (tell, said) = mpsc::channel(SAID);
+    let say = move |command, detail| {
+        let event = NodeEvent::new(EventKind::Log, "new lines in the journal", Timestamp::now(), &teller);
+        let _ = tell.try_send(NodeEvent { command: Some(command), detail, ..event });
+    };
+    (Arc::new(say), said)
 }
 
 fn systemd() -> Systemd {

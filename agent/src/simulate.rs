@@ -21,7 +21,10 @@ use reelmill_api::{
 };
 use reelmill_daemon::{Hinted, Shutdown};
 use reelmill_mqtt::Address;
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 
 use self::pretend::{Waits, world};
 use crate::{
@@ -150,7 +153,8 @@ fn desk(
     };
     let core = Core::new(own, memory, around);
     let (line, _) = watch::channel(Line::default());
-    Ok(Desk { core, ledger, deeds, world, line })
+    let (anew, said) = (Arc::default(), mpsc::channel(1).1);
+    Ok(Desk { core, ledger, deeds, world, line, anew, said })
 }
 
 /// One node, from its turn to the end.

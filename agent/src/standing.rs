@@ -48,6 +48,8 @@ pub struct Standing {
     pub state: State,
     /// Why, the weightiest first; those of [`State::Well`] are remarks.
     pub reasons: Vec<Reason>,
+    /// The parts whose temperature is hot, by the names that the snapshot has.
+    pub hot: Vec<String>,
 }
 
 /// One thing to be said about a node.
@@ -67,10 +69,15 @@ impl Standing {
         farm(snapshot, &mut say);
         work(snapshot, &mut say);
         storage(snapshot, &mut say);
-        heat(snapshot, &mut say);
+        let hot = hot_parts(snapshot);
+        heat(snapshot, &hot, &mut say);
         remarks(snapshot, &mut say);
         reasons.sort_by_key(|reason| reason.state);
-        Self { state: reasons.first().map_or(State::Well, |reason| reason.state), reasons }
+        Self {
+            state: reasons.first().map_or(State::Well, |reason| reason.state),
+            reasons,
+            hot: hot.iter().map(|part| part.name.to_owned()).collect(),
+        }
     }
 }
 
@@ -148,24 +155,44 @@ fn storage(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
     }
 }
 
-fn heat(snapshot: &Snapshot, say: &mut impl FnMut(State, String)) {
+/// A part that is hot.
+struct HotPart<'a> {
+    name: &'a str,
+    celsius: f64,
+    critical: Option<f64>,
+    is_gpu: bool,
+}
+
+/// All parts that are hot, the hottest first.
+fn hot_parts(snapshot: &Snapshot) -> Vec<HotPart<'_>> {
     let limit = |critical: Option<f64>| critical.map_or(HOT_CELSIUS, |critical| critical - MARGIN_CELSIUS);
-    let mut hot: Vec<_> =
-        snapshot.temperatures.iter().filter(|part| part.celsius >= limit(part.critical_celsius)).collect();
+    let parts = snapshot.temperatures.iter().map(|part| HotPart {
+        name: &part.name,
+        celsius: part.celsius,
+        critical: part.critical_celsius,
+        is_gpu: false,
+    });
+    let gpus = snapshot.gpus.iter().filter_map(|gpu| {
+        Some(HotPart { name: &gpu.name, celsius: gpu.temperature_celsius?, critical: None, is_gpu: true })
+    });
+    let mut hot: Vec<_> = parts.chain(gpus).filter(|part| part.celsius >= limit(part.critical)).collect();
     hot.sort_by(|a, b| b.celsius.total_cmp(&a.celsius));
-    if let Some((hottest, others)) = hot.split_first() {
-        let critical = hottest.critical_celsius.map(|c| format!(", and the limit is {c:.0} °C")).unwrap_or_default();
-        let others: Vec<_> = others.iter().map(|part| part.name.as_str()).collect();
+    hot
+}
+
+fn heat(snapshot: &Snapshot, hot: &[HotPart<'_>], say: &mut impl FnMut(State, String)) {
+    let (gpus, parts): (Vec<_>, Vec<_>) = hot.iter().partition(|part| part.is_gpu);
+    if let Some((hottest, others)) = parts.split_first() {
+        let critical = hottest.critical.map(|c| format!(", and the limit is {c:.0} °C")).unwrap_or_default();
+        let others: Vec<_> = others.iter().map(|part| part.name).collect();
         let too = if others.is_empty() { String::new() } else { format!("; hot as well: {}", others.join(", ")) };
         say(State::Hot, format!("{} is at {:.1} °C{critical}{too}", hottest.name, hottest.celsius));
     }
-    for gpu in &snapshot.gpus {
-        if let Some(celsius) = gpu.temperature_celsius.filter(|celsius| *celsius >= HOT_CELSIUS) {
-            say(State::Hot, format!("{} is at {celsius:.1} °C", gpu.name));
-        }
-        if is_throttled_by_heat(gpu) {
-            say(State::Hot, format!("{} runs slower because it is hot", gpu.name));
-        }
+    for gpu in gpus {
+        say(State::Hot, format!("{} is at {:.1} °C", gpu.name, gpu.celsius));
+    }
+    for gpu in snapshot.gpus.iter().filter(|gpu| is_throttled_by_heat(gpu)) {
+        say(State::Hot, format!("{} runs slower because it is hot", gpu.name));
     }
 }
 
@@ -252,6 +279,20 @@ mod tests {
             |s| s.gpus = vec![gpu(Some(91.0), vec![ThrottleReason::SoftwarePower])],
             &["hot: NVIDIA L4 is at 91.0 °C"],
         );
+    }
+
+    #[test]
+    fn the_hot_parts_are_named_for_whoever_lists_temperatures() {
+        let part =
+            |name: &str, celsius, critical| Temperature { name: name.to_owned(), ..temperature(celsius, critical) };
+        let gpu = |celsius| Gpu { name: "L4".to_owned(), temperature_celsius: Some(celsius), ..Gpu::default() };
+        let snapshot = Snapshot {
+            temperatures: vec![part("cpu", 89.9, None), part("tj", 90.0, Some(99.0)), part("soc", 88.0, Some(99.0))],
+            gpus: vec![gpu(95.0), gpu(40.0)],
+            ..Snapshot::default()
+        };
+        assert_eq!(Standing::of(&snapshot).hot, ["L4", "tj"]);
+        assert_eq!(Standing::of(&Snapshot::default()).hot, Vec::<String>::new());
     }
 
     #[test]

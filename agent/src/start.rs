@@ -1,6 +1,7 @@
 //! The start of the program: settings, parts, the loop, the end.
 
 use std::{
+    path::Path,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{Cli, Command},
     config::{Config, PageSection},
+    deeds::{batch, tags::SaidTags},
     desk::Desk,
     farm::{Place, Work},
     ledger::LedgerError,
@@ -43,12 +45,24 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(Command::Systemd(what)) = &cli.command {
         return by_hand::run(what);
     }
+    if let Some(Command::Batch { id, worker }) = &cli.command {
+        match batch::become_worker(Path::new(batch::ORDERS), id, worker)? {}
+    }
     if let Some(Command::Simulate(many)) = &cli.command {
         return simulate::run(many);
     }
+    if let Some(Command::System(what)) = &cli.command {
+        return crate::exec::system::by_hand::run(what);
+    }
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(config_error)?;
     match &cli.command {
-        Some(Command::Tegrastats { .. } | Command::Systemd(_) | Command::Simulate(_)) => {
+        Some(
+            Command::Tegrastats { .. }
+            | Command::Systemd(_)
+            | Command::System(_)
+            | Command::Batch { .. }
+            | Command::Simulate(_),
+        ) => {
             unreachable!("it needs no settings")
         }
         Some(Command::CheckConfig) => check(&config)?,
@@ -77,10 +91,11 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let password = password(&config.page)?;
     let listeners = bind(&config.page).await?;
     let started = Instant::now();
-    let mut eyes = Eyes::new(config, started, &stop);
+    let tags = Arc::new(SaidTags::open(&config.state_folder));
+    let mut eyes = Eyes::new(config, tags.clone(), started, &stop);
     let first = eyes.look().await;
-    let (mut place, commands) = Place::take(config, &first, &shutdown).await?.unzip();
-    let desk = Arc::new(Desk::new(first, config.sample_seconds.duration()));
+    let desk = Arc::new(Desk::new(first.clone(), config.sample_seconds.duration()));
+    let (mut place, commands) = Place::take(config, &first, desk.clone(), tags, &shutdown).await?.unzip();
     let pulse = Arc::new(Pulse::new(config.sample_seconds.duration()));
     let guard = Guard::new(names(config), password);
     let router = page::router(desk.clone(), guard, stop.clone());
@@ -128,13 +143,12 @@ async fn look_on(
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let snapshot = tokio::select! {
+        let mut snapshot = tokio::select! {
             () = stop.cancelled() => return,
             snapshot = eyes.look() => snapshot,
         };
         if let Some(place) = &mut place {
-            let farm = place.tell(&snapshot);
-            desk.note_farm(|known| *known = farm);
+            snapshot.farm = Some(place.tell(&snapshot));
         }
         desk.publish(snapshot, started.elapsed());
         pulse.beat();

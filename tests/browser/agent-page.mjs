@@ -1,29 +1,30 @@
-// node agent-page.mjs NAME=ADDRESS [NAME=ADDRESS ...] [FOLDER]: opens nodes' status pages, or the hub's page of all nodes, in
-// Chromium at a phone's and a desk's width, light and dark, takes screenshots into FOLDER, and complains of errors, of
-// strangers that a page asks, of what stands out at the side, of text that is hard to read, and of data of the node that
-// became HTML. Exits 0 if nothing can be said against them.
+// node agent-page.mjs NAME[:WORD]=ADDRESS [...] [FOLDER]: opens nodes' status pages, or the hub's page of all nodes, in
+// Chromium at a phone's and a desk's width, light and dark, takes screenshots into FOLDER, and complains of another word for
+// the node's state than WORD, of errors, of strangers that a page asks, of what stands out at the side, of text that is hard
+// to read or cut off, and of data of the node that became HTML. Exits 0 if nothing can be said against them.
 
 import { join } from 'node:path';
 import { launch, listen, step } from './browser.mjs';
 
-/** Width and height of a phone and of a desk. */
-const SCREENS = [[360, 780], [1280, 900]];
+/** Width and height of a phone and of a desk; and the narrowest on which nothing may stand out. */
+const SCREENS = [[390, 844], [1280, 900]];
+const NARROWEST = 320;
 const SCHEMES = ['light', 'dark'];
 const READY_MS = 15_000;
 
 const words = process.argv.slice(2);
-const pages = words.filter((word) => word.includes('=')).map((word) => word.split('='));
+const pages = words.filter((word) => word.includes('=')).map((word) => word.match(/^([^:=]+)(?::([^=]+))?=(.*)$/)?.slice(1) ?? []);
 const folder = words.find((word) => !word.includes('='));
-if (pages.length === 0) {
-  console.error('error: the address of a page is wanted\nhint: node agent-page.mjs well=http://127.0.0.1:9310/ [FOLDER]');
+if (pages.length === 0 || pages.some((page) => page.length === 0)) {
+  console.error('error: the addresses of pages are wanted\nhint: node agent-page.mjs well:Well=http://127.0.0.1:9310/ [FOLDER]');
   process.exit(2);
 }
 
 const browser = await launch();
 const found = [];
 try {
-  for (const [name, address] of pages) {
-    for (const scheme of SCHEMES) found.push(...(await look(name, address, scheme)).map((what) => `${name}, ${scheme}: ${what}`));
+  for (const [name, word, address] of pages) {
+    for (const scheme of SCHEMES) found.push(...(await look(name, word, address, scheme)).map((what) => `${name}, ${scheme}: ${what}`));
   }
 } catch (error) {
   found.push(error.message);
@@ -34,7 +35,7 @@ for (const complaint of found) console.error(`error: ${complaint}`);
 console.log(`${pages.length} pages were looked at, and ${found.length} things found`);
 process.exitCode = found.length > 0 ? 1 : 0;
 
-async function look(name, address, colorScheme) {
+async function look(name, word, address, colorScheme) {
   const page = await browser.newPage({ colorScheme, deviceScaleFactor: 1 });
   try {
     const record = listen(page, address);
@@ -42,17 +43,28 @@ async function look(name, address, colorScheme) {
     await step(`${name}: the page never showed a state`, () =>
       page.waitForFunction(() => document.querySelector('#state, .nodes .state, #empty:not([hidden])')?.textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
     const complaints = [];
-    for (const [width, height] of SCREENS) {
+    const told = word === undefined ? undefined : await page.textContent('#state');
+    if (told !== word) complaints.push(`it says "${told}" and not "${word}"`);
+    for (const [width, height] of [[NARROWEST, 640], ...SCREENS]) {
       await page.setViewportSize({ width, height });
       const needs = await page.evaluate(() => document.documentElement.scrollWidth);
       if (needs > width) complaints.push(`at ${width} pixels it needs ${needs}`);
-      if (folder) await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      complaints.push(...(await page.evaluate(cutOff)).map((text) => `at ${width} pixels "${text}" is cut off`));
+      if (folder && width > NARROWEST) await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
     }
     complaints.push(...(await page.evaluate(faults)));
     return [...complaints, ...record.errors, ...record.strangers.map((url) => `it asked ${url}`)];
   } finally {
     await page.close();
   }
+}
+
+/** Runs in the page: words that a person needs and of which not all is seen. */
+function cutOff() {
+  const words = [...document.querySelectorAll('#state, #name, #command-state, #code, .value, .now')].filter((element) => element.checkVisibility());
+  // What is longer than any word of ours is made up by somebody, and may be cut.
+  const isCut = (element) => element.textContent.length < 32 && element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== 'inline';
+  return words.filter(isCut).map((element) => element.textContent.slice(0, 40));
 }
 
 /** Runs in the page: text that is hard to read, headings out of order, controls without a name, data that became HTML. */

@@ -87,7 +87,7 @@ pub struct MediaSection {
     /// (`/usr`, `/lib`, `/nix/store` ...) always may. A hostile source can read them too, so they should hold nothing
     /// else; where the worker runs as root, they must be open to all users, since media programs run as nobody.
     pub readable: Vec<PathBuf>,
-    /// Memory that one media process may own, MiB. Default: 8192.
+    /// Memory that one media process may own, MiB (`MEDIA_MEMORY_MIB`). Default: 8192.
     pub memory_mib: NonZeroU32,
     /// Processor time that one media process may use, all threads together, hours. Default: 96.
     pub cpu_hours: NonZeroU32,
@@ -268,6 +268,7 @@ impl Config {
         env.read("REELMILL_GST", &mut self.media.gst);
         env.read_paths("REELMILL_GST_PLUGINS", &mut self.media.gst_plugins);
         env.read_some("NVENC_SESSIONS", &mut self.media.nvenc_sessions);
+        env.read("MEDIA_MEMORY_MIB", &mut self.media.memory_mib);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
         env.read("SPOOL_FOLDER", &mut self.media.spool);
         env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);

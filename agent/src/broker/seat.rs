@@ -8,7 +8,8 @@ use std::{
 use jiff::Timestamp;
 use reelmill_api::{
     fleet::{
-        CommandId, Op, Topic,
+        CommandId, CommandState, Op, Topic,
+        event::NodeEvent,
         health::{Capabilities, Health, Presence},
         topic::{Document, filter},
     },
@@ -28,6 +29,8 @@ use crate::{
 
 /// How often the heartbeat is published.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// More events are not kept for a broker that is away.
+const MOST_UNTOLD: usize = 16;
 /// Longer correlation data is none of ours to carry around.
 const LONGEST_CORRELATION: usize = 64;
 
@@ -56,6 +59,8 @@ pub(super) struct Seat<'a, D> {
     stops: HashMap<CommandId, CancellationToken>,
     shown: World,
     next_beat: Instant,
+    /// What happened while nobody could be told.
+    untold: Vec<NodeEvent>,
 }
 
 impl<'a, D: Deeds> Seat<'a, D> {
@@ -72,6 +77,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             stops: HashMap::new(),
             shown: World::default(),
             next_beat: Instant::now(),
+            untold: Vec::new(),
         }
     }
 
@@ -96,12 +102,17 @@ impl<'a, D: Deeds> Seat<'a, D> {
         match effect {
             Effect::Write(record) => self.desk.ledger.append(&record)?,
             Effect::Publish(state) => {
-                log::info!("{} {}: {}", state.op, state.id, state.state.as_str());
+                let part = match state.state {
+                    CommandState::Running { phase } => format!(" ({phase:?})").to_lowercase(),
+                    _ => String::new(),
+                };
+                log::info!("{} {}: {}{part}", state.op, state.id, state.state.as_str());
                 self.link.publish(&Topic::State(node, state.id), state.to_payload(), None);
                 self.desk.line.send_modify(|line| line.last = self.desk.core.last().cloned());
             }
             Effect::Clear(id) => self.link.publish(&Topic::State(node, id), Vec::new(), None),
-            Effect::Tell(event) => self.link.publish(&Topic::Event(node, event.kind), json(&event), None),
+            Effect::Tell(event) if self.greeting != Greeting::Done => self.keep(*event),
+            Effect::Tell(event) => self.say(&event),
             Effect::Answer(Reply { topic, correlation }, state) => {
                 self.link.publish(&topic, state.to_payload(), Some(correlation));
             }
@@ -114,6 +125,13 @@ impl<'a, D: Deeds> Seat<'a, D> {
             Effect::Stop(id) => self.stops.get(&id).into_iter().for_each(CancellationToken::cancel),
         }
         Ok(())
+    }
+
+    /// An event is told once, so one that nobody can hear now is told later; a state is told again anyway.
+    fn keep(&mut self, event: NodeEvent) {
+        if self.untold.len() < MOST_UNTOLD {
+            self.untold.push(event);
+        }
     }
 
     /// Something was heard on the line.
@@ -169,6 +187,7 @@ impl<'a, D: Deeds> Seat<'a, D> {
             }
             Greeting::Asking { heard: false } => {
                 self.greeting = Greeting::Done;
+                self.desk.line.send_modify(|line| line.connections += 1);
                 self.introduce();
                 self.step(Event::Settled)
             }
@@ -186,12 +205,20 @@ impl<'a, D: Deeds> Seat<'a, D> {
         self.show_health();
         self.report(&[]);
         self.beat();
+        for event in std::mem::take(&mut self.untold) {
+            self.say(&event);
+        }
         self.desk.line.send_modify(|line| (line.connected, line.why) = (true, None));
     }
 
     fn show_health(&mut self) {
         let health = Health::there(&self.conn, Timestamp::now(), self.shown.unwell.clone());
         self.link.publish(&Topic::Health(self.settings.node.clone()), json(&health), None);
+    }
+
+    /// Tells of something that happened, if somebody is there to hear it.
+    pub(super) fn say(&mut self, event: &NodeEvent) {
+        self.link.publish(&Topic::Event(self.settings.node.clone(), event.kind), json(event), None);
     }
 
     /// Publishes these documents as they are known; none: all.

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration};
 use reelmill_api::NodeId;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use super::window::Window;
+
 /// The longest that may pass between two looks: a node that is seen more seldom is not watched.
 const LONGEST_INTERVAL_SECONDS: u32 = 60;
 
@@ -12,6 +14,12 @@ const LONGEST_INTERVAL_SECONDS: u32 = 60;
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("it must be {0}")]
 pub struct Unfit(&'static str);
+
+impl Unfit {
+    pub(super) const fn new(must_be: &'static str) -> Self {
+        Self(must_be)
+    }
+}
 
 /// A setting that is text of a certain form: read by `FromStr` from the environment and from TOML alike.
 macro_rules! text_setting {
@@ -25,6 +33,7 @@ macro_rules! text_setting {
     };
 }
 
+text_setting!(Window);
 text_setting!(UnitName);
 text_setting!(HostName);
 text_setting!(Target);

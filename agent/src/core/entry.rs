@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use reelmill_api::fleet::{Command, CommandId, KeyId, Sha256, State, Text};
 use serde::{Deserialize, Serialize};
 
+use crate::deeds::Before;
+
 /// Longer than any command may be valid: after that its id cannot come again.
 const KEPT: SignedDuration = SignedDuration::from_hours(40 * 24);
 
@@ -19,9 +21,18 @@ pub struct Entry {
     /// The command, as long as there is something to do for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Box<Command>>,
+    /// The message that it came in, where the root helper has a hand in it and must be shown it. As long as the command.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "message")]
+    pub message: Option<Vec<u8>>,
+    /// How the node was before the command, for those that look at it afterwards. As long as the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// Who signed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<KeyId>,
+    /// It has the node's work finished, or had. As long as the command.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stops_work: bool,
     /// It has ended, and what it began may have to be cleaned up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub owes: bool,
@@ -113,8 +124,48 @@ impl Memory {
 }
 
 impl Entry {
+    /// A command as it is first told of; nothing is to be done for it.
+    pub(super) fn new(state: State, sha256: Sha256) -> Self {
+        Self {
+            state,
+            sha256,
+            command: None,
+            message: None,
+            before: None,
+            signers: Vec::new(),
+            stops_work: false,
+            owes: false,
+            tries: 0,
+            closed: false,
+        }
+    }
+
+    /// Drops what only a command needs for which there is something to do.
+    pub(super) fn let_go(&mut self) {
+        (self.command, self.message, self.before, self.stops_work) = (None, None, None, false);
+    }
+
     /// Whether nothing remains to be done for it.
     pub fn is_over(&self) -> bool {
         self.state.state.is_final() && !self.owes
+    }
+}
+
+/// A message in a line of JSON: base 64.
+mod message {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
+    pub(super) fn serialize<S: Serializer>(message: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        match message {
+            Some(message) => to.serialize_some(&BASE64_STANDARD.encode(message)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| BASE64_STANDARD.decode(text).map_err(D::Error::custom)).transpose()
     }
 }

@@ -3,83 +3,119 @@
 use std::time::Duration;
 
 use reelmill_api::fleet::{
-    Code, Command, CommandId, KeyId, Op, Rejection, Role,
+    Command, CommandId, Op,
     admission::Begin,
+    event::NodeEvent,
     moves::{self, Event as Move},
-    state::{CommandState, Fault, Phase},
+    state::{CommandState, Fault, Phase, State},
 };
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::{Core, Effect, Entry, Now, Record, plan, turn};
-use crate::deeds::{Deed, Outcome, Undone};
+use crate::deeds::{Before, Deed, Outcome, Undone};
 
 /// How long a machine may take to go down once it was told to.
 pub(super) const GOING_DOWN: Duration = Duration::from_secs(15 * 60);
+
 impl Core {
     /// Moves a command on, and does what the move asks for. A move that does not fit changes nothing: what has ended stays
     /// ended, whatever is told of it later.
     pub(super) fn move_on(&mut self, now: &Now, id: CommandId, event: Move, effects: &mut Vec<Effect>) {
-        let Some(entry) = self.memory.entries.get(&id) else { return };
-        let Ok((state, asked)) = entry.state.after(event, now.wall, &self.own.teller) else { return };
+        let Some(was) = self.memory.entries.get(&id) else { return };
+        let Ok((state, asked)) = was.state.after(event, now.wall, &self.own.teller) else { return };
         if asked.is_empty() {
             return;
         }
-        let mut entry = entry.clone();
-        entry.state = state;
-        if entry.state.state.is_final() {
-            entry.owes =
-                entry.state.state != CommandState::Succeeded && (self.at_work.contains(&id) || self.holds_work(id));
+        let entry = self.moved(now, was, state);
+        let (state, command) = (Box::new(entry.state.clone()), was.command.clone());
+        let told = self.event_of(now, &was.state, &state);
+        if state.state.is_final() {
             self.due.remove(&id);
         }
-        if entry.state.state == CommandState::Rebooting {
-            entry.tries += 1;
-        }
-        let command = entry.command.clone();
-        if entry.is_over() {
-            entry.command = None;
-        }
-        let state = Box::new(entry.state.clone());
         self.write(Record::Command(Box::new(entry)), effects);
         for asked in asked {
             match (asked, &command) {
                 (moves::Effect::Publish, _) => effects.push(Effect::Publish(state.clone())),
-                (moves::Effect::Act(phase), Some(command)) => match plan::deed(command, phase) {
-                    Some(deed) => self.begin(id, deed, effects),
-                    None => self.go_on(now, id, effects),
-                },
+                (moves::Effect::Act(phase), Some(command)) => {
+                    self.bound(now, id, plan::longest_part(command, phase));
+                    self.act(now, id, phase, effects);
+                }
                 (moves::Effect::Reboot, Some(command)) => {
-                    let deed = plan::perform(command);
-                    self.due.insert(id, now.up + GOING_DOWN);
+                    let deed = plan::go_down(command);
+                    self.bound(now, id, Some(GOING_DOWN));
                     self.begin(id, deed, effects);
                 }
                 // Written above, cleaned up below, and lanes are looked at after each step.
                 _ => {}
             }
         }
+        effects.extend(told);
         self.clean_up(id, effects);
     }
 
-    /// Whether the work on the node was stopped for a command that has not come to its end.
-    fn holds_work(&self, id: CommandId) -> bool {
-        let Some(entry) = self.memory.entries.get(&id) else { return false };
-        let stops_work = |op: &Op| plan::goes_down(op) || matches!(op, Op::Drain(_));
-        let begun = !entry.state.state.is_waiting() && entry.state.state != CommandState::Verifying;
-        begun && entry.command.as_ref().is_some_and(|command| stops_work(&command.op))
+    /// The entry of a command whose state has moved.
+    fn moved(&self, now: &Now, was: &Entry, state: State) -> Entry {
+        let mut entry = Entry { state, ..was.clone() };
+        let begins = was.state.state.is_waiting() && !entry.state.state.is_waiting();
+        if begins && was.command.as_ref().is_some_and(|command| plan::has_stages(&command.op)) {
+            entry.before = Some(Before { gpu: self.around.gpu, clock: now.synchronised });
+        }
+        entry.stops_work |= entry.state.state == (CommandState::Running { phase: Phase::Drain });
+        // Each part may be taken up some times.
+        if entry.state.state != was.state.state {
+            entry.tries = u8::from(entry.state.state == CommandState::Rebooting);
+        }
+        if entry.state.state.is_final() {
+            entry.owes = self.leaves_something(was, entry.state.state);
+        }
+        if entry.is_over() {
+            entry.let_go();
+        }
+        entry
+    }
+
+    /// Whether what a command has begun must be cleaned up, now that it has ended so.
+    fn leaves_something(&self, was: &Entry, end: CommandState) -> bool {
+        let Some(command) = was.command.as_ref().filter(|_| end != CommandState::Succeeded) else { return false };
+        let begun = !was.state.state.is_waiting();
+        let goes_on = was.state.state == CommandState::Verifying && plan::goes_down(&command.op);
+        let holds_work = was.stops_work && !goes_on;
+        let helped = begun && end != CommandState::RolledBack && plan::has_stages(&command.op);
+        holds_work || helped || self.at_work.contains(&was.state.id)
+    }
+
+    /// What a node tells beside a command's state: that a change was undone, or could not be.
+    fn event_of(&self, now: &Now, was: &State, is: &State) -> Option<Effect> {
+        let undoing = CommandState::Running { phase: Phase::Undo };
+        let fault = is.error.as_ref().filter(|_| was.state == undoing && is.state.is_final())?;
+        let event = NodeEvent::undone(is, fault, now.wall, &self.own.teller);
+        Some(Effect::Tell(Box::new(event)))
+    }
+
+    /// By when a command must have ended, if something is said of that.
+    pub(super) fn bound(&mut self, now: &Now, id: CommandId, within: Option<Duration>) {
+        if let Some(within) = within {
+            self.due.insert(id, now.up + within);
+        }
     }
 
     /// Ends what still runs of a command that is over, then clears away what it left.
     pub(super) fn clean_up(&mut self, id: CommandId, effects: &mut Vec<Effect>) {
         let Some(entry) = self.memory.entries.get(&id).filter(|entry| entry.owes) else { return };
-        let Some(op) = entry.command.as_ref().map(|command| command.op.clone()) else { return };
+        let Some(command) = entry.command.as_deref() else { return };
         if self.at_work.contains(&id) {
             return effects.push(Effect::Stop(id));
         }
+        let op = command.op.clone();
+        let may_hold = plan::has_stages(&op) && entry.state.state != CommandState::RolledBack;
+        let order = may_hold.then(|| self.order(entry, command));
+        let stopped_work = entry.stops_work;
         if let Op::Drain(_) = op {
             self.write(Record::Held(None), effects);
         }
-        let resume_work = self.memory.held_by.is_none();
+        let resume_work = stopped_work && self.memory.held_by.is_none();
         self.cleaning.insert(id);
-        self.begin(id, Deed::CleanUp { op, resume_work }, effects);
+        self.begin(id, Deed::CleanUp { op, order, resume_work }, effects);
     }
 
     pub(super) fn begin(&mut self, id: CommandId, deed: Deed, effects: &mut Vec<Effect>) {
@@ -90,38 +126,17 @@ impl Core {
     /// A deed has ended.
     pub(super) fn done(&mut self, now: &Now, id: CommandId, outcome: Outcome, effects: &mut Vec<Effect>) {
         let worked = self.at_work.remove(&id);
+        let stopped = self.stopping.remove(&id);
         let Some(entry) = self.memory.entries.get(&id).filter(|_| worked) else { return };
-        match (&entry.state.state, outcome) {
+        match (entry.state.state, outcome) {
             (state, outcome) if state.is_final() => self.ended(id, &outcome, effects),
-            (CommandState::Running { .. }, Ok(result)) => self.succeeded(now, id, result, effects),
+            // What was in the way of the present part has ended, however it did.
+            (CommandState::Running { phase }, _) if stopped => self.act(now, id, phase, effects),
+            (CommandState::Running { phase }, Ok(result)) => self.part_done(now, id, phase, result, effects),
+            (CommandState::Verifying, Ok(result)) => self.part_done(now, id, Phase::Verify, result, effects),
             // The machine goes down now, or it will be asked why not.
             (_, Ok(_)) => {}
-            (_, Err(undone)) => self.move_on(now, id, Move::Fail(fault(&undone)), effects),
-        }
-    }
-
-    fn succeeded(
-        &mut self,
-        now: &Now,
-        id: CommandId,
-        result: Map<String, serde_json::Value>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(command) = self.memory.entries.get(&id).and_then(|entry| entry.command.clone()) else { return };
-        if plan::goes_down(&command.op) {
-            return self.move_on(now, id, Move::Reboot, effects);
-        }
-        if let Op::Undrain(_) = command.op {
-            self.write(Record::Held(None), effects);
-        }
-        self.move_on(now, id, Move::Succeed(result), effects);
-    }
-
-    /// A part without a deed is over as soon as it has begun.
-    pub(super) fn go_on(&mut self, now: &Now, id: CommandId, effects: &mut Vec<Effect>) {
-        let state = self.memory.entries.get(&id).map(|entry| entry.state.state);
-        if let Some(CommandState::Running { .. }) = state {
-            self.succeeded(now, id, Map::new(), effects);
+            (_, Err(undone)) => self.fail(now, id, fault(&undone), effects),
         }
     }
 
@@ -135,20 +150,26 @@ impl Core {
             log::error!("cannot clean up after {} {id}: {undone}", entry.state.op);
         }
         let mut entry = entry.clone();
-        (entry.owes, entry.command) = (false, None);
+        entry.owes = false;
+        entry.let_go();
         self.write(Record::Command(Box::new(entry)), effects);
     }
 
     /// A command has taken all the time that it may.
     pub(super) fn overdue(&mut self, now: &Now, id: CommandId, effects: &mut Vec<Effect>) {
         self.due.remove(&id);
-        match self.memory.entries.get(&id).map(|entry| entry.state.state) {
-            Some(CommandState::Rebooting) => {
+        let Some(entry) = self.memory.entries.get(&id) else { return };
+        let state = entry.state.state;
+        let undoable = entry.command.as_ref().is_some_and(|command| plan::must_undo(&command.op, state));
+        match state {
+            CommandState::Rebooting => {
                 let fault = Fault::new("still_up", true, "the machine was told to go down and did not");
-                self.move_on(now, id, Move::Fail(fault), effects);
+                self.fail(now, id, fault, effects);
             }
-            Some(_) => self.move_on(now, id, Move::TimeOut, effects),
-            None => {}
+            state if undoable || state == (CommandState::Running { phase: Phase::Undo }) => {
+                self.fail(now, id, Fault::new("timed_out", true, "it took longer than it may"), effects);
+            }
+            _ => self.move_on(now, id, Move::TimeOut, effects),
         }
     }
 
@@ -176,7 +197,7 @@ impl Core {
                 self.at_once(now, id, Ok(Map::from_iter([("dry_run".to_owned(), true.into())])), effects);
             }
             (op, Ok(Begin::Now)) => {
-                self.due.insert(id, now.up + plan::longest(command));
+                self.bound(now, id, Some(plan::longest(command)));
                 if let Op::Drain(_) = op {
                     self.write(Record::Held(Some(command.by.clone())), effects);
                 }
@@ -190,46 +211,17 @@ impl Core {
         &mut self,
         now: &Now,
         id: CommandId,
-        outcome: Result<Map<String, serde_json::Value>, Fault>,
+        outcome: Result<Map<String, Value>, Fault>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(entry) = self.memory.entries.get(&id) else { return };
         let Ok((begun, _)) = entry.state.after(Move::Begin(Phase::Act), now.wall, &self.own.teller) else { return };
         let end = outcome.map_or_else(Move::Fail, Move::Succeed);
         let Ok((ended, _)) = begun.after(end, now.wall, &self.own.teller) else { return };
-        let mut entry = entry.clone();
-        (entry.state, entry.command) = (ended.clone(), None);
+        let mut entry = Entry { state: ended.clone(), ..entry.clone() };
+        entry.let_go();
         self.write(Record::Command(Box::new(entry)), effects);
         effects.push(Effect::Publish(Box::new(ended)));
-    }
-
-    /// Calls off another command.
-    fn call_off(&mut self, now: &Now, id: CommandId, target: CommandId, effects: &mut Vec<Effect>) {
-        let refuse = |code, why: String| Move::Reject(Rejection::new(code, why));
-        let Some(found) = self.memory.entries.get(&target) else {
-            return self.move_on(now, id, refuse(Code::Precondition, format!("there is no command {target}")), effects);
-        };
-        if !self.may_call_off(id, found) {
-            let why = "only who gave the command, or an admin, may call it off".to_owned();
-            return self.move_on(now, id, refuse(Code::Unauthorized, why), effects);
-        }
-        // The agent may have died between the two records of this.
-        let gone = found.state.state == CommandState::Canceled;
-        match found.state.after(Move::Cancel, now.wall, &self.own.teller) {
-            Ok(_) => self.move_on(now, target, Move::Cancel, effects),
-            Err(_) if gone => {}
-            Err(why) => return self.at_once(now, id, Err(Fault::new("too_late", false, &why.to_string())), effects),
-        }
-        self.at_once(now, id, Ok(Map::from_iter([("canceled".to_owned(), target.to_string().into())])), effects);
-    }
-
-    /// Whether one of those who signed a cancellation gave the command, or is an admin. The target may have come after it.
-    fn may_call_off(&self, id: CommandId, target: &Entry) -> bool {
-        let signers = self.memory.entries.get(&id).map(|entry| entry.signers.as_slice()).unwrap_or_default();
-        let is_admin = |id: &KeyId| {
-            self.own.trust.keys().iter().any(|key| key.key.id() == *id && key.roles.contains(&Role::Admin))
-        };
-        target.signers.is_empty() || signers.iter().any(|id| target.signers.contains(id) || is_admin(id))
     }
 }
 

@@ -12,6 +12,7 @@ use reelmill_api::fleet::{
 use serde_json::{Map, Value};
 
 use super::{Core, Effect, Entry, Now, Record, Reply};
+use crate::exec::wire;
 
 /// A closed command keeps a result up to this many bytes of JSON: somebody has it, and the ledger lies in memory.
 const RESULT_KEPT: usize = 1024;
@@ -31,7 +32,9 @@ impl Core {
             return self.cleared(*id, effects);
         }
         match self.decide(now, topic, payload) {
-            Decision::Accept(admitted) | Decision::Queue(admitted, _) => self.admit(now, *admitted, reply, effects),
+            Decision::Accept(admitted) | Decision::Queue(admitted, _) => {
+                self.admit(now, *admitted, payload, reply, effects);
+            }
             Decision::Republish(state) => {
                 self.told.insert(*id);
                 effects.push(Effect::Publish(state));
@@ -58,7 +61,14 @@ impl Core {
         decide(payload, topic, &judge)
     }
 
-    fn admit(&mut self, now: &Now, admitted: Admitted, reply: Option<Reply>, effects: &mut Vec<Effect>) {
+    fn admit(
+        &mut self,
+        now: &Now,
+        admitted: Admitted,
+        message: &[u8],
+        reply: Option<Reply>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Admitted { command, sha256, signers } = admitted;
         if command.op.class() == Class::Unsigned {
             return self.answer(now, &command.op, command.id, sha256, reply, effects);
@@ -69,15 +79,8 @@ impl Core {
         }
         let state = State::accepted(command.id, command.op.name(), sha256, now.wall, &self.own.teller);
         self.told.insert(command.id);
-        let entry = Entry {
-            state: state.clone(),
-            sha256,
-            command: Some(Box::new(command)),
-            signers,
-            owes: false,
-            tries: 0,
-            closed: false,
-        };
+        let message = (!wire::parts(&command.op).is_empty()).then(|| message.to_vec());
+        let entry = Entry { command: Some(Box::new(command)), message, signers, ..Entry::new(state.clone(), sha256) };
         self.write(Record::Command(Box::new(entry)), effects);
         effects.push(Effect::Publish(Box::new(state)));
     }
@@ -147,15 +150,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let state = State::refused(id, op.clone(), why, true, now.wall, &self.own.teller);
-        let entry = Entry {
-            state: state.clone(),
-            sha256,
-            command: None,
-            signers: Vec::new(),
-            owes: false,
-            tries: 0,
-            closed: false,
-        };
+        let entry = Entry::new(state.clone(), sha256);
         self.told.insert(id);
         self.write(Record::Command(Box::new(entry)), effects);
         effects.push(Effect::Publish(Box::new(state)));

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reelmill_api::fleet::{
-    CommandId, Op,
+    Command, CommandId,
     event::NodeEvent,
     moves::{Event as Move, Resume},
     state::{Fault, Phase},
@@ -45,22 +46,37 @@ impl Core {
     fn resume(&mut self, now: &Now, id: CommandId, effects: &mut Vec<Effect>) {
         let Some(entry) = self.memory.entries.get(&id) else { return };
         let before = entry.state.boot_id.clone();
-        let stops_work = entry.command.as_ref().is_some_and(|c| plan::goes_down(&c.op) || matches!(c.op, Op::Drain(_)));
+        let same_boot = before == self.own.teller.boot_id;
+        let has_stages = entry.command.as_ref().is_some_and(|command| plan::has_stages(&command.op));
         match entry.state.resumed(&self.own.teller.boot_id) {
             Resume::Ended => self.clean_up(id, effects),
             Resume::Wait => {}
             Resume::Ask(phase) => self.again(now, id, phase, effects),
-            // To finish work before a boot is as good after another boot.
-            Resume::Interrupted(Phase::Drain) if stops_work => self.again(now, id, Phase::Drain, effects),
-            Resume::Interrupted(Phase::Preflight) if stops_work => self.again(now, id, Phase::Preflight, effects),
-            Resume::Interrupted(_) => self.fail(now, id, "interrupted", "the machine went down meanwhile", effects),
+            Resume::Interrupted(phase) => self.interrupted(now, id, phase, effects),
             Resume::Reboot => self.go_down_again(now, id, effects),
             Resume::Booted => {
                 self.move_on(now, id, Move::Booted, effects);
-                self.succeed_by_boot(now, id, Some(before), effects);
+                if !has_stages {
+                    self.succeed_by_boot(now, id, Some(before), effects);
+                }
             }
-            Resume::Verify => self.succeed_by_boot(now, id, None, effects),
+            Resume::Verify if !has_stages => self.succeed_by_boot(now, id, None, effects),
+            Resume::Verify if same_boot => self.again(now, id, Phase::Verify, effects),
+            // It went down once more while it was looked at: what runs now may be what ran before the change.
+            Resume::Verify => self.interrupted(now, id, Phase::Verify, effects),
         }
+    }
+
+    /// The machine went down in the middle of a part, and nobody had told it to.
+    fn interrupted(&mut self, now: &Now, id: CommandId, phase: Phase, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.memory.entries.get(&id) else { return };
+        let Some(op) = entry.command.as_ref().map(|command| command.op.clone()) else { return };
+        // What is confirmed is confirmed to its end.
+        let must_undo = phase != Phase::Commit && plan::must_undo(&op, entry.state.state);
+        if !must_undo && plan::is_repeatable(&op, phase) {
+            return self.again(now, id, phase, effects);
+        }
+        self.give_up(now, id, "interrupted", "the machine went down meanwhile", effects);
     }
 
     /// That this agent runs, in another boot, is all that a reboot was for.
@@ -73,33 +89,26 @@ impl Core {
     /// Takes up the part of a command in which the agent was interrupted.
     fn again(&mut self, now: &Now, id: CommandId, phase: Phase, effects: &mut Vec<Effect>) {
         let Some((command, started)) = self.count_try(id, effects) else {
-            return self.fail(now, id, "interrupted", "the agent was interrupted each time", effects);
+            return self.give_up(now, id, "interrupted", "the agent was interrupted each time", effects);
         };
-        let longest = plan::longest(&command);
         let used = started.filter(|_| now.synchronised).map(|started| now.wall.duration_since(started));
         let used = used.and_then(|used| Duration::try_from(used).ok()).unwrap_or_default();
-        self.due.insert(id, now.up + longest.saturating_sub(used));
-        match plan::deed(&command, phase) {
-            Some(deed) => self.begin(id, deed, effects),
-            None => self.go_on(now, id, effects),
-        }
+        let left = plan::longest_part(&command, phase).unwrap_or(plan::longest(&command).saturating_sub(used));
+        self.bound(now, id, Some(left));
+        self.act(now, id, phase, effects);
     }
 
     /// The machine was told to go down, and it is still the same boot.
     fn go_down_again(&mut self, now: &Now, id: CommandId, effects: &mut Vec<Effect>) {
         let Some((command, _)) = self.count_try(id, effects) else {
-            return self.fail(now, id, "still_up", "the machine was told to go down and did not", effects);
+            return self.give_up(now, id, "still_up", "the machine was told to go down and did not", effects);
         };
-        self.due.insert(id, now.up + GOING_DOWN);
-        self.begin(id, plan::perform(&command), effects);
+        self.bound(now, id, Some(GOING_DOWN));
+        self.begin(id, plan::go_down(&command), effects);
     }
 
     /// Writes down one more try; none is left after some.
-    fn count_try(
-        &mut self,
-        id: CommandId,
-        effects: &mut Vec<Effect>,
-    ) -> Option<(reelmill_api::fleet::Command, Option<jiff::Timestamp>)> {
+    fn count_try(&mut self, id: CommandId, effects: &mut Vec<Effect>) -> Option<(Command, Option<Timestamp>)> {
         let mut entry = self.memory.entries.get(&id).filter(|entry| entry.tries < TRIES)?.clone();
         let command = entry.command.as_deref()?.clone();
         let started = entry.state.started;
@@ -108,7 +117,7 @@ impl Core {
         Some((command, started))
     }
 
-    fn fail(&mut self, now: &Now, id: CommandId, code: &str, why: &str, effects: &mut Vec<Effect>) {
-        self.move_on(now, id, Move::Fail(Fault::new(code, true, why)), effects);
+    fn give_up(&mut self, now: &Now, id: CommandId, code: &str, why: &str, effects: &mut Vec<Effect>) {
+        self.fail(now, id, Fault::new(code, true, why), effects);
     }
 }

@@ -3,21 +3,24 @@
 mod commands;
 mod conformance;
 mod deaths;
+mod stages;
 
 use std::collections::BTreeMap;
 
 use reelmill_api::fleet::{
-    Command, Envelope, Op, PrivateKey, Role,
+    Class, Command, Envelope, Op, PrivateKey, Role,
     command::{Addressee, Policy},
-    state::Fault,
+    envelope,
+    state::{Fault, Phase},
     trust::TrustedKey,
 };
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::{deeds::Undone, exec::wire};
 
 /// The operations whose deeds exist; those that the core does by itself come on top.
-pub(super) const ABLE: [&str; 13] = [
+pub(super) const ABLE: [&str; 21] = [
     "ping",
     "status",
     "cancel",
@@ -31,6 +34,14 @@ pub(super) const ABLE: [&str; 13] = [
     "poweroff",
     "power-mode",
     "batch",
+    "switch",
+    "rollback",
+    "firmware",
+    "set-conf",
+    "trust",
+    "factory-reset",
+    "rotate-cred",
+    "diag",
 ];
 /// The middle of the day on which all this happens.
 pub(super) const NOON: i64 = 1_795_348_800;
@@ -51,6 +62,14 @@ pub(super) struct Sim {
     pub(super) now: Now,
     pub(super) boot: u32,
     pub(super) around: Around,
+    /// Parts that were done, in their order.
+    pub(super) parts: Vec<(CommandId, Phase)>,
+    /// What happened, as the node told it.
+    pub(super) events: Vec<NodeEvent>,
+    /// Whether new systems come by a boot.
+    pub(super) by_boot: bool,
+    /// Whether the node is unwell after a change.
+    pub(super) unwell: bool,
     /// How often the machine went down because a command said so.
     pub(super) descents: usize,
     /// How many effects are still carried out before the agent dies.
@@ -135,8 +154,8 @@ impl Sim {
 
     /// A node that has not reached its broker yet.
     pub(super) fn asleep() -> Self {
-        let around =
-            Around { window_open: true, facts: Facts { boot_id: "boot-1".into(), ..Facts::default() }, tags: vec![] };
+        let facts = Facts { boot_id: "boot-1".into(), ..Facts::default() };
+        let around = Around { window_open: true, facts, tags: vec![], gpu: true };
         Self {
             core: Core::new(own(1), Memory::default(), around.clone()),
             disk: Vec::new(),
@@ -149,6 +168,10 @@ impl Sim {
             now: Now { wall: at(60), synchronised: true, up: Duration::from_secs(60) },
             boot: 1,
             around,
+            parts: Vec::new(),
+            events: Vec::new(),
+            by_boot: false,
+            unwell: false,
             descents: 0,
             lives: None,
             retained: BTreeMap::new(),
@@ -170,15 +193,41 @@ impl Sim {
             Effect::Write(record) => self.disk.push(record),
             Effect::Publish(state) => self.publish(*state),
             Effect::Clear(id) => self.cleared.push(id),
-            Effect::Tell(event) => self.refused.extend(event.code.map(|code| code.as_str().to_owned())),
+            Effect::Tell(event) => {
+                self.refused.extend(event.code.map(|code| code.as_str().to_owned()));
+                self.events.push(*event);
+            }
             Effect::Answer(_, state) => self.answers.push(*state),
             Effect::Report(_) => {}
             Effect::Begin(id, deed) => {
+                if let Deed::Part { phase, .. } = &deed {
+                    self.must_be_next(id, *phase);
+                }
                 self.deeds.push(deed.clone());
-                self.running.insert(id, (deed, false));
+                let before = self.running.insert(id, (deed, false));
+                assert_eq!(before, None, "two things at once for one command");
             }
             Effect::Stop(id) => self.running.get_mut(&id).expect("only what runs is stopped").1 = true,
         }
+    }
+
+    /// The root helper takes parts in their order, none after the end, and undoing at any time before that.
+    fn must_be_next(&self, id: CommandId, phase: Phase) {
+        let command = self.core.memory.entries[&id].command.as_ref().expect("there is something to do for it");
+        let all = wire::parts(&command.op);
+        let done: Vec<Phase> = self.parts_of(id);
+        if phase == Phase::Undo {
+            return;
+        }
+        assert!(!done.contains(&Phase::Undo), "{phase:?} after it was undone: {done:?}");
+        let at = all.iter().position(|part| *part == phase).expect("a part of the helper's");
+        let last = done.last().and_then(|last| all.iter().position(|part| part == last));
+        assert!(at == last.map_or(0, |last| last + 1) || last == Some(at), "{phase:?} after {done:?}");
+    }
+
+    /// The parts of a command that were done, in their order.
+    pub(super) fn parts_of(&self, id: CommandId) -> Vec<Phase> {
+        self.parts.iter().filter(|(of, _)| *of == id).map(|(_, phase)| *phase).collect()
     }
 
     /// Whatever is told of a command that is remembered is on the disk, and never takes back what was told before.
@@ -225,9 +274,49 @@ impl Sim {
             self.descents += 1;
             return self.restart(true);
         }
-        let outcome =
-            if stopped { Err(crate::deeds::Undone::for_now("stopped", "it was asked to end")) } else { outcome };
+        if outcome.is_ok() || stopped {
+            self.helper_did(id, &deed);
+        }
+        let outcome = if stopped { Err(Undone::for_now("stopped", "it was asked to end")) } else { outcome };
         self.happen(Event::Done(id, outcome));
+    }
+
+    /// What the root helper has done of a command: a change goes on to its end whoever has gone away.
+    fn helper_did(&mut self, id: CommandId, deed: &Deed) {
+        match deed {
+            Deed::Part { phase, .. } => self.parts.push((id, *phase)),
+            // Asked to put back what it holds, it has nothing more of it then.
+            Deed::CleanUp { order: Some(_), .. } => self.parts.push((id, Phase::Undo)),
+            _ => {}
+        }
+    }
+
+    /// What a deed comes to on a node that is well, or is not.
+    fn usual(&self, id: CommandId) -> Outcome {
+        let boot = || Map::from_iter([("boot".to_owned(), true.into())]);
+        match &self.running[&id].0 {
+            Deed::Part { phase: Phase::Activate, order } => {
+                Ok(if self.by_boot || matches!(order.command.op, Op::Firmware(_)) { boot() } else { done() })
+            }
+            Deed::Part { phase: Phase::Undo, .. } if self.parts_of(id).contains(&Phase::Commit) => {
+                Err(Undone::for_good("ended", "it was confirmed"))
+            }
+            Deed::Verify { .. } if self.unwell => Err(Undone::for_good("unwell", "the worker is not well")),
+            _ => Ok(done()),
+        }
+    }
+
+    /// The deed of a command ends as it usually does.
+    pub(super) fn go_on(&mut self, id: CommandId) {
+        let outcome = self.usual(id);
+        self.finish(id, outcome);
+    }
+
+    /// The agent dies and starts again, with the machine or alone; and the root helper has finished what it was at.
+    pub(super) fn restart_late(&mut self, machine: bool) {
+        let running: Vec<_> = self.running.iter().map(|(id, (deed, _))| (*id, deed.clone())).collect();
+        running.iter().for_each(|(id, deed)| self.helper_did(*id, deed));
+        self.restart(machine);
     }
 
     /// The agent dies and starts again; with the machine, or alone.
@@ -247,7 +336,7 @@ impl Sim {
     pub(super) fn run_out(&mut self) {
         for _ in 0..50 {
             let Some(id) = self.running.keys().next().copied() else { return };
-            self.finish(id, Ok(done()));
+            self.go_on(id);
         }
         panic!("it never ends: {:?}", self.deeds);
     }
@@ -260,6 +349,48 @@ impl Sim {
     pub(super) fn story(&self, id: CommandId) -> Vec<String> {
         self.told.iter().filter(|state| state.id == id).map(show).collect()
     }
+}
+
+/// What an operation may be told.
+pub(super) fn args(op: &str) -> Value {
+    let path = "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-nixos-system-orin-26.05";
+    match op {
+        "diag" => json!({"upload": "https://s3/put"}),
+        "logs-tail" => json!({"unit": "reelmill-worker.service"}),
+        "tags" => json!({"add": ["rack"]}),
+        "set-conf" => json!({"ver": 2}),
+        "power-mode" => json!({"mode": 1}),
+        "poweroff" => json!({"confirm": "orin-3"}),
+        "cancel" => json!({"target": command(9, "reboot", &json!({})).id.to_string()}),
+        "rotate-cred" => json!({"which": "node-cert"}),
+        "switch" => json!({
+            "store_path": path,
+            "nar_hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "release_ctr": 7
+        }),
+        "rollback" => json!({"to": "previous"}),
+        "firmware" => json!({"capsule": format!("{path}/a.Cap"), "l4t": "36.4.3"}),
+        "trust" => json!({"document": Envelope::unsigned(
+            envelope::TRUST,
+            Trust::new(2, 1, trust().keys().to_vec()).expect("well formed").to_payload(),
+        )}),
+        "factory-reset" => json!({"keep_identity": true}),
+        _ => json!({}),
+    }
+}
+
+/// The command, and as many signatures as it needs.
+pub(super) fn given(op: &str) -> (Command, &'static [u8]) {
+    let mut command = command(1, op, &args(op));
+    if let Op::Trust(args) = &mut command.op {
+        args.document.sign(&key(3)).expect("once");
+    }
+    let seeds: &[u8] = match command.op.class() {
+        Class::Unsigned => &[],
+        Class::One => &[1],
+        Class::Two => &[1, 2],
+    };
+    (command, seeds)
 }
 
 pub(super) fn done() -> Map<String, Value> {

@@ -1,7 +1,7 @@
 //! Whether it is a command's turn.
 
 use reelmill_api::fleet::{
-    Code, Command, OpLane, Rejection, Text,
+    Code, Command, Rejection, Text,
     admission::{Begin, Clock, may_begin},
     command::Window,
     state::{CommandState, Phase, Wait},
@@ -42,7 +42,7 @@ pub(super) fn of(command: &Command, clock: Clock, around: &Around, lanes: Lanes<
 }
 
 fn lane(command: &Command, lanes: Lanes<'_>) -> Option<Wait> {
-    let exclusive = command.op.lane() == OpLane::Exclusive;
+    let exclusive = plan::is_exclusive(&command.op);
     if exclusive && lanes.held_by.is_some_and(|owner| *owner != command.by) {
         return Some(Wait::Lock);
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     broker::World,
+    config::Window,
     core::Around,
     standing::{Standing, State},
 };
@@ -35,21 +36,33 @@ impl Reported {
     }
 }
 
+/// What is known of a node beside what its sensors tell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beside {
+    /// Whether the clock agrees with the world's.
+    pub(super) synchronised: bool,
+    /// When it may be disturbed; absent: always.
+    pub(super) window: Option<Window>,
+    /// The version of the settings that are in force.
+    pub(super) conf_ver: u64,
+}
+
 /// The world of a node that looks so.
-pub(super) fn of(snapshot: &Snapshot, standing: &Standing, synchronised: bool, reported: &mut Reported) -> World {
+pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, reported: &mut Reported) -> World {
     let taken_at = snapshot.taken_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let unwell = standing.reasons.iter().filter(|reason| matches!(reason.state, State::Unwell | State::Hot));
     World {
         around: Around {
             facts: Facts {
                 toplevel: snapshot.os.system.as_ref().and_then(|path| path.parse().ok()),
-                conf_ver: 0,
+                conf_ver: beside.conf_ver,
                 boot_id: snapshot.os.boot_id.clone().unwrap_or_default(),
             },
-            window_open: true,
+            window_open: beside.window.is_none_or(|window| window.is_open(taken_at)),
             tags: snapshot.tags.iter().filter_map(|tag| tag.parse().ok()).collect(),
+            gpu: !snapshot.gpus.is_empty(),
         },
-        synchronised,
+        synchronised: beside.synchronised,
         unwell: unwell.map(|reason| reason.text.clone()).collect(),
         documents: documents(snapshot).into_iter().map(|(d, body)| reported.versioned(d, body, taken_at)).collect(),
         heartbeat: Some(heartbeat(snapshot, taken_at)),
@@ -157,21 +170,35 @@ mod tests {
     #[test]
     fn the_heartbeat_says_what_is_measured_and_nothing_else() {
         let snapshot = board();
-        let world = of(&snapshot, &Standing::of(&snapshot), true, &mut Reported::default());
+        let beside = Beside { synchronised: true, conf_ver: 7, ..Beside::default() };
+        let world = of(&snapshot, &Standing::of(&snapshot), &beside, &mut Reported::default());
         let told = serde_json::to_value(world.heartbeat.expect("one")).expect("JSON");
         let want = json!({"v": 1, "t": "2026-11-22T10:00:00Z", "up_s": 61, "cpu_pct": 58.0, "mem_pct": 43.8, "temp_c": 93.9,
                           "power_w": 24.7, "enc_pct": 97.0, "dec_pct": 0.0});
         assert_eq!(told, want);
-        assert_eq!((world.around.facts.boot_id.as_str(), world.synchronised), ("b1", true));
+        let facts = &world.around.facts;
+        assert_eq!((facts.boot_id.as_str(), facts.conf_ver, world.synchronised), ("b1", 7, true));
+        assert!(world.around.window_open && !world.around.gpu);
         assert_eq!(world.around.tags, ["lan".parse().expect("a tag")]);
         assert_eq!(world.unwell, ["cpu is at 93.9 °C"]);
+    }
+
+    #[test]
+    fn a_node_may_be_disturbed_in_its_window() {
+        let snapshot = board();
+        let open = |window: &str| {
+            let beside = Beside { window: window.parse().ok(), ..Beside::default() };
+            of(&snapshot, &Standing::of(&snapshot), &beside, &mut Reported::default()).around.window_open
+        };
+        // The snapshot is of a Sunday, at ten.
+        assert_eq!([open("Sun 09:00-11:00 UTC"), open("Sun 11:00-12:00 UTC")], [true, false]);
     }
 
     #[test]
     fn a_document_has_a_new_version_when_anything_in_it_is_new() {
         let (mut snapshot, mut reported) = (board(), Reported::default());
         let mut ver = |snapshot: &Snapshot| {
-            let world = of(snapshot, &Standing::of(snapshot), true, &mut reported);
+            let world = of(snapshot, &Standing::of(snapshot), &Beside::default(), &mut reported);
             world.documents[&Document::Os]["ver"].as_i64().expect("a number")
         };
         let first = ver(&snapshot);

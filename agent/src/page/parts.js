@@ -96,13 +96,14 @@ function sessionWords(encoding) {
   return joined(count, ...(each.length > 0 ? each : [encoding.average_fps && `${encoding.average_fps} fps each`]));
 }
 
-function heat({ temperatures, drives }) {
+function heat({ temperatures, drives, gpus, hot }) {
   const driven = drives.filter((drive) => drive.temperature_celsius !== undefined && !temperatures.some(({ name }) => name === drive.name));
-  const parts = [...temperatures, ...driven.map(({ name, temperature_celsius: celsius }) => ({ name, celsius }))];
+  const measured = gpus.filter((gpu) => gpu.temperature_celsius !== undefined);
+  const parts = [...temperatures, ...[...driven, ...measured].map(({ name, temperature_celsius: celsius }) => ({ name, celsius }))];
   rows("heat", parts.sort((a, b) => b.celsius - a.celsius).map(({ name, celsius, critical_celsius: limit }) => ({
     name,
     value: limit === undefined ? figure(celsius, "°C") : `${celsius.toFixed(1)} of ${figure(limit, "°C")}`,
-    state: celsius >= (limit === undefined ? 90 : limit - 10) ? "hot" : null,
+    state: hot.includes(name) ? "hot" : null,
     part: (celsius / (limit ?? 100)) * 100,
   })));
 }

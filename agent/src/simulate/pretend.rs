@@ -35,7 +35,7 @@ impl Deeds for Waits {
         }
         let work = async {
             for step in 1..=STEPS {
-                tokio::time::sleep(self.0 / STEPS.into()).await;
+                tokio::time::sleep(self.0 / u32::from(STEPS)).await;
                 told(step * (100 / STEPS));
             }
         };
@@ -53,7 +53,12 @@ pub(super) fn world(n: usize, tags: &[Tag]) -> World {
     let boot_id = format!("simulated-{}-{n}", std::process::id());
     let os = json!({"ver": 1, "name": "simulated", "boot_id": boot_id, "agent": env!("CARGO_PKG_VERSION")});
     World {
-        around: Around { facts: Facts { boot_id, ..Facts::default() }, window_open: true, tags: tags.to_vec() },
+        around: Around {
+            facts: Facts { boot_id, ..Facts::default() },
+            window_open: true,
+            tags: tags.to_vec(),
+            gpu: false,
+        },
         synchronised: true,
         unwell: Vec::new(),
         documents: BTreeMap::from([(Document::Os, os), (Document::Hw, json!({"ver": 1, "board": "none"}))]),

@@ -1,12 +1,16 @@
 //! The journal of Reelmill's units, by way of journalctl: never more lines, bytes or time than was asked for.
 
 mod entry;
+mod stream;
 
 use std::{io, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncReadExt as _, process::Command};
 
-pub use self::entry::{BadEntry, Entry, Priority};
+pub use self::{
+    entry::{BadEntry, Entry, Priority},
+    stream::Entries,
+};
 use super::unit::UnitName;
 
 /// The most lines that anybody gets.

@@ -74,6 +74,11 @@ pub struct BatchId(String);
 pub struct BadBatchId(String);
 
 impl BatchId {
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The unit of this batch.
     pub fn unit(&self) -> UnitName {
         UnitName(format!("{OURS}batch@{}.service", self.0))

@@ -71,6 +71,24 @@ impl Ear {
         said.iter().filter(|said| said.topic.starts_with(prefix)).map(|said| said.payload.clone()).collect()
     }
 
+    /// Waits for something on a topic; the last of it.
+    pub(crate) fn said_on(&self, topic: &str) -> Value {
+        let last = eventually(topic, || self.on(topic).pop().filter(|payload| !payload.is_empty()));
+        serde_json::from_str(&last).expect("JSON")
+    }
+
+    /// Waits until a node has said so often how it is that there is one of this place; that one.
+    pub(crate) fn health_of(&self, node: &str, place: usize) -> Value {
+        let topic = format!("reelmill/1/n/{node}/health");
+        eventually(&format!("word {place} of {topic}"), || {
+            let words: Vec<Value> = self.on(&topic).iter().filter_map(|p| serde_json::from_str(p).ok()).collect();
+            let mut conns: Vec<&Value> = words.iter().map(|health| &health["conn"]).collect();
+            conns.dedup();
+            let conn = conns.get(place)?;
+            words.iter().find(|health| health["conn"] == **conn).cloned()
+        })
+    }
+
     /// The topics in the order in which something was said on them.
     pub(crate) fn topics(&self) -> Vec<String> {
         self.said.lock().expect("ours").iter().map(|said| said.topic.clone()).collect()

@@ -2,6 +2,7 @@
 //! and how it is lost and found.
 
 mod documents;
+mod helper;
 mod hub;
 mod lost;
 mod node;

@@ -22,7 +22,7 @@ use reelmill_daemon::Shutdown;
 use reelmill_lab::{mosquitto::Mosquitto, programs::eventually};
 use serde_json::{Map, json};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::trust;
@@ -46,6 +46,8 @@ impl Deeds for Notebook {
         let name = match &deed {
             Deed::FinishWork { .. } => "finish work",
             Deed::Perform { op, .. } => op.as_str(),
+            Deed::Part { order, .. } => order.command.op.as_str(),
+            Deed::Verify { .. } => "verify",
             Deed::CleanUp { .. } => "clean up",
         };
         self.note(name);
@@ -193,13 +195,15 @@ fn start(name: &str, port: u16, identity: &Identity, folder: &Path, boot_id: &st
         facts: Facts { boot_id: boot_id.to_owned(), ..Facts::default() },
         window_open: true,
         tags: vec!["lan".parse().expect("a tag")],
+        gpu: false,
     };
     let documents = BTreeMap::from([(Document::Os, json!({"ver": 1})), (Document::Worker, json!({"ver": 1}))]);
     let world = World { around: around.clone(), synchronised: true, documents, ..World::default() };
     let core = Core::new(own, memory, around);
     let (world, seen) = watch::channel(world);
     let (shown, line) = watch::channel(Line::default());
-    let desk = Desk { core, ledger, deeds, world: seen, line: shown };
+    let (anew, said) = (Arc::default(), mpsc::channel(1).1);
+    let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew, said };
     let shutdown = Shutdown::new();
     let end = shutdown.clone();
     let thread = std::thread::spawn(move || {

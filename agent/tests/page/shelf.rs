@@ -42,12 +42,6 @@ pub(crate) fn snapshot(name: &str) -> Snapshot {
 pub(crate) fn desk(name: &str) -> Arc<Desk> {
     let now = snapshot(name);
     let desk = Desk::new(before(&now, LOOKS), EVERY);
-    if let Some(farm) = now.farm.clone() {
-        desk.note_farm(|noted| *noted = farm);
-    }
-    if let Some(journal) = now.journal.clone() {
-        desk.note_journal(journal);
-    }
     for ago in (0..LOOKS).rev() {
         desk.publish(before(&now, ago), EVERY * (LOOKS - ago));
     }

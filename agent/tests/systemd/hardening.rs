@@ -61,7 +61,7 @@ fn locked_in_it_still_holds_off_reboots() {
 }
 
 /// The last word of `Overall exposure level for UNIT: 1.3 OK :-)` but its opinion.
-fn score(machine: &Machine, unit: &str) -> f64 {
+pub(crate) fn score(machine: &Machine, unit: &str) -> f64 {
     let words = ["systemd-analyze", "security", "--offline=true", "--no-pager"];
     let told = machine.ok(&[&words[..], &[&format!("/usr/lib/systemd/system/{unit}")]].concat());
     let level = told.lines().last().and_then(|line| line.split_once(&format!("{unit}: "))).expect("a level");

@@ -5,8 +5,14 @@ mod agent;
 mod batch;
 mod control;
 mod drain;
+mod exec;
 mod hardening;
+#[path = "../broker/hub.rs"]
+#[allow(dead_code, reason = "the broker's own tests use all of it")]
+mod hub;
 mod journal;
 mod machines;
 mod node;
+mod small;
 mod transient;
+mod whole;

@@ -6,6 +6,7 @@ pub mod line;
 pub mod media;
 pub mod mosquitto;
 pub mod nspawn;
+mod presign;
 pub mod programs;
 pub mod redis;
 pub mod s3;

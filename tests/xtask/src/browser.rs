@@ -1,11 +1,13 @@
-//! The browser check: a farm is started, its demo job's ladder is read by a strict parser and played to the end by
-//! hls.js in Chromium, and the farm stops without leaving a process behind. Then subtitles are looked at.
+//! The browser check: the node's page is looked at in all its states. Then a farm is started, its demo job's ladder is read
+//! by a strict parser and played to the end by hls.js in Chromium, and the farm stops without leaving a process behind. Then
+//! subtitles are looked at.
 
 mod subtitles;
 
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -14,7 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{checkout::Checkout, npm, processes, program};
+use crate::{checkout::Checkout, gstreamer, npm, processes, program};
 
 /// How long the farm may take to start and to take the job in.
 const START: Duration = Duration::from_secs(120);
@@ -28,6 +30,7 @@ pub(crate) fn check(checkout: &Checkout) -> Result<()> {
     npm::install(&checkout.browser())?;
     let screenshots = checkout.leavings("browser");
     fs::create_dir_all(&screenshots).with_context(|| format!("cannot make {}", screenshots.display()))?;
+    node_pages(checkout, &screenshots.join("node"))?;
     let node = |script: &str| {
         let mut node = Command::new("node");
         node.arg(checkout.browser().join(script));
@@ -49,6 +52,18 @@ pub(crate) fn check(checkout: &Checkout) -> Result<()> {
     }
     demo.stop()?;
     subtitles::check(checkout)
+}
+
+/// The agent's test that shows its page to Chromium in all states of a node, at a phone's and a desk's width.
+fn node_pages(checkout: &Checkout, pictures: &Path) -> Result<()> {
+    let mut cargo = checkout.cargo(&["test", "--locked", "--workspace", "--test", "page_pictures"]);
+    cargo
+        .args(gstreamer::features())
+        .args(["--", "--ignored", "--exact", "pictures_of_all_states_are_good"])
+        .env("PICTURES", pictures);
+    program::run(&mut cargo)?;
+    println!("pictures of the node's page: {}", pictures.display());
+    Ok(())
 }
 
 /// The DASH manifest beside a multivariant playlist.

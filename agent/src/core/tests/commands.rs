@@ -4,7 +4,6 @@ use reelmill_api::fleet::command::{DrainFirst, Window};
 use serde_json::json;
 
 use super::*;
-use crate::deeds::Undone;
 
 fn reboot(n: u8) -> Command {
     command(n, "reboot", &json!({}))
@@ -48,7 +47,7 @@ fn a_machine_that_does_not_go_down_takes_work_again() {
     sim.happen(Event::Done(reboot.id, Ok(done())));
     sim.pass(15 * 60);
     assert_eq!(sim.state(reboot.id), "failed still_up");
-    assert_eq!(sim.deeds.last(), Some(&Deed::CleanUp { op: reboot.op.clone(), resume_work: true }));
+    assert_eq!(sim.deeds.last(), Some(&Deed::CleanUp { op: reboot.op.clone(), order: None, resume_work: true }));
     sim.run_out();
     assert_eq!(sim.core.lanes().exclusive, None);
 }
@@ -185,7 +184,7 @@ fn what_is_called_off_while_it_runs_is_stopped_and_cleaned_up_before_the_next_be
     assert_eq!((sim.state(first.id).as_str(), sim.state(cancel.id).as_str()), ("canceled", "succeeded"));
     assert!(sim.running[&first.id].1, "its deed was asked to end");
     sim.finish(first.id, Ok(done()));
-    assert_eq!(sim.running[&first.id].0, Deed::CleanUp { op: first.op.clone(), resume_work: true });
+    assert_eq!(sim.running[&first.id].0, Deed::CleanUp { op: first.op.clone(), order: None, resume_work: true });
     assert_eq!(sim.state(second.id), "queued(busy)");
     sim.finish(first.id, Ok(done()));
     assert_eq!(sim.state(second.id), "running(drain)");

@@ -1,51 +1,66 @@
 //! The table of all commands: how each is taken, refused, called off, how it expires, and what becomes of it when the agent
-//! or the machine dies in the middle of it. It is compared as a whole with the text beside it.
+//! or the machine dies at any moment of it. It is made by playing all of that, and compared with the document that shows it.
+
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::json;
 
 use super::*;
 
-const TABLE: &str = include_str!("conformance.txt");
+/// The document, from the package's folder.
+const DOCUMENT: &str = "../docs/operate/conformance.md";
+/// The variable that has the document written anew.
+const WRITE: &str = "CONFORMANCE";
 
-fn args(op: &str) -> Value {
-    let path = "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-nixos-system-orin-26.05";
-    match op {
-        "diag" => json!({"upload": "https://s3/put"}),
-        "logs-tail" => json!({"unit": "reelmill-worker.service"}),
-        "tags" => json!({"add": ["lan"]}),
-        "set-conf" => json!({"ver": 2}),
-        "power-mode" => json!({"mode": 1}),
-        "poweroff" => json!({"confirm": "orin-3"}),
-        "cancel" => json!({"target": command(9, "reboot", &json!({})).id.to_string()}),
-        "rotate-cred" => json!({"which": "node-cert"}),
-        "switch" => json!({
-            "store_path": path,
-            "nar_hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-            "release_ctr": 7
-        }),
-        "rollback" => json!({"to": "previous"}),
-        "firmware" => json!({"capsule": format!("{path}/a.Cap"), "l4t": "36.4.3"}),
-        "trust" => json!({"document": Envelope::unsigned(
-            reelmill_api::fleet::envelope::TRUST,
-            Trust::new(2, 1, trust().keys().to_vec()).expect("well formed").to_payload(),
-        )}),
-        "factory-reset" => json!({"keep_identity": true}),
-        _ => json!({}),
-    }
+const HEAD: &str = "# Every command, and every way that it can go
+
+Made by the agent's tests; do not edit. Each cell was played: a command was given to a node in memory, and the cell says all
+ends that it came to. `CONFORMANCE=write cargo test -p reelmill-agent --lib conformance` writes this anew, and without that
+word the same test fails where this is out of date.
+
+- *given*: with the signatures that it needs, and all goes well.
+- *refused*: with one signature less than it needs; where it needs none, for another node.
+- *called off, waiting* and *at work*: by `cancel`, before it begins, and at each of its parts. What is too far stays its course.
+- *late*: it came after its `exp`.
+- *agent killed* and *power cut*: after each single thing that the agent does for it (a record in the ledger, a message, a
+  deed), then started again.
+- *on real systems*: the tests that give it to an agent as a service of a real systemd, or at a real Mosquitto.
+
+`at once`: there is no such moment, for it ends in the step in which it begins.
+
+";
+
+/// Where a command is given to an agent on real systems: file and test below `agent/tests`.
+const SHOWN: &[(&str, &str, &str)] = &[
+    ("ping", "broker/taken", "answers_requests_where_it_may_and_nowhere_else"),
+    ("status", "broker/taken", "tells_what_has_changed"),
+    ("diag", "systemd/small", "a_diagnosis_comes_to_the_store_without_secrets"),
+    ("logs-tail", "systemd/small", "a_journal_is_followed_and_the_newest_lines_are_the_result"),
+    ("tags", "systemd/small", "tags_outlast_the_agent_and_are_told"),
+    ("drain", "broker/taken", "a_command_is_told_of_from_its_acceptance_to_its_end_and_then_cleared"),
+    ("batch", "systemd/small", "a_batch_has_the_settings_of_its_command_and_outlives_the_agent"),
+    ("batch", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
+    ("power-mode", "broker/helper", "a_part_is_asked_for_again_when_the_helper_dies_in_it"),
+    ("switch", "broker/helper", "a_switch_is_asked_for_part_by_part_and_undone_where_there_is_no_worker"),
+    ("trust", "broker/helper", "new_keys_are_on_the_agents_disk_once_the_helper_has_them"),
+    ("reboot", "broker/lost", "a_reboot_is_done_when_the_node_is_back_in_another_boot"),
+    ("cancel", "systemd/small", "a_batch_is_stopped_at_its_limit_or_when_it_is_called_off"),
+];
+
+/// What a `cancel` calls off.
+fn target() -> Command {
+    command(9, "reboot", &json!({}))
 }
 
-/// The command, and as many signatures as it needs.
-fn given(op: &str) -> (Command, &'static [u8]) {
-    let mut command = command(1, op, &args(op));
-    if let Op::Trust(args) = &mut command.op {
-        args.document.sign(&key(3)).expect("once");
+/// A node to which that operation can be given: where it calls off another, that one waits.
+fn node_for(op: &str) -> Sim {
+    let mut sim = Sim::new();
+    if op == "cancel" {
+        sim.now.synchronised = false;
+        sim.send(&target(), &[1]);
+        sim.now.synchronised = true;
     }
-    let seeds: &[u8] = match command.op.class() {
-        reelmill_api::fleet::Class::Unsigned => &[],
-        reelmill_api::fleet::Class::One => &[1],
-        reelmill_api::fleet::Class::Two => &[1, 2],
-    };
-    (command, seeds)
+    sim
 }
 
 /// The last that was told of the command.
@@ -53,25 +68,13 @@ fn end(sim: &Sim, command: &Command) -> String {
     sim.told.iter().rfind(|state| state.id == command.id).map_or_else(|| "nothing".to_owned(), show)
 }
 
-fn target(sim: &mut Sim, command: &Command) {
-    // What there is to call off.
-    if let Op::Cancel(_) = command.op {
-        sim.now.synchronised = false;
-        sim.send(&super::command(9, "reboot", &json!({})), &[1]);
-        sim.now.synchronised = true;
-        sim.lives = None;
-    }
-}
-
 fn accepted(op: &str) -> String {
-    let ((command, seeds), mut sim) = (given(op), Sim::new());
-    target(&mut sim, &command);
+    let ((command, seeds), mut sim) = (given(op), node_for(op));
     sim.send(&command, seeds);
     sim.run_out();
     end(&sim, &command)
 }
 
-/// With one signature less than it needs; where none is needed, for another node.
 fn refused(op: &str) -> String {
     let ((mut command, seeds), mut sim) = (given(op), Sim::new());
     if seeds.is_empty() {
@@ -82,18 +85,22 @@ fn refused(op: &str) -> String {
     end(&sim, &command)
 }
 
-fn called_off(op: &str, waits: bool) -> String {
+/// Called off after so many of its deeds have ended; `None` where it has ended before that.
+fn called_off(op: &str, deeds: Option<usize>) -> Option<String> {
     let ((command, seeds), mut sim) = (given(op), Sim::new());
-    sim.now.synchronised = !waits;
+    sim.now.synchronised = deeds.is_some();
     sim.send(&command, seeds);
-    if sim.core.state(command.id).is_none_or(|state| state.state.is_final()) {
-        return "-".to_owned();
+    for _ in 0..deeds.unwrap_or_default() {
+        if sim.running.contains_key(&command.id) {
+            sim.go_on(command.id);
+        }
     }
+    sim.core.state(command.id).filter(|state| !state.state.is_final())?;
     sim.send(&super::command(2, "cancel", &json!({"target": command.id.to_string()})), seeds);
     sim.now.synchronised = true;
     sim.happen(Event::Tick);
     sim.run_out();
-    end(&sim, &command)
+    Some(end(&sim, &command))
 }
 
 fn expired(op: &str) -> String {
@@ -104,40 +111,114 @@ fn expired(op: &str) -> String {
     end(&sim, &command)
 }
 
-fn died(op: &str, machine: bool) -> String {
-    let ((command, seeds), mut sim) = (given(op), Sim::new());
+/// Dead after so many effects, alone or with the machine, then started again; `None` if all was over before.
+fn died(op: &str, effects: usize, machine: bool) -> Option<String> {
+    let ((command, seeds), mut sim) = (given(op), node_for(op));
+    sim.lives = Some(effects);
     sim.send(&command, seeds);
-    if sim.running.is_empty() {
-        return "-".to_owned();
+    while !sim.is_dead() {
+        let id = sim.running.keys().next().copied()?;
+        let (boot, lives) = (sim.boot, sim.lives);
+        sim.go_on(id);
+        if sim.boot != boot {
+            // A machine that came back took the count with it.
+            sim.lives = lives;
+        }
     }
-    sim.restart(machine);
+    // What was told to go down before the death goes down, whether the agent still knows or not.
+    let down = |deed: &Deed| matches!(deed, Deed::Perform { op: Op::Reboot(_) | Op::Poweroff(_), .. });
+    let down = sim.running.values().any(|(deed, _)| down(deed));
+    if seeds.is_empty() {
+        // What is only answered is answered again, and nobody remembers the first answer.
+        sim.told.clear();
+    }
+    sim.restart(machine || down);
     sim.run_out();
-    end(&sim, &command)
+    Some(end(&sim, &command))
+}
+
+/// All ends at `0`, `1` and so on, until there is none.
+fn ends(at: impl Fn(usize) -> Option<String>) -> String {
+    let ends: BTreeSet<String> = (0..1000).map_while(at).collect();
+    if ends.is_empty() { "at once".to_owned() } else { ends.into_iter().collect::<Vec<_>>().join(" or ") }
+}
+
+fn shown(op: &str) -> String {
+    let of = SHOWN.iter().filter(|(of, ..)| *of == op);
+    of.map(|(_, file, test)| format!("`{file}`: {}", test.replace('_', " "))).collect::<Vec<_>>().join("; ")
+}
+
+fn table() -> String {
+    let columns = [
+        "command",
+        "given",
+        "refused",
+        "called off, waiting",
+        "called off, at work",
+        "late",
+        "agent killed",
+        "power cut",
+        "on real systems",
+    ];
+    let mut table = format!("{HEAD}| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
+    for op in Op::NAMES {
+        let row = [
+            format!("`{op}`"),
+            accepted(op),
+            refused(op),
+            called_off(op, None).unwrap_or_else(|| "at once".to_owned()),
+            ends(|deeds| called_off(op, Some(deeds))),
+            expired(op),
+            ends(|effects| died(op, effects, false)),
+            ends(|effects| died(op, effects, true)),
+            shown(op),
+        ];
+        table.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    table
 }
 
 #[test]
-fn the_table_of_all_commands() {
-    let mut table = String::from(
-        "command | given | one signature less | called off, waiting | called off, running | late | agent killed | power cut\n",
-    );
-    for op in Op::NAMES {
-        let row = [
-            accepted(op),
-            refused(op),
-            called_off(op, true),
-            called_off(op, false),
-            expired(op),
-            died(op, false),
-            died(op, true),
-        ];
-        table.push_str(&format!("{op} | {}\n", row.join(" | ")));
+fn the_table_of_all_commands_is_the_documents() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+    let table = table();
+    if std::env::var_os(WRITE).is_some_and(|word| word == "write") {
+        fs::write(&path, &table).expect("the documents can be written");
     }
-    assert!(table == TABLE, "the table is now\n{table}");
+    let document = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        document == table,
+        "docs/operate/conformance.md is out of date; look at what has changed, and write it anew by\n\
+         {WRITE}=write cargo test -p reelmill-agent --lib conformance\n\n{table}"
+    );
+}
+
+#[test]
+fn the_tests_that_the_table_names_are_there() {
+    for (op, file, test) in SHOWN {
+        assert!(Op::NAMES.contains(op), "{op}");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{file}.rs"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(text.contains(&format!("fn {test}()")), "{file} has no test {test}");
+    }
 }
 
 #[test]
 fn what_the_node_cannot_do_is_refused_and_nothing_else() {
     for op in Op::NAMES {
         assert_eq!(accepted(op) == "rejected not_supported", !ABLE.contains(op), "{op}");
+    }
+}
+
+/// Whatever happens, a command ends; the ends of each column are of a closed list.
+#[test]
+fn every_cell_is_an_end() {
+    for op in Op::NAMES {
+        for machine in [false, true] {
+            for end in ends(|effects| died(op, effects, machine)).split(" or ") {
+                let word = end.split(' ').next().unwrap_or_default();
+                assert!(["succeeded", "failed", "rejected", "rolled_back", "expired"].contains(&word), "{op}: {end}");
+            }
+        }
     }
 }

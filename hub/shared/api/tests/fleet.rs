@@ -162,7 +162,8 @@ fn states() -> Vec<State> {
         (90, Event::Enter(Phase::Activate)),
         (91, Event::Reboot),
         (150, Event::Booted),
-        (300, Event::RollBack(unwell)),
+        (300, Event::Undo(unwell)),
+        (310, Event::RollBack),
     ];
     for (second, event) in life {
         let (next, _) = states[states.len() - 1].after(event, at(second), &teller()).expect("allowed");

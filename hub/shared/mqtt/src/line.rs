@@ -1,6 +1,6 @@
 //! Connections to the broker, one after the other: what is asked of it when one begins, and why one ended.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rumqttc::{
     TlsConfiguration, Transport,
@@ -17,7 +17,10 @@ use rumqttc::{
 };
 use rustls::AlertDescription;
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        Notify,
+        mpsc::{self, error::TrySendError},
+    },
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -68,16 +71,24 @@ impl From<Heard> for Told {
 /// Where is told what is heard.
 pub(crate) type Tell = mpsc::Sender<Told>;
 
-/// Connects, listens, and after a loss waits and connects again.
-pub(crate) async fn drive(settings: Settings, tell: Tell, stop: CancellationToken) {
+/// Connects, listens, and after a loss waits and connects again; at once where that is asked for.
+pub(crate) async fn drive(settings: Settings, tell: Tell, anew: Arc<Notify>, stop: CancellationToken) {
     let mut retry = Retry::default();
     loop {
         // In a task of its own, so that a fault of the client's ends no more than the connection.
         let mut connection = JoinSet::new();
         connection.spawn(listen(settings.clone(), tell.clone()));
-        let (stood, lost) = match connection.join_next().await {
-            Some(Ok(ended)) => ended,
-            _ => (false, Lost::Broken),
+        let (stood, lost) = tokio::select! {
+            ended = connection.join_next() => match ended {
+                Some(Ok(ended)) => ended,
+                _ => (false, Lost::Broken),
+            },
+            () = anew.notified() => {
+                // Without a goodbye: if there is no other connection soon, the last will tells of it.
+                connection.shutdown().await;
+                anew.notify_one();
+                (true, Lost::Left)
+            }
         };
         if stood {
             retry.reset();
@@ -87,13 +98,14 @@ pub(crate) async fn drive(settings: Settings, tell: Tell, stop: CancellationToke
         if stop.is_cancelled() || tell.send(told).await.is_err() {
             return;
         }
-        let level = if retry.failing() { log::Level::Debug } else { log::Level::Warn };
+        let level = if retry.failing() || matches!(lost, Lost::Left) { log::Level::Debug } else { log::Level::Warn };
         log::log!(level, "no connection to the broker at {}:{}: {lost}", settings.host, settings.port);
         if let (log::Level::Warn, Some(hint)) = (level, lost.hint()) {
             log::warn!("hint: {hint}");
         }
         tokio::select! {
             () = stop.cancelled() => return,
+            () = anew.notified() => {}
             () = tokio::time::sleep(retry.wait(random())) => {}
         }
     }
@@ -190,6 +202,8 @@ enum Lost {
     Flooded,
     #[error("a fault of ours broke it")]
     Broken,
+    #[error("a new one was asked for")]
+    Left,
     /// The broker says so only after the handshake, when the first bytes are read.
     #[error("the broker refuses our certificate ({0:?})")]
     Refused(AlertDescription),

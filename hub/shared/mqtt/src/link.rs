@@ -1,6 +1,6 @@
 //! Our end of the line: what is said on it, and what is heard.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use reelmill_api::fleet::{Class, Topic};
 use rumqttc::v5::{
@@ -10,7 +10,7 @@ use rumqttc::v5::{
         v5::{Filter, Publish, PublishProperties},
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,6 +27,7 @@ pub struct Link {
     client: Option<AsyncClient>,
     remark: Option<String>,
     waiting: VecDeque<Word>,
+    anew: Arc<Notify>,
     stop: CancellationToken,
     driver: tokio::task::JoinHandle<()>,
 }
@@ -43,9 +44,14 @@ impl Link {
     /// Begins to connect, and goes on until it is closed.
     pub fn open(settings: &Settings) -> Self {
         let (tell, heard) = mpsc::channel(INBOX);
-        let stop = CancellationToken::new();
-        let driver = tokio::spawn(drive(settings.clone(), tell, stop.clone()));
-        Self { heard, client: None, remark: None, waiting: VecDeque::new(), stop, driver }
+        let (anew, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let driver = tokio::spawn(drive(settings.clone(), tell, anew.clone(), stop.clone()));
+        Self { heard, client: None, remark: None, waiting: VecDeque::new(), anew, stop, driver }
+    }
+
+    /// Leaves the present connection, if there is one, for a new one, and waits with none.
+    pub fn connect_anew(&self) {
+        self.anew.notify_one();
     }
 
     /// What happens next. Can be dropped while it waits.

@@ -4,7 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CommandId, PROTOCOL, Rejection, reject::Code, state::Teller, topic::EventKind};
+use super::{
+    CommandId, PROTOCOL, Rejection, State,
+    reject::Code,
+    state::{Fault, Teller},
+    topic::EventKind,
+};
 
 /// Something happened on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +48,18 @@ impl NodeEvent {
             msg: msg.into(),
             detail: Map::new(),
         }
+    }
+
+    /// What a command changed was undone for `fault`, or could not be undone.
+    pub fn undone(command: &State, fault: &Fault, at: Timestamp, by: &Teller) -> Self {
+        let detail = [
+            ("op", Value::from(command.op.as_str())),
+            ("state", Value::from(command.state.as_str())),
+            ("code", Value::from(fault.code.as_str())),
+        ];
+        let detail = detail.map(|(name, value)| (name.to_owned(), value));
+        let event = Self::new(EventKind::Rollback, fault.msg.as_str(), at, by);
+        Self { command: Some(command.id), detail: Map::from_iter(detail), ..event }
     }
 
     /// A message that claimed a command's id was refused.

@@ -32,8 +32,10 @@ pub enum Event {
     Succeed(Map<String, Value>),
     /// It could not be done.
     Fail(Fault),
-    /// What it changed was unwell and is undone.
-    RollBack(Fault),
+    /// What it changed must be undone; why.
+    Undo(Fault),
+    /// What it changed is undone.
+    RollBack,
     /// It turned out before it began that it must not.
     Reject(Rejection),
     /// Somebody who may calls it off.
@@ -125,7 +127,7 @@ impl State {
         };
         match event {
             Event::Succeed(result) => next.result = result,
-            Event::Fail(fault) | Event::RollBack(fault) => next.error = Some(fault),
+            Event::Fail(fault) | Event::Undo(fault) => next.error = Some(fault),
             Event::Reject(why) => next.error = Some((&why).into()),
             Event::TimeOut => next.error = Some(Fault::new("timed_out", true, "it took longer than it may")),
             _ => {}
@@ -168,8 +170,23 @@ impl CommandState {
         }
         Ok(match (self, event) {
             (Self::Accepted | Self::Queued { .. }, E::Wait(reason)) => (Self::Queued { reason: *reason }, None),
-            (Self::Accepted | Self::Queued { .. }, E::Begin(phase)) | (Self::Running { .. }, E::Enter(phase)) => {
+            (Self::Accepted | Self::Queued { .. }, E::Begin(phase)) => {
                 (Self::Running { phase: *phase }, Some(Effect::Act(*phase)))
+            }
+            // The only way out of this part is to be done with it, or not.
+            (Self::Running { phase: Phase::Undo }, E::RollBack) => (Self::RolledBack, None),
+            (
+                Self::Running { phase: Phase::Undo },
+                E::Enter(_) | E::Undo(_) | E::Reboot | E::Succeed(_) | E::TimeOut,
+            ) => {
+                return Err(BadMove::Unfit { state: self, event: event.name() });
+            }
+            (Self::Running { .. } | Self::Verifying, E::Enter(phase)) => {
+                (Self::Running { phase: *phase }, Some(Effect::Act(*phase)))
+            }
+            (Self::Running { phase: Phase::Activate | Phase::Verify | Phase::Commit }, E::Undo(_))
+            | (Self::Rebooting | Self::Verifying, E::Undo(_)) => {
+                (Self::Running { phase: Phase::Undo }, Some(Effect::Act(Phase::Undo)))
             }
             (Self::Accepted | Self::Queued { .. }, E::Reject(why)) => (Self::rejected_for(why.code), None),
             (Self::Accepted | Self::Queued { .. }, E::Supersede) => (Self::Superseded, None),
@@ -183,7 +200,6 @@ impl CommandState {
             (Self::Rebooting, E::Booted) => (Self::Verifying, Some(Effect::Act(Phase::Verify))),
             (Self::Running { .. } | Self::Verifying, E::Succeed(_)) => (Self::Succeeded, None),
             (Self::Running { .. } | Self::Rebooting | Self::Verifying, E::Fail(_)) => (Self::Failed, None),
-            (Self::Running { .. } | Self::Rebooting | Self::Verifying, E::RollBack(_)) => (Self::RolledBack, None),
             (Self::Running { .. } | Self::Rebooting | Self::Verifying, E::TimeOut) => {
                 (Self::TimedOut, Some(Effect::Stop))
             }
@@ -203,7 +219,8 @@ impl Event {
             Self::Booted => "a boot",
             Self::Succeed(_) => "success",
             Self::Fail(_) => "a failure",
-            Self::RollBack(_) => "a way back",
+            Self::Undo(_) => "a way back",
+            Self::RollBack => "the end of a way back",
             Self::Reject(_) => "a rejection",
             Self::Cancel => "a cancellation",
             Self::Supersede => "a newer command",

@@ -117,6 +117,8 @@ level! {
         WorkerCrash = "worker-crash",
         /// A message that claimed the id of another command was refused.
         Refused = "refused",
+        /// Lines came into a journal that a command follows.
+        Log = "log",
     }
 }
 

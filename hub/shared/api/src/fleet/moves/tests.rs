@@ -26,6 +26,7 @@ fn state(state: CommandState) -> State {
 
 const FETCH: Phase = Phase::Fetch;
 const ACTIVATE: Phase = Phase::Activate;
+const UNDO: Phase = Phase::Undo;
 
 fn states() -> Vec<CommandState> {
     use CommandState as S;
@@ -34,6 +35,7 @@ fn states() -> Vec<CommandState> {
         S::Queued { reason: Wait::Clock },
         S::Running { phase: FETCH },
         S::Running { phase: ACTIVATE },
+        S::Running { phase: UNDO },
         S::Rebooting,
         S::Verifying,
         S::Succeeded,
@@ -58,7 +60,8 @@ fn events() -> Vec<Event> {
         Event::Booted,
         Event::Succeed(Map::new()),
         Event::Fail(fault()),
-        Event::RollBack(fault()),
+        Event::Undo(fault()),
+        Event::RollBack,
         Event::Reject(Rejection::new(Code::Precondition, "another boot")),
         Event::Reject(Rejection::new(Code::Expired, "too late")),
         Event::Cancel,
@@ -82,16 +85,17 @@ fn row(from: CommandState) -> String {
 
 #[test]
 fn every_state_against_every_event() {
-    let waits = "queued fetch - - - - - - - rejected expired canceled superseded -";
+    let waits = "queued fetch - - - - - - - - rejected expired canceled superseded -";
     let live = [
         waits,
         waits,
-        "- - activate fetch rebooting - succeeded failed rolled_back - - canceled - timed_out",
-        "- - activate activate rebooting - succeeded failed rolled_back - - ! - timed_out",
-        "- - - - - verifying - failed rolled_back - - ! - timed_out",
-        "- - - - - - succeeded failed rolled_back - - ! - timed_out",
+        "- - activate fetch rebooting - succeeded failed - - - - canceled - timed_out",
+        "- - activate activate rebooting - succeeded failed undo - - - ! - timed_out",
+        "- - - undo - - - failed - rolled_back - - ! - -",
+        "- - - - - verifying - failed undo - - - ! - timed_out",
+        "- - activate - - - succeeded failed undo - - - ! - timed_out",
     ];
-    let nothing = ["-"; 14].join(" ");
+    let nothing = ["-"; 15].join(" ");
     for (at, from) in states().into_iter().enumerate() {
         assert_eq!(row(from), live.get(at).map_or(nothing.as_str(), |row| row), "{from:?}");
     }
@@ -111,6 +115,9 @@ fn stores_before_it_publishes_and_publishes_before_it_acts() {
         (running, Event::TimeOut, vec![Store, Publish, Stop, Release]),
         (running, Event::Reboot, vec![Store, Publish, Reboot]),
         (CommandState::Rebooting, Event::Booted, vec![Store, Publish, Act(Phase::Verify)]),
+        (CommandState::Verifying, Event::Enter(Phase::Commit), vec![Store, Publish, Act(Phase::Commit)]),
+        (CommandState::Verifying, Event::Undo(Fault::new("unwell", false, "")), vec![Store, Publish, Act(UNDO)]),
+        (CommandState::Running { phase: UNDO }, Event::RollBack, vec![Store, Publish, Release]),
         (CommandState::Verifying, Event::Succeed(Map::new()), vec![Store, Publish, Release]),
         (CommandState::Accepted, Event::Supersede, vec![Store, Publish, Release]),
     ];
@@ -138,8 +145,10 @@ fn remembers_when_it_began_and_why_it_ended() {
     let (began, _) = state(CommandState::Accepted).after(Event::Begin(FETCH), at(5), &teller()).expect("allowed");
     let (next, _) = began.after(Event::Enter(ACTIVATE), at(6), &teller()).expect("allowed");
     let fault = Fault::new("unwell", false, "no broker");
-    let (end, _) = next.after(Event::RollBack(fault.clone()), at(7), &teller()).expect("allowed");
-    assert_eq!((end.started, end.t, end.seq, end.error), (Some(at(5)), at(7), 4, Some(fault)));
+    let (undoing, _) = next.after(Event::Undo(fault.clone()), at(7), &teller()).expect("allowed");
+    assert_eq!(undoing.error.as_ref(), Some(&fault), "it is told while it is undone");
+    let (end, _) = undoing.after(Event::RollBack, at(8), &teller()).expect("allowed");
+    assert_eq!((end.started, end.t, end.seq, end.error), (Some(at(5)), at(8), 5, Some(fault)));
 }
 
 #[test]
@@ -162,7 +171,7 @@ fn a_boot_tells_what_became_of_a_command() {
 
 proptest! {
     #[test]
-    fn no_life_leaves_a_final_state_and_seq_only_rises(life in proptest::collection::vec((0..14_usize, 0..3_i64), 0..60)) {
+    fn no_life_leaves_a_final_state_and_seq_only_rises(life in proptest::collection::vec((0..15_usize, 0..3_i64), 0..60)) {
         let (events, mut now, mut clock) = (events(), state(CommandState::Accepted), 0);
         for (event, wait) in life {
             clock += wait;

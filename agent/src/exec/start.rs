@@ -1,0 +1,101 @@
+//! The start of reelmill-exec: settings, the socket that systemd opened, the ledger, the end.
+
+use std::{
+    io,
+    os::{fd::AsFd as _, unix::net::UnixListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use reelmill_daemon::{Env, Hinted, Shutdown, notify};
+use tokio_util::sync::CancellationToken;
+
+use super::{client, helper::Helper, keys::Keys, serve::serve, settings::Settings, wire::SOCKET};
+use crate::deeds::Told;
+
+/// Does the few things on this node that need root, for commands that it judges itself.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reelmill-exec",
+    version,
+    about,
+    after_help = "The service manager starts it, by reelmill-exec.socket. Settings come from a TOML file and the \
+                  environment; see docs/operate/agent.md."
+)]
+pub struct Cli {
+    /// A TOML file with settings; the environment wins over it.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Something other than answering the agent.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the settings and exit: 0 if they can be used.
+    CheckConfig,
+    /// Ask the helper by hand: a question as JSON on standard input, the outcome as JSON on standard output.
+    #[command(hide = true)]
+    Ask,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What keeps the program from working, for the terminal.
+pub fn run(cli: &Cli) -> anyhow::Result<()> {
+    // One thread: the helper does one thing at a time.
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Some(Command::Ask) = cli.command {
+        return runtime()?.block_on(ask());
+    }
+    let settings = Settings::load(cli.config.as_deref(), Env::from_process())
+        .map_err(|e| Hinted::new(e, "the settings are listed in docs/operate/agent.md"))?;
+    match cli.command {
+        Some(_) => check(&settings),
+        None => runtime()?.block_on(work(settings)),
+    }
+}
+
+fn check(settings: &Settings) -> anyhow::Result<()> {
+    match Keys::read(settings)?.in_force() {
+        Ok((node, trust)) => println!("node: {node}\nkeys: document {}", trust.ctr()),
+        Err(why) => println!("keys: {}", why.message),
+    }
+    println!("the configuration can be used");
+    Ok(())
+}
+
+async fn ask() -> anyhow::Result<()> {
+    let request = serde_json::from_reader(io::stdin())?;
+    let told: Told = Arc::new(|percent| eprintln!("{percent} %"));
+    let result = client::ask(Path::new(SOCKET), &request, &told, &CancellationToken::new()).await?;
+    println!("{}", serde_json::Value::from(result));
+    Ok(())
+}
+
+async fn work(settings: Settings) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let listener = listener()?;
+    let idle = Duration::from_secs(settings.idle_seconds.get().into());
+    let state = settings.state_folder.display().to_string();
+    let helper = Helper::open(settings, Default::default())
+        .map_err(|e| Hinted::new(e, format!("root must own {state}, and one helper use it")))?;
+    notify::ready();
+    let served = serve(listener, helper, idle, shutdown.graceful()).await;
+    notify::stopping();
+    served
+}
+
+/// The socket that the service manager listens on for us, as standard input: `StandardInput=socket`.
+fn listener() -> anyhow::Result<tokio::net::UnixListener> {
+    let hint = "it is started by its socket: systemctl start reelmill-exec.socket";
+    let cannot = |e: io::Error| Hinted::new(format!("standard input is no socket that listens: {e}"), hint);
+    let listener = UnixListener::from(io::stdin().as_fd().try_clone_to_owned().map_err(cannot)?);
+    listener.local_addr().map_err(cannot)?;
+    listener.set_nonblocking(true)?;
+    Ok(tokio::net::UnixListener::from_std(listener)?)
+}

@@ -1,0 +1,203 @@
+//! The whole way of a change: an operator's message, a real broker, the agent, its root helper and a service manager; with
+//! agents and machines that die on the way.
+
+use std::path::Path;
+
+use reelmill_api::fleet::{CommandId, State};
+use reelmill_lab::{
+    mosquitto::Mosquitto,
+    nspawn::{Machine, Setup},
+    programs::eventually,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    hub::{Ear, command, send, trust},
+    node::{WORKER, node},
+};
+
+const NODE: &str = "shelf-1";
+const AGENT: &str = "reelmill-agent.service";
+const SOCKET: &str = "reelmill-exec.socket";
+
+/// A worker that finds no fault with any settings but thirteen tasks at once, does not start with seven, and starts but is
+/// of no use with nine.
+const STAND_IN: &str = "#!/bin/sh
+case \"$*\" in
+    *check-config) [ \"$CONCURRENCY\" != 13 ] || { echo 'thirteen at once?' >&2; exit 1; }; exit 0;;
+    *doctor*) echo '{\"findings\":[]}'; exit 0;;
+esac
+[ \"$CONCURRENCY\" != 7 ] || exit 1
+[ \"$CONCURRENCY\" = 9 ] || echo up > /run/worker/well
+systemd-notify --ready
+exec sleep infinity\n";
+const UNIT: &str = "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/usr/bin/reelmill-worker\n\
+                    ExecStopPost=/usr/bin/rm -f /run/worker/well\nRuntimeDirectory=worker\n\
+                    Environment=CONCURRENCY=1\nEnvironmentFile=-/var/lib/reelmill-exec/worker.env\n";
+/// Where such a worker tells how it is: who asks gets an answer while it is of use.
+const STATUS: &str = "#!/bin/sh
+while read -r line && [ \"${#line}\" -gt 1 ]; do :; done
+[ -e /run/worker/well ] || exit 0
+printf 'HTTP/1.0 200 OK\\r\\n\\r\\n%s' '{\"node\":\"shelf-1\",\"reelmill\":\"1\",\"pid\":7,\"state\":\"ready\",\"engines\":[],\"presets\":[],\"concurrency\":1,\"running\":[],\"published\":0,\"failed\":0}'\n";
+const STATUS_UNIT: &str = "[Service]\nExecStart=-/usr/bin/worker-status\nStandardInput=socket\nStandardOutput=socket\n";
+
+/// A node with all that Reelmill installs on one, and a stand-in for the worker.
+fn whole(test: &str) -> Option<Setup> {
+    let setup = node(test)?
+        .program("reelmill-exec")
+        .unit("reelmill-exec.service", include_str!("../../units/reelmill-exec.service"))
+        .unit(SOCKET, include_str!("../../units/reelmill-exec.socket"))
+        .unit("reelmill-exec-check.service", include_str!("../../units/reelmill-exec-check.service"))
+        .enabled(SOCKET)
+        .file("/etc/reelmill/exec.env", &format!("CLOCK_IS_RIGHT=true\nREELMILL_NODE={NODE}\n"))
+        .script("/usr/bin/reelmill-worker", STAND_IN)
+        .script("/usr/bin/worker-status", STATUS)
+        .unit("status@.service", STATUS_UNIT)
+        .unit(WORKER, UNIT);
+    Some(setup)
+}
+
+/// A machine whose agent is at a broker.
+struct Place {
+    machine: Machine,
+    broker: Mosquitto,
+    ear: Ear,
+}
+
+impl Place {
+    fn boot(setup: Setup) -> Self {
+        let broker = Mosquitto::start();
+        let identity = broker.identity(NODE);
+        let text = |path: &Path| std::fs::read_to_string(path).expect("the broker's folder");
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let folder = "/etc/reelmill";
+        let settings = format!(
+            "node = \"{NODE}\"\n[page]\nlisten = [\"127.0.0.1:0\"]\n[worker]\nstatus = \"http://127.0.0.1:{port}/status\"\n\
+             [broker]\nhost = \"127.0.0.1\"\nport = {}\nca = \"{folder}/ca.pem\"\ncert = \"{folder}/cert.pem\"\n\
+             key = \"{folder}/key.pem\"\ntrust = \"{folder}/trust.json\"\nclock_is_right = true\n",
+            broker.fleet
+        );
+        let status = format!(
+            "[Socket]\nListenStream=127.0.0.1:{port}\nAccept=yes\nMaxConnections=256\n\
+                              TriggerLimitIntervalSec=0\nPollLimitIntervalSec=0\n"
+        );
+        let setup = setup.host_network().enabled(AGENT).unit("status.socket", &status).enabled("status.socket");
+        let setup = [
+            ("agent.toml", settings),
+            ("ca.pem", text(&broker.ca())),
+            ("cert.pem", text(&identity.cert)),
+            ("key.pem", text(&identity.key)),
+            ("trust.json", String::from_utf8(trust().to_payload()).expect("JSON")),
+        ]
+        .into_iter()
+        .fold(setup, |setup, (name, content)| setup.file(&format!("{folder}/{name}"), &content));
+        let ear = Ear::open(&broker);
+        let place = Self { machine: setup.boot(), broker, ear };
+        place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"));
+        place
+    }
+
+    fn give(&self, op: &str, args: Value) -> CommandId {
+        let command = command(NODE, op, args);
+        send(&self.broker, NODE, &command, &[1]);
+        command.id
+    }
+
+    /// New settings: so many tasks at once.
+    fn set_conf(&self, ver: u64, concurrency: u32) -> CommandId {
+        self.give("set-conf", json!({"ver": ver, "concurrency": concurrency}))
+    }
+
+    /// The end of a command in short, with the code of its fault.
+    fn end(&self, id: CommandId) -> String {
+        in_short(&self.ear.end(NODE, id))
+    }
+
+    /// Waits until the command has come to that part.
+    fn in_part(&self, id: CommandId, part: &str) {
+        eventually(part, || {
+            let states = self.ear.states(NODE, id);
+            let past = states.iter().any(|state| state.state.is_final());
+            (past || states.iter().any(|state| json!(state)["phase"] == part)).then_some(())
+        });
+    }
+
+    /// With how many tasks at once the worker runs, and how its unit is.
+    fn worker(&self) -> (String, String) {
+        let pid = self.machine.property(WORKER, "MainPID");
+        let read = format!("tr '\\0' '\\n' < /proc/{pid}/environ | sed -n 's/^CONCURRENCY=//p'");
+        (self.machine.property(WORKER, "ActiveState"), self.machine.ok(&["sh", "-c", &read]))
+    }
+
+    fn well_with(&self, concurrency: &str) {
+        let want = ("active".to_owned(), concurrency.to_owned());
+        eventually("a worker that is well", || (self.worker() == want).then_some(()));
+    }
+}
+
+fn in_short(state: &State) -> String {
+    let code = state.error.as_ref().map(|fault| format!(" {}", fault.code)).unwrap_or_default();
+    format!("{}{code}", state.state.as_str())
+}
+
+#[test]
+fn settings_that_the_worker_is_well_with_stay_and_others_are_undone() {
+    let Some(setup) = whole("settings_that_the_worker_is_well_with_stay_and_others_are_undone") else { return };
+    let place = Place::boot(setup);
+    let ops = place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"))["ops"].clone();
+    assert!(ops["set-conf"] == 1 && ops["switch"] == 1, "{ops}");
+    place.well_with("1");
+
+    let good = place.set_conf(1, 2);
+    assert_eq!(place.end(good), "succeeded");
+    assert_eq!(place.ear.end(NODE, good).result["conf_ver"], 1);
+    place.well_with("2");
+    let parts = place.ear.states(NODE, good);
+    let mut parts: Vec<_> = parts.iter().filter_map(|s| json!(s)["phase"].as_str().map(str::to_owned)).collect();
+    // What is under way is told again on a new connection.
+    parts.dedup();
+    assert_eq!(parts, ["check", "activate", "verify", "commit"]);
+
+    assert_eq!(place.end(place.set_conf(2, 13)), "failed bad_settings", "the worker refuses them");
+    place.well_with("2");
+    assert_eq!(place.end(place.set_conf(3, 7)), "rolled_back service_manager", "the worker does not start with them");
+    place.well_with("2");
+    let told = place.ear.said_on(&format!("reelmill/1/n/{NODE}/ev/rollback"));
+    assert_eq!((&told["detail"]["op"], &told["detail"]["state"]), (&json!("set-conf"), &json!("rolled_back")));
+    assert_eq!(place.end(place.set_conf(4, 3)), "succeeded", "the way is clear for others");
+    place.well_with("3");
+}
+
+#[test]
+fn a_change_of_settings_ends_whoever_dies_in_whichever_part() {
+    let Some(setup) = whole("a_change_of_settings_ends_whoever_dies_in_whichever_part") else { return };
+    let mut place = Place::boot(setup);
+    let mut in_force = "1".to_owned();
+    let (mut ver, mut seen) = (0, Vec::new());
+    for part in ["check", "activate", "verify", "commit"] {
+        for cut in [false, true] {
+            ver += 1;
+            let id = place.set_conf(ver, 20 + u32::try_from(ver).expect("small"));
+            place.in_part(id, part);
+            if cut {
+                place.machine.kill();
+                place.machine = place.machine.boot_again();
+            } else {
+                place.machine.ok(&["systemctl", "kill", "--signal=KILL", AGENT]);
+            }
+            let end = place.end(id);
+            if end == "succeeded" {
+                in_force = (20 + ver).to_string();
+            }
+            place.well_with(&in_force);
+            seen.push(format!("{part}, {}: {end}", if cut { "power cut" } else { "agent killed" }));
+        }
+    }
+    // A part that is short may have ended before the blow, and of a machine that is killed the service manager may die a
+    // moment before those who are asking it.
+    let known = ["succeeded", "rolled_back interrupted", "failed service_manager", "rolled_back service_manager"];
+    let strange: Vec<_> = seen.iter().filter(|line| !known.iter().any(|end| line.ends_with(end))).collect();
+    assert!(strange.is_empty(), "{strange:?} of {seen:?}");
+    println!("{}", seen.join("\n"));
+}
