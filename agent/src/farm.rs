@@ -38,7 +38,7 @@ use crate::{
     core::{Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
     desk,
-    exec::{client, set_conf},
+    exec::set_conf,
     ledger::LedgerError,
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
@@ -81,7 +81,7 @@ impl Watched {
         Beside {
             synchronised: self.clock_is_right || told,
             window: self.window,
-            conf_ver: client::conf_ver(&self.conf_ver),
+            conf_ver: set_conf::version_in(&self.conf_ver),
         }
     }
 }

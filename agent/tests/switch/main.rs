@@ -5,6 +5,7 @@
 mod boot;
 mod cuts;
 mod guard;
+mod helper;
 mod live;
 mod node;
 mod refused;
