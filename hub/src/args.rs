@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use reelmill_api::NodeId;
+
 use crate::config::{Config, Overrides};
 use reelmill_daemon::Env;
 
@@ -34,6 +36,12 @@ pub struct Options {
     /// Where to listen; only loopback, as this build asks nobody who they are [default: 127.0.0.1:7700]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// Bring a broker for nodes too and let it listen there; port 0 is the one of last time, or a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    fleet_listen: Option<SocketAddr>,
+    /// Make an identity at that broker for a node of this name on this machine
+    #[arg(long, value_name = "NODE", requires = "fleet_listen")]
+    fleet_node: Option<NodeId>,
     /// A TOML file; the environment wins over it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,7 +53,12 @@ impl Options {
     /// # Errors
     /// What is wrong with it.
     pub fn load(self) -> anyhow::Result<Config> {
-        let over = Overrides { listen: self.listen, data: self.data };
+        let over = Overrides {
+            listen: self.listen,
+            data: self.data,
+            fleet_listen: self.fleet_listen,
+            fleet_node: self.fleet_node,
+        };
         Config::load(self.config.as_deref(), Env::from_process(), over)
     }
 }

@@ -2,16 +2,19 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use reelmill_api::{QueueName, S3Location, preset::Presets};
+use reelmill_api::{NodeId, QueueName, S3Location, preset::Presets};
 use reelmill_daemon::{Env, Hinted, SecretRef, StoreSection, config::toml_files, http::require_loopback, load_toml};
 use serde::Deserialize;
 
 /// Where the hub listens unless told otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
+/// Where hubs and operators reach a broker unless told otherwise.
+const FLEET_PORT: u16 = 8884;
 /// Where uploads go unless told otherwise.
 const DEFAULT_INPUT_BUCKET: &str = "media-ingest";
 /// Where output goes unless a job or the configuration says otherwise.
@@ -35,6 +38,8 @@ pub struct Config {
     pub store: StoreSection,
     /// Folders of `file://` outputs.
     pub files: FilesSection,
+    /// The fleet's broker; without one the hub knows no nodes.
+    pub fleet: FleetSection,
 }
 
 /// `[queue]`
@@ -56,6 +61,80 @@ pub struct FilesSection {
     pub read: Vec<PathBuf>,
 }
 
+/// `[fleet]`: a broker of your own, or one that the hub brings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FleetSection {
+    /// The broker's host, which its certificate names (`FLEET_BROKER`). Default: none.
+    pub broker: Option<String>,
+    /// Its port for hubs and operators (`FLEET_PORT`). Default: 8884.
+    pub port: Option<NonZeroU16>,
+    /// The authorities that may vouch for the broker, PEM (`FLEET_CA`).
+    pub ca: Option<PathBuf>,
+    /// The hub's certificate, PEM (`FLEET_CERT`).
+    pub cert: Option<PathBuf>,
+    /// The certificate's key, PEM (`FLEET_KEY`).
+    pub key: Option<PathBuf>,
+    /// Where a broker that the hub brings listens for nodes and operators (`FLEET_LISTEN`); port 0 is the one of last time, or
+    /// a free one. Instead of the five above. Default: none.
+    pub listen: Option<SocketAddr>,
+    /// More names and addresses by which nodes know that broker (`FLEET_NAMES`, separated by commas), for its certificate;
+    /// `localhost` and the address that it listens at are always among them. Default: none.
+    pub names: Vec<String>,
+    /// A node on this machine, for which an identity at that broker is made (`FLEET_NODE`). Default: none.
+    pub node: Option<NodeId>,
+}
+
+/// Where the hub hears the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broker<'a> {
+    /// Somebody else's broker.
+    Given {
+        /// Its host.
+        host: &'a str,
+        /// Its port.
+        port: u16,
+        /// Who vouches for it.
+        ca: &'a Path,
+        /// The hub's certificate.
+        cert: &'a Path,
+        /// The certificate's key.
+        key: &'a Path,
+    },
+    /// One that the hub brings.
+    Embedded {
+        /// Where it listens.
+        listen: SocketAddr,
+        /// More of its names.
+        names: &'a [String],
+        /// A node on this machine.
+        node: Option<&'a NodeId>,
+    },
+}
+
+impl FleetSection {
+    /// The broker that is meant; `None` if none is.
+    ///
+    /// # Errors
+    /// What is missing or too much, in words.
+    pub fn broker(&self) -> Result<Option<Broker<'_>>, String> {
+        let Self { broker, port, ca, cert, key, listen, names, node } = self;
+        match (broker, listen) {
+            (Some(_), Some(_)) => {
+                Err("FLEET_BROKER and FLEET_LISTEN are both set: use a broker of yours or the hub's".to_owned())
+            }
+            (None, Some(listen)) => Ok(Some(Broker::Embedded { listen: *listen, names, node: node.as_ref() })),
+            (None, None) => Ok(None),
+            (Some(host), None) => {
+                let (Some(ca), Some(cert), Some(key)) = (ca, cert, key) else {
+                    return Err("FLEET_BROKER needs FLEET_CA, FLEET_CERT and FLEET_KEY too".to_owned());
+                };
+                Ok(Some(Broker::Given { host, port: port.map_or(FLEET_PORT, NonZeroU16::get), ca, cert, key }))
+            }
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -65,6 +144,7 @@ impl Default for Config {
             queue: QueueSection::default(),
             store: StoreSection::default(),
             files: FilesSection::default(),
+            fleet: FleetSection::default(),
         }
     }
 }
@@ -76,6 +156,10 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     /// The data folder.
     pub data: Option<PathBuf>,
+    /// Where the hub's own broker listens.
+    pub fleet_listen: Option<SocketAddr>,
+    /// A node on this machine.
+    pub fleet_node: Option<NodeId>,
 }
 
 impl Config {
@@ -91,6 +175,8 @@ impl Config {
         config.read_environment(&mut env);
         config.listen = over.listen.unwrap_or(config.listen);
         config.data = over.data.or(config.data);
+        config.fleet.listen = over.fleet_listen.or(config.fleet.listen);
+        config.fleet.node = over.fleet_node.or(config.fleet.node);
         config.check(&mut env);
         env.finish().context("the configuration cannot be used")?;
         require_loopback(config.listen)?;
@@ -134,6 +220,14 @@ impl Config {
         env.read("QUEUE_NAME", &mut self.queue.name);
         self.store.read_environment(env);
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.read);
+        env.read_some("FLEET_BROKER", &mut self.fleet.broker);
+        env.read_some("FLEET_PORT", &mut self.fleet.port);
+        env.read_some("FLEET_CA", &mut self.fleet.ca);
+        env.read_some("FLEET_CERT", &mut self.fleet.cert);
+        env.read_some("FLEET_KEY", &mut self.fleet.key);
+        env.read_some("FLEET_LISTEN", &mut self.fleet.listen);
+        env.read_list("FLEET_NAMES", &mut self.fleet.names);
+        env.read_some("FLEET_NODE", &mut self.fleet.node);
     }
 
     /// What no single setting shows. Keys without an address are passed over: many a shell has them set for other
@@ -157,6 +251,9 @@ impl Config {
             for (name, _) in keys.into_iter().filter(|(_, key)| key.is_none()) {
                 env.mistake(format!("S3_ENDPOINT_URL is set and {name} is not: the store needs both keys"));
             }
+        }
+        if let Err(why) = self.fleet.broker() {
+            env.mistake(why);
         }
         for root in self.files.read.iter().filter(|root| !root.is_absolute()) {
             env.mistake(format!("{} is not an absolute path; it is a folder of file:// outputs", root.display()));
@@ -190,6 +287,22 @@ mod tests {
         let config = load("", &[]).expect("defaults");
         assert!(config.queue.url.is_none() && config.store.endpoint.is_none() && config.listen.ip().is_loopback());
         assert_eq!((config.input_bucket(), config.output_bucket()), ("media-ingest", "media-output"));
+    }
+
+    #[test]
+    fn a_broker_is_ours_or_yours() {
+        let broker = |env: &[(&str, &str)]| load("", env).map(|config| format!("{:?}", config.fleet.broker()));
+        assert_eq!(broker(&[]).as_deref(), Ok("Ok(None)"));
+        let ours = broker(&[("FLEET_LISTEN", "127.0.0.1:0"), ("FLEET_NAMES", "hub.local, 10.0.0.2")]);
+        let want = "Ok(Some(Embedded { listen: 127.0.0.1:0, names: [\"hub.local\", \"10.0.0.2\"], node: None }))";
+        assert_eq!(ours.as_deref(), Ok(want));
+        let files = [("FLEET_CA", "/ca"), ("FLEET_CERT", "/cert"), ("FLEET_KEY", "/key")];
+        let yours = broker(&[("FLEET_BROKER", "broker"), files[0], files[1], files[2]]);
+        let want = r#"Ok(Some(Given { host: "broker", port: 8884, ca: "/ca", cert: "/cert", key: "/key" }))"#;
+        assert_eq!(yours.as_deref(), Ok(want));
+        refused("", &[("FLEET_BROKER", "broker")], &["FLEET_BROKER needs FLEET_CA, FLEET_CERT and FLEET_KEY too"]);
+        let both = [("FLEET_BROKER", "broker"), ("FLEET_LISTEN", "127.0.0.1:0")];
+        refused("", &both, &["use a broker of yours or the hub's"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod cursor;
 mod jobs;
+mod nodes;
 mod outbox;
+mod retained;
 
 use std::{path::Path, time::Duration};
 
@@ -14,8 +16,8 @@ use sqlx::{
 pub use jobs::{Filter, Submitted};
 pub use outbox::Outgoing;
 
-/// The version of the schema that this program writes.
-const SCHEMA_VERSION: i64 = 1;
+/// What makes each version of the schema from the one before it.
+const SCHEMA: [&str; 2] = [include_str!("db/schema.sql"), include_str!("db/fleet.sql")];
 /// How long a writer waits for another; far longer than any transaction here lasts.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Readers beside the one writer that SQLite allows.
@@ -25,7 +27,7 @@ const CONNECTIONS: u32 = 6;
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// The file was written by a later version.
-    #[error("the database has schema version {found}, this program knows {SCHEMA_VERSION}")]
+    #[error("the database has schema version {found}, this program knows {}", SCHEMA.len())]
     TooNew {
         /// The file's version.
         found: i64,
@@ -81,15 +83,16 @@ impl Db {
     async fn migrate(&self) -> Result<(), DbError> {
         let mut tx = self.write().await?;
         let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *tx).await?;
-        match found {
-            0 => {
-                sqlx::raw_sql(include_str!("db/schema.sql")).execute(&mut *tx).await?;
-                sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await?;
-                tx.commit().await?;
-            }
-            SCHEMA_VERSION => {}
-            found => return Err(DbError::TooNew { found }),
+        let missing = usize::try_from(found).ok().and_then(|found| SCHEMA.get(found..));
+        let missing = missing.ok_or(DbError::TooNew { found })?;
+        if missing.is_empty() {
+            return Ok(());
         }
+        for step in missing {
+            sqlx::raw_sql(*step).execute(&mut *tx).await?;
+        }
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", SCHEMA.len()))).execute(&mut *tx).await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -111,7 +114,25 @@ mod tests {
         sqlx::raw_sql("PRAGMA user_version = 9").execute(&db.pool).await.expect("a later version");
         db.close().await;
         let error = Db::open(&path).await.expect_err("a later version");
-        assert_eq!(error.to_string(), "the database has schema version 9, this program knows 1");
+        assert_eq!(error.to_string(), "the database has schema version 9, this program knows 2");
+    }
+
+    #[tokio::test]
+    async fn a_database_of_an_earlier_version_is_taken_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("hub.sqlite");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let old = SqlitePool::connect_with(options).await.expect("a file");
+        sqlx::raw_sql(SCHEMA[0]).execute(&old).await.expect("the first schema");
+        sqlx::raw_sql("PRAGMA user_version = 1; INSERT INTO cursor VALUES (1, '7')")
+            .execute(&old)
+            .await
+            .expect("a row");
+        old.close().await;
+        let db = Db::open(&path).await.expect("it is taken over");
+        assert_eq!((db.cursor().await.expect("kept").as_str(), db.nodes().await.expect("new").len()), ("7", 0));
+        db.close().await;
+        Db::open(&path).await.expect("once");
     }
 
     #[tokio::test]

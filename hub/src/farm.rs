@@ -72,6 +72,7 @@ fn addresses(config: &Config, api: String, store: String) -> Addresses {
         input_bucket: config.input_bucket().to_owned(),
         output_bucket: config.output_bucket().to_owned(),
         keys: None,
+        fleet: None,
     }
 }
 
@@ -111,7 +112,7 @@ fn storage(config: &Config, s3: S3Config) -> anyhow::Result<Storage> {
 
 /// The port of last time if it is free, else another one.
 async fn store_listener(folder: &Folder) -> anyhow::Result<TcpListener> {
-    let remembered = folder.store_port().unwrap_or(0);
+    let remembered = folder.port_of("store").unwrap_or(0);
     let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, remembered)).await {
         Ok(listener) => listener,
         Err(e) => {
@@ -119,6 +120,6 @@ async fn store_listener(folder: &Folder) -> anyhow::Result<TcpListener> {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for the embedded store")?
         }
     };
-    folder.remember_store_port(listener.local_addr().context("cannot tell where the store listens")?.port())?;
+    folder.remember_port_of("store", listener.local_addr().context("cannot tell where the store listens")?.port())?;
     Ok(listener)
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use reelmill_api::NodeId;
 use reelmill_daemon::{Hinted, Secret, SecretRef};
 use serde::Serialize;
 use uuid::Uuid;
@@ -49,6 +50,36 @@ pub struct Addresses {
     /// References to the store's keys; absent when the store is not the embedded one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyReferences>,
+    /// The hub's own broker; absent where it brings none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetAddresses>,
+}
+
+/// Where the hub's own broker is, and who may speak to it. All files are PEM and lie in the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FleetAddresses {
+    /// `HOST:PORT`, for nodes and operators alike.
+    pub broker: String,
+    /// Who vouches for the broker.
+    pub ca: PathBuf,
+    /// An operator's certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// A node on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeAddresses>,
+}
+
+/// The identity of a node on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeAddresses {
+    /// Its name.
+    pub name: NodeId,
+    /// Its certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// Where the embedded store's keys lie.
@@ -87,6 +118,11 @@ impl Folder {
     /// The hub's database.
     pub fn database(&self) -> PathBuf {
         self.root.join("hub.sqlite")
+    }
+
+    /// The folder of the farm's authority.
+    pub fn ca(&self) -> PathBuf {
+        self.root.join("ca")
     }
 
     /// The embedded queue's address.
@@ -130,17 +166,27 @@ impl Folder {
         Ok(SecretRef::File(path).resolve()?)
     }
 
-    /// The port that the embedded store had last time.
-    pub fn store_port(&self) -> Option<u16> {
-        fs::read_to_string(self.root.join("store.port")).ok()?.trim().parse().ok()
+    /// Files of the fleet: who is who at the hub's own broker.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn fleet(&self) -> anyhow::Result<PathBuf> {
+        let path = self.root.join("fleet");
+        private_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
     }
 
-    /// Remembers the embedded store's port, so that locations of the store stay good over restarts.
+    /// The port that something embedded, `store` or `fleet`, had last time.
+    pub fn port_of(&self, what: &str) -> Option<u16> {
+        fs::read_to_string(self.root.join(format!("{what}.port"))).ok()?.trim().parse().ok()
+    }
+
+    /// Remembers that port, so that addresses stay good over restarts.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn remember_store_port(&self, port: u16) -> anyhow::Result<()> {
-        let path = self.root.join("store.port");
+    pub fn remember_port_of(&self, what: &str, port: u16) -> anyhow::Result<()> {
+        let path = self.root.join(format!("{what}.port"));
         write_atomically(&path, format!("{port}\n").as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
     }
@@ -165,11 +211,11 @@ impl Folder {
 }
 
 /// 122 random bits from the system.
-fn random_hex() -> String {
+pub(crate) fn random_hex() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-fn private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     if !path.is_dir() {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
@@ -184,7 +230,7 @@ fn private_file() -> OpenOptions {
 }
 
 /// Whoever reads sees the old content or the new, never a part; after a power cut too.
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_added_extension("new");
     let mut file = private_file().create(true).write(true).truncate(true).open(&temporary)?;
     file.write_all(content)?;

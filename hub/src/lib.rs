@@ -5,11 +5,14 @@ pub mod admission;
 pub mod apply;
 pub mod args;
 mod backoff;
+pub mod broker;
+pub mod ca;
 pub mod clock;
 pub mod config;
 pub mod db;
 mod farm;
 pub mod feed;
+pub mod fleet;
 pub mod folder;
 pub mod follower;
 pub mod gauges;
@@ -35,6 +38,7 @@ use {
     db::Db,
     farm::Farm,
     feed::Feed,
+    fleet::{Fleet, Nodes},
     folder::{Addresses, Folder},
     follower::Follower,
     gauges::Gauges,
@@ -65,6 +69,9 @@ impl Hub {
         let api = format!("http://{}", listener.local_addr().context("cannot tell where the hub listens")?);
         let Farm { queue, storage, embedded, addresses } = Farm::open(&config, &folder, api).await?;
         let db = Db::open(&folder.database()).await.context("cannot open the hub's database")?;
+        let place = fleet::Place::find(&config, &folder, &db).await?;
+        let nodes = Nodes::new(db.nodes().await?, place.as_ref().map(fleet::Place::line));
+        let addresses = Addresses { fleet: place.as_ref().and_then(|place| place.addresses.clone()), ..addresses };
 
         let (feed, added, stop_store) = (Feed::new(), Arc::new(Notify::new()), CancellationToken::new());
         let input_bucket = config.input_bucket().to_owned();
@@ -74,6 +81,7 @@ impl Hub {
         let app = App {
             db: db.clone(),
             feed,
+            nodes: nodes.clone(),
             added: added.clone(),
             queue,
             queue_name: config.queue.name,
@@ -93,6 +101,13 @@ impl Hub {
             async move { outbox.run(&added, stop).await }
         }));
         parts.spawn(named("follower of events", follower.run(stop.clone())));
+        if let Some(place) = place {
+            let fleet = Fleet { nodes, db: db.clone(), settings: place.settings };
+            parts.spawn(named("listener to the fleet", fleet.run(stop.clone())));
+            if let Some(broker) = place.embedded {
+                parts.spawn(named("broker", broker.run(stop.clone())));
+            }
+        }
         parts.spawn(named("HTTP server", serve(listener, app, stop.clone())));
         parts.spawn(named("watchdog", watchdog(stop.clone())));
         folder.announce(&addresses)?;

@@ -4,6 +4,7 @@ mod events;
 mod guard;
 mod health;
 mod jobs;
+mod nodes;
 mod output;
 mod pages;
 mod problem;
@@ -25,7 +26,7 @@ use reelmill_storage::Storage;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{admission::Terms, db::Db, feed::Feed, gauges::Gauges};
+use crate::{admission::Terms, db::Db, feed::Feed, fleet::Nodes, gauges::Gauges};
 use problem::Refusal;
 
 /// What the handlers work with.
@@ -34,6 +35,8 @@ pub struct App {
     pub db: Db,
     /// Who watches them.
     pub feed: Feed,
+    /// The fleet's nodes.
+    pub nodes: Nodes,
     /// Wakes the outbox.
     pub added: Arc<Notify>,
     /// The queue, for its state only; tasks go through the outbox.
@@ -73,6 +76,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/jobs/{id}/events", get(events::of_job))
         .route("/v1/jobs/{id}/output/{*path}", get(output::file))
         .route("/v1/events", get(events::of_all))
+        .route("/v1/events/nodes", get(nodes::changes))
+        .route("/v1/nodes", get(nodes::list))
+        .route("/v1/nodes/{node}", get(nodes::show))
         .route("/v1/presets", get(jobs::presets))
         .route("/v1/uploads/{name}", put(uploads::store))
         .route("/v1/health", get(health::health))
@@ -89,7 +95,7 @@ async fn wrong_method() -> Refusal {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Metrics, Refusal> {
-    Ok(app.gauges.measure(&app.db, &app.queue, &app.lanes()).await?)
+    Ok(app.gauges.measure(&app.db, &app.nodes, &app.queue, &app.lanes()).await?)
 }
 
 /// JSON with its media type.

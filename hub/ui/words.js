@@ -1,6 +1,21 @@
-// What both pages need: how figures are told, how the API is asked, and elements that hold text and never HTML.
+// What all pages need: how figures are told, how the API is asked, and elements that hold text and never HTML.
 
 export const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed" };
+
+/** Of nodes; those that need somebody come first. */
+export const NODE_STATES = { degraded: "Unwell", down: "Away", unknown: "Not heard of", up: "Well" };
+
+/** The order of nodes in a list: by state, then by name, numbers in it as numbers. */
+export function order(a, b) {
+  const place = (node) => Object.keys(NODE_STATES).indexOf(node.state);
+  return place(a) - place(b) || a.node.localeCompare(b.node, "en", { numeric: true });
+}
+
+/** A figure without needless digits. */
+export function figure(value, unit) {
+  const digits = unit === "%" || Math.abs(value) >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${unit}`;
+}
 
 /** An element with properties, attributes (`data-` and `aria-`) and children; text stays text. */
 export function element(name, properties = {}, ...children) {
@@ -106,8 +121,9 @@ export async function ask(path, options = {}) {
   return understood(answer.status, await answer.text());
 }
 
-/** Follows a stream of jobs while the page is seen; a hidden page holds no connection. Returns how to stop. */
-export function follow(path, { opened, job, lost }) {
+/** Follows a stream of events, each heard by the function of its name, while the page is seen; a hidden page holds no
+ * connection. Returns how to stop. */
+export function follow(path, { opened, lost, ...heard }) {
   let source = null;
   let stopped = false;
   const stop = () => {
@@ -118,7 +134,7 @@ export function follow(path, { opened, job, lost }) {
     if (source || stopped) return;
     source = new EventSource(path);
     source.addEventListener("open", () => opened?.());
-    source.addEventListener("job", (event) => job(JSON.parse(event.data)));
+    for (const [name, tell] of Object.entries(heard)) source.addEventListener(name, (event) => tell(JSON.parse(event.data)));
     source.addEventListener("error", () => {
       lost?.();
       // Some errors end the stream for good; then begin a new one.

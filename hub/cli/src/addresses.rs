@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use reelmill_api::NodeId;
 use reelmill_daemon::store;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -37,6 +38,36 @@ pub(crate) struct Addresses {
     pub(crate) output_bucket: String,
     /// References to the store's keys.
     pub(crate) keys: Keys,
+    /// The hub's own broker, if it brings one.
+    #[serde(default)]
+    pub(crate) fleet: Option<Fleet>,
+}
+
+/// Where the hub's own broker is, and an operator's identity there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Fleet {
+    /// `HOST:PORT`.
+    pub(crate) broker: String,
+    /// Who vouches for the broker.
+    pub(crate) ca: PathBuf,
+    /// An operator's certificate.
+    pub(crate) cert: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// The node on this machine.
+    #[serde(default)]
+    pub(crate) node: Option<Node>,
+}
+
+/// The identity of the node on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Node {
+    /// Its name.
+    pub(crate) name: NodeId,
+    /// Its certificate.
+    pub(crate) cert: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
 }
 
 /// References to the store's keys.

@@ -11,7 +11,7 @@ use reelmill_daemon::{Hinted, Shutdown};
 
 use crate::{
     exit::FAILED,
-    farm::Farm,
+    farm::{Extent, Farm},
     hub::Hub,
     job,
     place::Place,
@@ -57,7 +57,7 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
     let folder =
         tempfile::Builder::new().prefix("reelmill-demo-").tempdir().context("cannot make a temporary folder")?;
-    let mut farm = Farm::start(folder.path(), args.port, screen, &shutdown).await?;
+    let mut farm = Farm::start(folder.path(), args.port, Extent::Jobs, screen, &shutdown).await?;
     let hub = Hub::at(farm.addresses.api.clone());
     let ended = tokio::select! {
         ended = show(&hub, video.as_ref(), args.preset, screen) => ended.map(|job| job::tell_end(&job, screen)),

@@ -1,4 +1,4 @@
-//! A whole farm on this machine: one hub with its store, one worker, both kept running.
+//! A whole farm on this machine: one hub with its store and broker, one worker, and one agent, all kept running.
 
 use std::{
     fs::{self, DirBuilder},
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     addresses::{Addresses, Edition, forget_others},
+    agent::{self, Agent},
     backoff::Backoff,
     hub::Hub,
     last_words::LastWords,
@@ -34,11 +35,27 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a hub may take to end.
 const HUB_GRACE: Duration = Duration::from_secs(10);
 
+/// How long an agent may take to end.
+const AGENT_GRACE: Duration = Duration::from_secs(10);
+/// Where a farm's broker listens unless told otherwise: on loopback, on the port of last time or a free one.
+const FLEET_LISTEN: &str = "127.0.0.1:0";
+
+/// What a farm has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A hub and a worker.
+    Jobs,
+    /// A broker and an agent too.
+    Fleet,
+}
+
 /// A farm that runs. To end it well, call [`Farm::stop`]; dropped, its programs are killed.
 #[derive(Debug)]
 pub(crate) struct Farm {
     /// Where it was when it began.
     pub(crate) addresses: Addresses,
+    /// The page of the node that this machine is.
+    pub(crate) node_page: Option<String>,
     keeper: JoinHandle<anyhow::Result<()>>,
     stop: CancellationToken,
 }
@@ -48,13 +65,21 @@ impl Farm {
     pub(crate) async fn start(
         data: &Path,
         port: Option<u16>,
+        extent: Extent,
         screen: &Screen,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let data = data_folder(data)?;
+        let agent = (extent == Extent::Fleet).then(Agent::find).transpose().unwrap_or_else(|missing| {
+            screen.note("no agent runs here: this machine takes jobs, and is no node that can be watched or commanded");
+            screen.error(&missing);
+            None
+        });
         let keeper = Keeper {
             hub: Program::find("reelmill-hub")?,
             worker: Program::find("reelmill-worker")?,
+            agent,
+            extent,
             listen: choose(port).await?,
             data,
             screen: screen.clone(),
@@ -70,8 +95,9 @@ impl Farm {
             }
         };
         let stop = CancellationToken::new();
+        let node_page = keeper.agent.as_ref().map(Agent::page);
         let kept = keeper.keep(hub, addresses.clone(), stop.clone());
-        Ok(Self { addresses, keeper: tokio::spawn(kept), stop })
+        Ok(Self { addresses, node_page, keeper: tokio::spawn(kept), stop })
     }
 
     /// Waits until a program cannot be kept running, and says why.
@@ -122,6 +148,8 @@ async fn choose(port: Option<u16>) -> Result<SocketAddr, Hinted> {
 struct Keeper {
     hub: Program,
     worker: Program,
+    agent: Option<Agent>,
+    extent: Extent,
     data: PathBuf,
     listen: SocketAddr,
     screen: Screen,
@@ -129,13 +157,20 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps both running until `stop`, or until one cannot be kept running; then ends the worker before the hub,
-    /// because it gives back what it has.
+    /// Keeps all running until `stop`, or until the hub or the worker cannot be kept running; then ends the hub last, because
+    /// the others give back and say goodbye.
     async fn keep(self, hub: Running, addresses: Addresses, stop: CancellationToken) -> anyhow::Result<()> {
         let (tell, told) = watch::channel(addresses);
         let hub_stop = CancellationToken::new();
         let mut hub = pin!(self.keep_hub(hub, &tell, &hub_stop));
-        let mut worker = pin!(self.keep_worker(told, &stop));
+        let mut worker = pin!(async {
+            let worker = async {
+                let ended = self.keep_worker(told.clone(), &stop).await;
+                stop.cancel();
+                ended
+            };
+            tokio::join!(worker, self.keep_agent(told.clone(), &stop)).0
+        });
         tokio::select! {
             ended = &mut worker => {
                 hub_stop.cancel();
@@ -196,6 +231,41 @@ impl Keeper {
         Ok(())
     }
 
+    /// Keeps the agent running, if there is one. A farm works without it.
+    async fn keep_agent(&self, mut told: watch::Receiver<Addresses>, stop: &CancellationToken) {
+        let Some(agent) = &self.agent else { return };
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            let addresses = told.borrow_and_update().clone();
+            let mut running = match self.start_agent(agent, &addresses) {
+                Ok(running) => running,
+                Err(error) => return self.without_agent(&error),
+            };
+            tokio::select! {
+                status = running.ended() => {
+                    let paused = self.pause(&mut running, &describe(status), &mut backoff, stop).await;
+                    if let Err(error) = paused {
+                        return self.without_agent(&error);
+                    }
+                }
+                Ok(()) = told.changed() => running.stop(AGENT_GRACE, &self.forced).await,
+                () = stop.cancelled() => running.stop(AGENT_GRACE, &self.forced).await,
+            }
+        }
+    }
+
+    fn without_agent(&self, error: &anyhow::Error) {
+        self.screen.error(&**error);
+        self.screen.note("the farm goes on without an agent: this machine is no node that can be watched or commanded");
+    }
+
+    fn start_agent(&self, agent: &Agent, addresses: &Addresses) -> anyhow::Result<Running> {
+        let fleet = addresses.fleet.as_ref().context("the hub brings no broker")?;
+        let node = fleet.node.as_ref().context("the hub made no identity for this machine")?;
+        let mut command = agent.command(&self.data, fleet, node)?;
+        Running::start(agent.program().name(), &mut command, &self.screen).context("cannot start reelmill-agent")
+    }
+
     /// Says that a program ended and waits until it is to be started again.
     async fn pause(
         &self,
@@ -225,13 +295,24 @@ impl Keeper {
     fn start_hub(&self) -> anyhow::Result<Running> {
         let mut command = self.hub.command();
         forget_others(&mut command);
+        agent::forget_others(&mut command);
         command.arg("serve").arg("--data").arg(&self.data).args(["--listen", &self.listen.to_string()]);
+        match self.extent {
+            Extent::Jobs => drop(command.env_remove("FLEET_LISTEN")),
+            Extent::Fleet => {
+                let listen = std::env::var("FLEET_LISTEN").unwrap_or_else(|_| FLEET_LISTEN.to_owned());
+                command.args(["--fleet-listen", &listen, "--fleet-node", agent::node_name().as_str()]);
+            }
+        }
         Running::start(self.hub.name(), &mut command, &self.screen).context("cannot start reelmill-hub")
     }
 
     fn start_worker(&self, addresses: &Addresses) -> anyhow::Result<Running> {
         let mut command = self.worker.command();
         addresses.tell(&mut command);
+        if let Some(agent) = &self.agent {
+            agent.tell_worker(&mut command);
+        }
         Running::start(self.worker.name(), &mut command, &self.screen).context("cannot start reelmill-worker")
     }
 

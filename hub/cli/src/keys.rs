@@ -70,9 +70,7 @@ enum Verb {
 pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     match args.verb {
         Verb::New { file, comment } => {
-            let mut seed = [0; 32];
-            draw(&mut seed)?;
-            let public = make(&file, &PrivateKey::from_seed(&seed), &comment)?;
+            let public = new(&file, &comment)?;
             screen.note(&format!("wrote {} and {}", file.display(), beside(&file).display()));
             show(&public, &comment);
         }
@@ -91,6 +89,13 @@ pub(crate) fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
+/// Makes a new key: `file`, which only its owner may read, and `file.pub`.
+pub(crate) fn new(file: &Path, comment: &str) -> anyhow::Result<PublicKey> {
+    let mut seed = [0; 32];
+    draw(&mut seed)?;
+    make(file, &PrivateKey::from_seed(&seed), comment)
+}
+
 fn grant(word: &str) -> Result<(Role, PathBuf), String> {
     let (role, file) = word.split_once('=').ok_or_else(|| format!("`{word}` is not ROLE=FILE"))?;
     let role =
@@ -99,7 +104,7 @@ fn grant(word: &str) -> Result<(Role, PathBuf), String> {
 }
 
 /// The document that trusts the keys in these files.
-fn trust(grants: &[(Role, PathBuf)], threshold: u32, ctr: u64) -> anyhow::Result<Trust> {
+pub(crate) fn trust(grants: &[(Role, PathBuf)], threshold: u32, ctr: u64) -> anyhow::Result<Trust> {
     let mut trusted: Vec<TrustedKey> = Vec::new();
     for (role, file) in grants {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -159,7 +164,7 @@ fn write(file: &Path, mode: u32, line: &str) -> anyhow::Result<()> {
 }
 
 /// Where the public part of a key lies.
-fn beside(file: &Path) -> PathBuf {
+pub(crate) fn beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".pub");
     name.into()

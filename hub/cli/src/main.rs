@@ -2,6 +2,7 @@
 //! their code.
 
 mod addresses;
+mod agent;
 mod args;
 mod backoff;
 mod client;

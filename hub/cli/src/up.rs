@@ -8,8 +8,9 @@ use reelmill_daemon::Shutdown;
 
 use crate::{
     addresses::Addresses,
+    agent,
     exit::DONE,
-    farm::Farm,
+    farm::{Extent, Farm},
     screen::{self, Screen},
     submit::DEFAULT_HUB,
     transcode::DEFAULT_PRESET,
@@ -17,8 +18,8 @@ use crate::{
 
 /// Run the whole farm on this machine, with no server to install.
 ///
-/// It starts reelmill-hub, with a store, a database and a queue in DIR, and one reelmill-worker, and starts again what
-/// dies. It can be reached from this machine only.
+/// It starts reelmill-hub, with a store, a database, a queue and a broker in DIR, one reelmill-worker, and one
+/// reelmill-agent that makes a node of this machine, and starts again what dies. It can be reached from this machine only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -41,9 +42,9 @@ Ctrl-C or SIGTERM stops it: the worker hands back what it does and takes it up a
 /// Runs the command and returns its exit code.
 pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
-    let mut farm = Farm::start(&args.dir, args.port, screen, &shutdown).await?;
+    let mut farm = Farm::start(&args.dir, args.port, Extent::Fleet, screen, &shutdown).await?;
     let data = args.dir.canonicalize().unwrap_or(args.dir);
-    screen::print(&welcome(&farm.addresses, &data));
+    screen::print(&welcome(&farm.addresses, farm.node_page.as_deref(), &data));
     let broken = tokio::select! {
         () = shutdown.graceful().cancelled() => None,
         error = farm.broken() => Some(error),
@@ -56,15 +57,22 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
 }
 
 /// What is told of a farm that is up.
-fn welcome(at: &Addresses, data: &Path) -> String {
+fn welcome(at: &Addresses, page: Option<&str>, data: &Path) -> String {
     let api = at.api.as_str().trim_end_matches('/');
     let hub = if api == DEFAULT_HUB { String::new() } else { format!(" --hub {api}") };
+    let node = page.zip(at.fleet.as_ref().and_then(|fleet| fleet.node.as_ref()));
+    let (node, send) = node.map_or_else(Default::default, |(page, node)| {
+        let settings = data.join(agent::SETTINGS);
+        let line = format!("\n  node   {page} ({}; all of them: {api}/nodes)", node.name);
+        let send = format!("  reelmill send {} ping --settings {}\n\n", node.name, settings.display());
+        (line, format!("command this machine:\n\n{send}"))
+    });
     format!(
         "\
 reelmill is up, on this machine only; Ctrl-C stops it
 
   page   {api}/
-  API    {api}/v1/jobs
+  API    {api}/v1/jobs{node}
   store  {store} (S3; its keys lie in {data}/keys)
   data   {data}
 
@@ -77,7 +85,7 @@ or with any HTTP client, an upload and then a job with the location that the upl
   curl -T video.mp4 {api}/v1/uploads/video.mp4
   curl {api}/v1/jobs -H 'content-type: application/json' -d '{{\"input\":\"s3://{bucket}/…\",\"preset\":\"{DEFAULT_PRESET}\"}}'
 
-",
+{send}",
         store = at.store,
         data = data.display(),
         bucket = at.input_bucket,
@@ -86,27 +94,32 @@ or with any HTTP client, an upload and then a job with the location that the upl
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn check(api: &str, want: &str) {
-        let addresses = serde_json::json!({
+    fn addresses(api: &str, fleet: &Value) -> Addresses {
+        let addresses = json!({
             "api": api, "store": "http://127.0.0.1:9001", "queue": "sqlite:///d/q", "queue_name": "reelmill",
-            "input_bucket": "media-ingest", "output_bucket": "media-output",
+            "input_bucket": "media-ingest", "output_bucket": "media-output", "fleet": fleet,
             "keys": {"access_key": "file:/d/keys/access_key", "secret_key": "file:/d/keys/secret_key"},
         });
-        let addresses = serde_json::from_value(addresses).expect("addresses");
-        assert_eq!(welcome(&addresses, Path::new("/d")), want);
+        serde_json::from_value(addresses).expect("addresses")
     }
 
     #[test]
-    fn tells_the_addresses_and_how_to_submit() {
-        check(
-            "http://127.0.0.1:9000",
+    fn tells_the_addresses_and_how_to_submit_and_to_command() {
+        let fleet = json!({"broker": "127.0.0.1:8883", "ca": "/d/ca", "cert": "/d/c", "key": "/d/k",
+            "node": {"name": "orin-3", "cert": "/d/n", "key": "/d/m"}});
+        let at = addresses("http://127.0.0.1:9000", &fleet);
+        assert_eq!(
+            welcome(&at, Some("http://127.0.0.1:9310/"), Path::new("/d")),
             "\
 reelmill is up, on this machine only; Ctrl-C stops it
 
   page   http://127.0.0.1:9000/
   API    http://127.0.0.1:9000/v1/jobs
+  node   http://127.0.0.1:9310/ (orin-3; all of them: http://127.0.0.1:9000/nodes)
   store  http://127.0.0.1:9001 (S3; its keys lie in /d/keys)
   data   /d
 
@@ -119,17 +132,18 @@ or with any HTTP client, an upload and then a job with the location that the upl
   curl -T video.mp4 http://127.0.0.1:9000/v1/uploads/video.mp4
   curl http://127.0.0.1:9000/v1/jobs -H 'content-type: application/json' -d '{\"input\":\"s3://media-ingest/…\",\"preset\":\"hls-ladder\"}'
 
+command this machine:
+
+  reelmill send orin-3 ping --settings /d/operator.toml
+
 ",
         );
     }
 
     #[test]
-    fn the_usual_hub_need_not_be_named() {
-        let at = serde_json::json!({
-            "api": DEFAULT_HUB, "store": "http://127.0.0.1:9001", "queue": "q", "queue_name": "q", "input_bucket": "b",
-            "output_bucket": "c", "keys": {"access_key": "a", "secret_key": "b"},
-        });
-        let at = serde_json::from_value(at).expect("addresses");
-        assert!(welcome(&at, Path::new("/d")).contains("\n  reelmill submit video.mp4\n"));
+    fn the_usual_hub_need_not_be_named_and_a_farm_without_an_agent_has_no_node() {
+        let told = welcome(&addresses(DEFAULT_HUB, &Value::Null), None, Path::new("/d"));
+        assert!(told.contains("\n  reelmill submit video.mp4\n"), "{told}");
+        assert!(!told.contains("node") && !told.contains("reelmill send"), "{told}");
     }
 }

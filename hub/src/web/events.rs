@@ -9,7 +9,7 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use reelmill_api::job::Job;
 
 use super::{App, jobs, problem::Refusal};
@@ -18,7 +18,7 @@ use crate::{
     feed::{Heard, Watch},
 };
 
-/// The name of every event here.
+/// The name of every event of a job.
 const NAME: &str = "job";
 /// A comment so often keeps the connection through proxies and finds out that the client is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -99,10 +99,13 @@ fn failed<T>(error: &DbError) -> Option<T> {
 }
 
 fn sse(jobs: impl Stream<Item = Job> + Send + 'static) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    use futures::StreamExt;
-    let events = jobs.map(|job| {
-        let data = serde_json::to_string(&job).expect("a job holds only text, numbers and lists");
-        Ok(Event::default().event(NAME).retry(RETRY).data(data))
-    });
+    live(jobs.map(|job| (NAME, serde_json::to_string(&job).expect("a job holds only text, numbers and lists"))))
+}
+
+/// Named events, each with its data, to a client that comes back when it loses them.
+pub(super) fn live(
+    events: impl Stream<Item = (&'static str, String)> + Send + 'static,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = events.map(|(name, data)| Ok(Event::default().event(name).retry(RETRY).data(data)));
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod capability;
+pub mod enrol;
 pub mod error;
 pub mod event;
 pub mod fleet;
@@ -14,6 +15,7 @@ pub mod location;
 pub mod media;
 pub mod metrics;
 pub mod node;
+pub mod nodes;
 pub mod preset;
 pub mod problem;
 pub mod rational;

@@ -23,6 +23,8 @@ pub const HUB_JOBS: &str = "reelmill_hub_jobs";
 pub const HUB_LANE_DEPTH: &str = "reelmill_hub_lane_depth";
 /// Age of the oldest task waiting on a lane. Label: `lane`.
 pub const HUB_LANE_OLDEST: &str = "reelmill_hub_lane_oldest_seconds";
+/// Nodes by state, as the hub knows them. Label: `state`.
+pub const HUB_NODES: &str = "reelmill_nodes";
 
 /// A metric of a node, as the agent shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,6 +47,9 @@ impl Settings {
     pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 }
 
+/// What a connection of that name leaves to be said.
+pub type LastWords = dyn Fn(&str) -> Vec<u8> + Send + Sync;
+
 /// A retained message that the broker publishes once a connection is lost.
 #[derive(Clone)]
 pub struct Will {
@@ -54,8 +57,8 @@ pub struct Will {
     pub topic: Topic,
     /// How long the broker holds it back: a link that is back before then was never lost to anyone.
     pub delay: Duration,
-    /// What, for the connection of that random name.
-    pub payload: Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
+    /// What.
+    pub payload: Arc<LastWords>,
 }
 
 impl fmt::Debug for Will {

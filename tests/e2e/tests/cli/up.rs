@@ -9,7 +9,7 @@ use std::{
 };
 
 use reelmill_e2e::{files_under, judge, processes::Process};
-use reelmill_lab::programs::{Running, eventually, free_port, output};
+use reelmill_lab::programs::{Running, command, eventually, free_port, output};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -32,9 +32,20 @@ impl<'a> Up<'a> {
         Self { desk, running, port }
     }
 
-    /// All its programs, once the worker runs.
+    /// All its programs, once the worker and the agent run.
     fn programs(&self) -> Vec<Process> {
-        kin::wait_for(&self.running, &["reelmill-hub", "reelmill-worker"])
+        kin::wait_for(&self.running, &["reelmill-hub", "reelmill-worker", "reelmill-agent"])
+    }
+
+    /// Waits until the hub lists one node, and it is there; the node.
+    fn node(&self, wished: impl Fn(&Value) -> bool) -> Value {
+        eventually("one node as wished", || {
+            let list = get(&format!("http://127.0.0.1:{}/v1/nodes", self.port))?;
+            let [node] = &list["nodes"].as_array()?[..] else { return None };
+            // A machine whose disk is nearly full says so.
+            let is_there = node["state"] == "up" || node["state"] == "degraded";
+            (is_there && wished(node)).then(|| node.clone())
+        })
     }
 
     /// Runs a command line of curl's as a person would; the JSON that the hub answers.
@@ -60,9 +71,7 @@ impl<'a> Up<'a> {
 
     /// The job as the hub knows it; `None` while the hub is away.
     fn job(&self, id: &str) -> Option<Value> {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", &format!("http://127.0.0.1:{}/v1/jobs/{id}", self.port)]);
-        serde_json::from_slice(&output(curl, b"").stdout).ok()
+        get(&format!("http://127.0.0.1:{}/v1/jobs/{id}", self.port))
     }
 
     /// Waits until segments of a job lie in the store while it runs.
@@ -118,6 +127,13 @@ impl<'a> Up<'a> {
     }
 }
 
+/// The JSON at an address, if anything is.
+fn get(address: &str) -> Option<Value> {
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", address]);
+    serde_json::from_slice(&output(curl, b"").stdout).ok()
+}
+
 fn kill(process: &Process) {
     let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, Signal::KILL).expect("it runs");
@@ -131,15 +147,21 @@ async fn takes_a_job_by_the_printed_lines_and_tells_no_secret() {
     let up = Up::start(&desk, port);
     let id = up.submit(LONG);
     up.wait_until_running(&id, 1);
-    let mut all = kin::wait_for(&up.running, &["reelmill-hub", "reelmill-worker", "ffmpeg"]);
+    let mut all = kin::wait_for(&up.running, &["reelmill-hub", "reelmill-worker", "reelmill-agent", "ffmpeg"]);
     let addresses = kin::listening(&all);
     assert!(addresses.contains(&SocketAddrV4::new([127, 0, 0, 1].into(), port)), "{addresses:?}");
     assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
-    assert!(addresses.len() >= 3, "the hub, its store and the worker's gateway: {addresses:?}");
+    assert!(
+        addresses.len() >= 5,
+        "the hub, its store and broker, the worker's gateway, the node's page: {addresses:?}"
+    );
 
     all.extend(kin::below(std::process::id()));
-    let keys = ["access_key", "secret_key"].map(|name| desk.path("data/keys").join(name));
-    let keys = keys.map(|file| fs::read_to_string(file).expect("a key").trim().to_owned());
+    let keys =
+        ["keys/access_key", "keys/secret_key", "operator.key", "fleet/node.key", "fleet/operator.key", "ca/ca.key"];
+    let keys = keys
+        .map(|name| desk.path("data").join(name))
+        .map(|file| fs::read_to_string(file).expect("a key").trim().to_owned());
     assert!(keys.iter().all(|key| key.len() >= 16), "keys that can not be guessed");
     for (name, part) in [("reelmill-hub", "--data"), ("reelmill-worker", "AWS_SECRET_ACCESS_KEY=file:")] {
         let seen = kin::words_and_environment(kin::named(&all, name).pid);
@@ -160,6 +182,59 @@ async fn takes_a_job_by_the_printed_lines_and_tells_no_secret() {
     assert_eq!(desk.masked(&second.stderr), refused);
     assert_eq!(up.job(&id).expect("the first still answers")["state"], "done");
     up.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_is_a_node_that_can_be_watched_and_commanded() {
+    let desk = Desk::new().await;
+    let up = Up::start(&desk, free_port());
+    let node = up.node(|node| node["heartbeat"].is_object() && node["ops"]["ping"] == 1);
+    let (told, _) = desk.printed();
+    let page =
+        told.lines().find_map(|line| line.strip_prefix("  node   ")?.split(' ').next()).expect("the node's page");
+    let status = eventually("the page of a node at its broker", || {
+        get(&format!("{page}api/status")).filter(|status| status["farm"]["broker"]["connected"] == true)
+    });
+    assert_eq!(status["node"]["id"], node["node"]);
+
+    // The very line that was printed.
+    let send =
+        told.lines().filter_map(|line| line.strip_prefix("  reelmill ")).find(|words| words.starts_with("send "));
+    let ended = desk.run(send.expect("a line to send"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // Signed with the key that was made for whoever started the farm.
+    let name = node["node"].as_str().expect("a name");
+    let ended = desk.run(&format!("send {name} logs-tail unit=ssh.service --settings data/operator.toml"));
+    assert!(ended.code == Some(1) && ended.stdout.contains("not_ours"), "it was obeyed, and is not ours: {ended:?}");
+
+    kill(kin::named(&up.programs(), "reelmill-agent"));
+    eventually("another agent", || desk.printed().1.contains("reelmill-agent ended with signal: 9").then_some(()));
+    up.programs();
+    let seen = node["last_seen"].as_str().expect("a time").to_owned();
+    up.node(|node| node["last_seen"].as_str().is_some_and(|last| last > seen.as_str()));
+    up.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_farm_without_an_agent_takes_jobs() {
+    let desk = Desk::new().await;
+    let folder = desk.path("bin");
+    fs::create_dir(&folder).expect("our folder");
+    for name in ["reelmill", "reelmill-hub", "reelmill-worker"] {
+        fs::copy(command(name).get_program(), folder.join(name)).expect("a program is copied");
+    }
+    let port = free_port();
+    let mut reelmill = Command::new(folder.join("reelmill"));
+    reelmill.args(["up", "data", "--port", &port.to_string()]).current_dir(desk.path(""));
+    desk.settings(&mut reelmill);
+    let mut up = Up { desk: &desk, running: desk.start(reelmill), port };
+    eventually("the addresses", || desk.printed().0.contains("submit a video").then_some(()));
+    let (told, said) = desk.printed();
+    assert!(!told.contains("  node ") && said.contains("no agent runs here"), "{told}{said}");
+    assert!(desk.masked(&said).contains("error: cannot find reelmill-agent in DESK/bin\n"), "{said}");
+    up.one_output(&up.submit(CLIP));
+    up.running.signal(Signal::INT);
+    assert_eq!(up.running.wait(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
