@@ -1,7 +1,11 @@
 //! `set-conf`: the worker's settings. New ones are tried by the worker itself before they are put in force, and the old ones
 //! stay beside them until the node was found well.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use reelmill_api::fleet::{args::SetConf, state::Phase};
 use serde_json::{Map, Value};
@@ -58,7 +62,12 @@ pub async fn part(settings: &Settings, set: &SetConf, part: Phase, stop: &Cancel
 
 /// The version of the settings that came by command; 0: none did.
 pub fn version(settings: &Settings) -> u64 {
-    let text = std::fs::read_to_string(settings.state(IN_FORCE)).ok();
+    version_in(&settings.state(IN_FORCE))
+}
+
+/// The same from the file with the settings in force, which the agent reads too.
+pub fn version_in(file: &Path) -> u64 {
+    let text = std::fs::read_to_string(file).ok();
     text.and_then(|text| text.parse().ok()).map_or(0, |env: WorkerEnv| env.ver.get())
 }
 
@@ -160,6 +169,6 @@ fn undone(error: &Error) -> Undone {
     Undone::for_now("service_manager", told.trim_start_matches("error: ").replace('\n', "; "))
 }
 
-fn disk(file: &std::path::Path, error: &io::Error) -> Undone {
+fn disk(file: &Path, error: &io::Error) -> Undone {
     Undone::for_now("disk", format!("cannot keep {}: {error}", file.display()))
 }

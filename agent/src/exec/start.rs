@@ -12,7 +12,15 @@ use clap::{Parser, Subcommand};
 use reelmill_daemon::{Env, Hinted, Shutdown, notify};
 use tokio_util::sync::CancellationToken;
 
-use super::{client, helper::Helper, keys::Keys, serve::serve, settings::Settings, wire::SOCKET};
+use super::{
+    client,
+    helper::Helper,
+    keys::Keys,
+    serve::serve,
+    settings::Settings,
+    system::{self, DeadmanOrGuard, System},
+    wire::SOCKET,
+};
 use crate::deeds::Told;
 
 /// Does the few things on this node that need root, for commands that it judges itself.
@@ -37,6 +45,9 @@ pub struct Cli {
 enum Command {
     /// Check the settings and exit: 0 if they can be used.
     CheckConfig,
+    /// Do what needs no command.
+    #[command(flatten)]
+    LookAfter(DeadmanOrGuard),
     /// Ask the helper by hand: a question as JSON on standard input, the outcome as JSON on standard output.
     #[command(hide = true)]
     Ask,
@@ -49,14 +60,17 @@ enum Command {
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
     // One thread: the helper does one thing at a time.
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-    if let Some(Command::Ask) = cli.command {
-        return runtime()?.block_on(ask());
+    match &cli.command {
+        Some(Command::Ask) => return runtime()?.block_on(ask()),
+        Some(Command::LookAfter(what)) => return runtime()?.block_on(system::run(what)),
+        Some(Command::CheckConfig) | None => {}
     }
-    let settings = Settings::load(cli.config.as_deref(), Env::from_process())
-        .map_err(|e| Hinted::new(e, "the settings are listed in docs/operate/agent.md"))?;
+    let told = |e| Hinted::new(e, "the settings are listed in docs/operate/agent.md");
+    let settings = Settings::load(cli.config.as_deref(), Env::from_process()).map_err(told)?;
+    let system = System::new(system::Settings::load(Env::from_process()).map_err(told)?);
     match cli.command {
         Some(_) => check(&settings),
-        None => runtime()?.block_on(work(settings)),
+        None => runtime()?.block_on(work(settings, system)),
     }
 }
 
@@ -77,12 +91,12 @@ async fn ask() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn work(settings: Settings) -> anyhow::Result<()> {
+async fn work(settings: Settings, system: System) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     let listener = listener()?;
     let idle = Duration::from_secs(settings.idle_seconds.get().into());
     let state = settings.state_folder.display().to_string();
-    let helper = Helper::open(settings, Default::default())
+    let helper = Helper::open(settings, system)
         .map_err(|e| Hinted::new(e, format!("root must own {state}, and one helper use it")))?;
     notify::ready();
     let served = serve(listener, helper, idle, shutdown.graceful()).await;

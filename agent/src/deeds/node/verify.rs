@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{OnNode, Sight, examine};
 use crate::{
     deeds::{Before, Outcome, Undone},
-    exec::client,
+    exec::set_conf,
     systemd::Activity,
     worker_status,
 };
@@ -97,7 +97,7 @@ impl OnNode {
             Err(_) => Err(format!("no answer within {} s", NAME_WITHIN.as_secs())),
         };
         let name = name.map_err(|why| format!("the broker's name {host} cannot be found: {why}"));
-        Seen { sight: (self.reach.see)(), worker, name, conf_ver: client::conf_ver(&self.reach.conf_ver) }
+        Seen { sight: (self.reach.see)(), worker, name, conf_ver: set_conf::version_in(&self.reach.conf_ver) }
     }
 }
 
