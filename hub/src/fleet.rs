@@ -60,7 +60,10 @@ impl Fleet {
             tokio::select! {
                 () = stop.cancelled() => break,
                 heard = link.hear() => self.heard(heard, &mut link),
-                _ = tick.tick() => self.store().await,
+                _ = tick.tick() => {
+                    self.nodes.wait(now());
+                    self.store().await;
+                }
             }
         }
         link.close().await;
@@ -71,7 +74,7 @@ impl Fleet {
         match heard {
             Heard::Up(_) => {
                 // Before anything is told, so that what is told counts.
-                self.nodes.line(None);
+                self.nodes.line(None, now());
                 link.subscribe(filters());
             }
             Heard::Message(message) => {
@@ -80,7 +83,7 @@ impl Fleet {
             }
             Heard::Subscribed => {}
             Heard::Room => link.flush(),
-            Heard::Lost(why) => self.nodes.line(Some(why)),
+            Heard::Lost(why) => self.nodes.line(Some(why), now()),
         }
     }
 

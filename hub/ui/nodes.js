@@ -99,7 +99,7 @@ function broker(line) {
   show(byId("line"), lost);
   byId("line").classList.toggle("bad", Boolean(lost && line.why));
   const how = line
-    ? `Give it a certificate of this farm and the broker's address ${line.address}: docs/operate/agent.md tells how.`
+    ? `On the hub, "reelmill-hub token join" makes a token that lets a new node in; docs/operate/agent.md tells more.`
     : "This hub has no broker. Start it with --fleet-listen ADDRESS:PORT, or set FLEET_BROKER.";
   say(byId("how"), how);
 }

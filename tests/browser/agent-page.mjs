@@ -1,7 +1,7 @@
-// node agent-page.mjs NAME:WORD=ADDRESS [...] [FOLDER]: opens nodes' status pages in Chromium at a phone's and a desk's
-// width, light and dark, takes screenshots into FOLDER, and complains of another word for the node's state than WORD, of
-// errors, of strangers that a page asks, of what stands out at the side, of text that is hard to read or cut off, and of data
-// of the node that became HTML. Exits 0 if nothing can be said against them.
+// node agent-page.mjs NAME[:WORD]=ADDRESS [...] [FOLDER]: opens nodes' status pages, or the hub's page of all nodes, in
+// Chromium at a phone's and a desk's width, light and dark, takes screenshots into FOLDER, and complains of another word for
+// the node's state than WORD, of errors, of strangers that a page asks, of what stands out at the side, of text that is hard
+// to read or cut off, and of data of the node that became HTML. Exits 0 if nothing can be said against them.
 
 import { join } from 'node:path';
 import { launch, listen, step } from './browser.mjs';
@@ -13,7 +13,7 @@ const SCHEMES = ['light', 'dark'];
 const READY_MS = 15_000;
 
 const words = process.argv.slice(2);
-const pages = words.filter((word) => word.includes('=')).map((word) => word.match(/^([^:]+):([^=]+)=(.*)$/)?.slice(1) ?? []);
+const pages = words.filter((word) => word.includes('=')).map((word) => word.match(/^([^:=]+)(?::([^=]+))?=(.*)$/)?.slice(1) ?? []);
 const folder = words.find((word) => !word.includes('='));
 if (pages.length === 0 || pages.some((page) => page.length === 0)) {
   console.error('error: the addresses of pages are wanted\nhint: node agent-page.mjs well:Well=http://127.0.0.1:9310/ [FOLDER]');
@@ -41,9 +41,9 @@ async function look(name, word, address, colorScheme) {
     const record = listen(page, address);
     await page.goto(address);
     await step(`${name}: the page never showed a state`, () =>
-      page.waitForFunction(() => document.querySelector('#state').textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
+      page.waitForFunction(() => document.querySelector('#state, .nodes .state, #empty:not([hidden])')?.textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
     const complaints = [];
-    const told = await page.textContent('#state');
+    const told = word === undefined ? undefined : await page.textContent('#state');
     if (told !== word) complaints.push(`it says "${told}" and not "${word}"`);
     for (const [width, height] of [[NARROWEST, 640], ...SCREENS]) {
       await page.setViewportSize({ width, height });
@@ -105,7 +105,7 @@ function faults() {
   for (const control of document.querySelectorAll('progress, svg[role="img"]')) {
     if (control.checkVisibility() && !control.getAttribute('aria-label')) told.push('a picture or a bar without a name');
   }
-  for (const stranger of document.querySelectorAll('body script, body img:not([src="/icon.svg"]), [onerror], iframe')) {
+  for (const stranger of document.querySelectorAll('body script, body img:not([src$="/icon.svg"]), [onerror], iframe')) {
     told.push(`data became HTML: ${stranger.outerHTML.slice(0, 80)}`);
   }
   if (document.title === 'owned') told.push('data became a script');

@@ -9,7 +9,7 @@ use rumqttc::v5::mqttbytes::v5::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use uuid::Uuid;
 
@@ -132,6 +132,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut packets = Vec::new();
+    // What it is told says nothing of whether it is there.
+    let mut deadline = Instant::now() + silence;
     loop {
         tokio::select! {
             biased;
@@ -143,11 +145,12 @@ where
                     anyhow::bail!("another connection has taken its place, it took too little, or this is the end");
                 }
             }
-            heard = timeout(silence, wire.read()) => {
+            heard = timeout_at(deadline, wire.read()) => {
                 let Ok(heard) = heard else {
                     say_goodbye(wire, DisconnectReasonCode::KeepAliveTimeout).await;
                     anyhow::bail!("nothing was heard of it for {} s", silence.as_secs());
                 };
+                deadline = Instant::now() + silence;
                 let Some(packet) = heard? else { anyhow::bail!("it hung up") };
                 let is_goodbye = matches!(packet, Packet::Disconnect(_));
                 let taken = lock(exchange).hear(place, packet, Timestamp::now());

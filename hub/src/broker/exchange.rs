@@ -108,6 +108,7 @@ impl Exchange {
             client.session.say(Packet::Disconnect(Disconnect::new(reason)));
             Self::leave(client, now);
         }
+        let clean = clean || client.ends_at.is_some_and(|at| at <= now);
         // A session that goes on has lost nothing: unless its will was not to wait, it says nothing.
         let due = client.will_at.is_some_and(|at| clean || at <= now);
         let will = client.will.take().filter(|_| due);

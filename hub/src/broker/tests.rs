@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, LastWillProperties, PublishProperties};
 use rumqttc::v5::mqttbytes::{
     QoS,
-    v5::{Connect, Disconnect, DisconnectReasonCode, Filter, LastWill, Packet, Publish, Subscribe},
+    v5::{Connect, Disconnect, DisconnectReasonCode, Filter, LastWill, Packet, Publish, RetainForwardRule, Subscribe},
 };
 use tokio::sync::mpsc;
 
@@ -127,6 +127,30 @@ fn what_is_retained_is_told_until_it_expires_or_is_cleared() {
     late.heard();
     late.subscribe(&mut exchange, "reelmill/1/#", 62);
     assert_eq!(late.heard(), ["[Success(AtLeastOnce)]"]);
+}
+
+#[test]
+fn all_that_is_retained_comes_as_the_client_takes_it() {
+    let mut exchange = Exchange::default();
+    let hub = Client::connect(&mut exchange, Who::Operator, ANEW(), None, 0);
+    for i in 0..300 {
+        let topic = format!("reelmill/1/n/orin-{i}/health");
+        hub.say(&mut exchange, publish(&topic, "up", true, None), 0).expect("it is taken");
+    }
+    let mut late = Client::connect(&mut exchange, Who::Operator, ANEW(), None, 0);
+    late.subscribe(&mut exchange, "reelmill/1/n/+/health", 0);
+    let mut heard = late.heard().len() - 1;
+    for id in 1..=300 {
+        let ack = rumqttc::v5::mqttbytes::v5::PubAck::new(id, None);
+        late.say(&mut exchange, Packet::PubAck(ack), 0).expect("it is taken");
+        heard += late.heard().len();
+    }
+    assert_eq!(heard, 300);
+    let mut again = Filter::new("reelmill/1/n/+/health", QoS::AtLeastOnce);
+    again.retain_forward_rule = RetainForwardRule::Never;
+    let again = Subscribe { pkid: 2, filters: vec![again], properties: None };
+    late.say(&mut exchange, Packet::Subscribe(again), 0).expect("it is taken");
+    assert_eq!(late.heard(), ["[Success(AtLeastOnce)]"], "only who asks for it");
 }
 
 #[test]

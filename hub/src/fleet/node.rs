@@ -1,6 +1,6 @@
 //! What a message makes of a node: one pure function. All that comes from a node is cut to what people need to see.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reelmill_api::{
     NodeId,
     fleet::{
@@ -13,6 +13,8 @@ use reelmill_api::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// A node that is there says something every 15 seconds; one that is silent for so long may be gone, though nobody said so.
+const SILENCE: SignedDuration = SignedDuration::from_secs(120);
 /// Reasons that are kept of one message.
 const REASONS: usize = 16;
 /// Tags and operations that are kept.
@@ -95,6 +97,7 @@ impl Known {
         }
         if by_itself {
             self.node.last_seen = Some(now);
+            self.show_health();
         }
         Ok(before != self.node)
     }
@@ -103,17 +106,37 @@ impl Known {
         if self.health.as_ref().is_some_and(|known| !health.supersedes(known)) {
             return;
         }
+        // By the node's own clock, which may be wrong: nothing is seen in the future.
+        let told = health.t.map(|t| t.min(now));
+        self.node.last_seen = self.node.last_seen.max(told);
+        let conn = health.conn.chars().take(64).collect();
+        let reasons = health.reasons.into_iter().take(REASONS).collect();
+        self.health = Some(Health { conn, reasons, ..health });
+        self.show_health();
+    }
+
+    /// Shows what the node said last of whether it is there.
+    fn show_health(&mut self) {
+        let Some(health) = &self.health else { return };
         self.node.state = match health.state {
             Presence::Up => NodeState::Up,
             Presence::Degraded => NodeState::Degraded,
             Presence::Down => NodeState::Down,
         };
-        self.node.reasons = health.reasons.iter().take(REASONS).map(|reason| Text::cut(reason)).collect();
-        // By the node's own clock, which may be wrong: nothing is seen in the future.
-        let told = health.t.map(|t| t.min(now));
-        self.node.last_seen = self.node.last_seen.max(told);
-        let conn = health.conn.chars().take(64).collect();
-        self.health = Some(Health { conn, reasons: Vec::new(), ..health });
+        self.node.reasons = health.reasons.iter().map(|reason| Text::cut(reason)).collect();
+    }
+
+    /// Time has passed, and since `listening` we hear the broker: a node of which nothing comes is not taken for one that is
+    /// there. Whether this changed what is shown.
+    pub fn wait(&mut self, listening: Timestamp, now: Timestamp) -> bool {
+        let since = self.node.last_seen.map_or(listening, |seen| seen.max(listening));
+        let is_there = matches!(self.node.state, NodeState::Up | NodeState::Degraded);
+        let is_silent = is_there && now.duration_since(since) >= SILENCE;
+        if is_silent {
+            self.node.state = NodeState::Unknown;
+            self.node.reasons = vec![Text::cut("it has said nothing for two minutes, and the broker has not lost it")];
+        }
+        is_silent
     }
 
     fn capabilities(&mut self, told: Capabilities) {
@@ -186,6 +209,7 @@ mod tests {
         for (i, word) in words.iter().enumerate() {
             match *word {
                 "anew" => known.forget_connection(),
+                "wait" => drop(known.wait(at(100), at(220))),
                 word => drop(hear(&mut known, word, 100 + i64::try_from(i).expect("few")).expect("fit")),
             }
         }
@@ -225,6 +249,17 @@ mod tests {
         check(&["up a", "anew"], "unknown, seen 100");
         check(&["up a", "down a", "anew"], "down, seen 100");
         check(&["hot a", "anew", "retained up a", "down a"], "up, seen 100".replace("up", "down").as_str());
+    }
+
+    #[test]
+    fn who_is_silent_for_long_may_be_gone() {
+        let silent = "unknown it has said nothing for two minutes, and the broker has not lost it";
+        check(&["up a", "wait"], &format!("{silent}, seen 100"));
+        check(&["retained up a", "wait"], &format!("{silent}, seen 7"));
+        check(&["hot a", "beat", "wait"], "degraded hot, seen 101");
+        check(&["hot a", "wait", "beat"], "degraded hot, seen 102");
+        check(&["up a", "down a", "wait"], "down, seen 100");
+        check(&["wait"], "unknown, seen never");
     }
 
     #[test]

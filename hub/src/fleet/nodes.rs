@@ -36,6 +36,8 @@ pub struct Nodes {
 #[derive(Debug, Default)]
 struct Inner {
     broker: Option<BrokerLine>,
+    /// Since when we hear the broker.
+    listening: Option<Timestamp>,
     known: BTreeMap<NodeId, Known>,
     /// Those that the database does not know as they are.
     changed: BTreeSet<NodeId>,
@@ -92,9 +94,10 @@ impl Nodes {
     }
 
     /// The line to the broker is up, or gone and why.
-    pub fn line(&self, lost: Option<String>) {
+    pub fn line(&self, lost: Option<String>, now: Timestamp) {
         let mut inner = self.lock();
         let connected = lost.is_none();
+        inner.listening = connected.then_some(now);
         let Some(broker) = &mut inner.broker else { return };
         let was = std::mem::replace(&mut broker.connected, connected);
         broker.why = lost;
@@ -105,6 +108,18 @@ impl Nodes {
         if was || connected {
             self.feed.tell(Told::Broker);
         }
+    }
+
+    /// Time has passed: nodes of which nothing comes are not taken for there. While we do not hear the broker, nobody knows.
+    pub fn wait(&self, now: Timestamp) {
+        let mut inner = self.lock();
+        let Some(listening) = inner.listening else { return };
+        let silent =
+            inner.known.values_mut().filter_map(|known| known.wait(listening, now).then(|| known.node.node.clone()));
+        let silent: Vec<NodeId> = silent.collect();
+        inner.changed.extend(silent.iter().cloned());
+        drop(inner);
+        silent.into_iter().for_each(|node| self.feed.tell(Told::Node(node)));
     }
 
     /// Takes in what was said about a node.
@@ -217,11 +232,11 @@ mod tests {
         let broker = BrokerLine { address: "a:1".to_owned(), connected: false, why: None };
         let nodes = Nodes::new(Vec::new(), Some(broker));
         let mut watch = nodes.watch();
-        nodes.line(Some("refused".to_owned()));
+        nodes.line(Some("refused".to_owned()), Timestamp::UNIX_EPOCH);
         assert_eq!(nodes.broker().and_then(|b| b.why).as_deref(), Some("refused"));
-        nodes.line(None);
-        nodes.line(Some("gone".to_owned()));
-        nodes.line(Some("still gone".to_owned()));
+        nodes.line(None, Timestamp::UNIX_EPOCH);
+        nodes.line(Some("gone".to_owned()), Timestamp::UNIX_EPOCH);
+        nodes.line(Some("still gone".to_owned()), Timestamp::UNIX_EPOCH);
         drop(nodes);
         let told = [watch.next().await, watch.next().await, watch.next().await];
         assert_eq!(told, [Heard::Changed(Told::Broker), Heard::Changed(Told::Broker), Heard::Ended]);

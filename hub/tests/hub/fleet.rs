@@ -10,8 +10,10 @@ use std::{
 
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
+use jiff::Timestamp;
 use reelmill_hub::{
     Config,
+    ca::{Ca, Csr, Revoked},
     config::FleetSection,
     folder::{FleetAddresses, NodeAddresses},
 };
@@ -24,7 +26,7 @@ const NODE: &str = "reelmill/1/n/orin-3";
 const COMMAND: &str = "reelmill/1/n/orin-3/cmd/reboot/01M81B5H80NENTQAXBNENTQAXB";
 
 /// A hub at somebody else's broker.
-async fn at(broker: &Mosquitto) -> TestHub {
+pub(crate) async fn at(broker: &Mosquitto) -> TestHub {
     let file = |name: &str| Some(broker.folder().join(name));
     let fleet = FleetSection {
         broker: Some("127.0.0.1".to_owned()),
@@ -39,7 +41,7 @@ async fn at(broker: &Mosquitto) -> TestHub {
 
 impl TestHub {
     /// Waits until what the hub tells of a node is as wished.
-    async fn node(&self, wished: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn node(&self, wished: impl Fn(&Value) -> bool) -> Value {
         self.list(|list| list["nodes"].as_array().and_then(|nodes| nodes.iter().find(|n| wished(n))).cloned()).await
     }
 
@@ -325,4 +327,32 @@ async fn its_own_broker_knows_only_its_own_authority() {
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).expect("a file").permissions())
     };
     assert_eq!([mode(&desk.at.key) & 0o777, mode(&desk.node.key) & 0o777], [0o600, 0o600]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_own_broker_lets_nobody_in_whom_the_authority_has_revoked() {
+    let hub = with_broker(tempfile::tempdir().expect("a folder"), "orin-3").await;
+    let desk = Desk::of(&hub);
+    let ca = Ca::open(&hub.folder().join("ca")).expect("the farm's authority");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let request = rcgen::CertificateParams::default().serialize_request(&key).and_then(|csr| csr.pem());
+    let request = Csr::parse(&request.expect("a request")).expect("a good one");
+    let issued = ca.sign_node(&request, &"orin-9".parse().expect("a name"), Timestamp::now()).expect("a certificate");
+    let file = |name: &str, text: &str| {
+        let path = hub.folder().join(name);
+        std::fs::write(&path, text).expect("a file of ours");
+        path
+    };
+    let (cert, key) = (file("orin-9.pem", &issued.pem), file("orin-9.key", &key.serialize_pem()));
+    let words = ["-q", "1", "-t", "reelmill/1/n/orin-9/ev/boot", "-m", "x"];
+    let say = || run(client("mosquitto_pub", &desk.at, &cert, &key), &words);
+    assert_eq!(say(), (Some(0), String::new()));
+    ca.write_crl(&[], Timestamp::now()).expect("a list of none");
+    assert_eq!(say(), (Some(0), String::new()));
+    let revoked = Revoked { serial: issued.serial, at: Timestamp::now() };
+    ca.write_crl(&[revoked], Timestamp::now()).expect("a list of one");
+    let (code, said) = say();
+    assert!(code != Some(0), "{said}");
+    let other = ["-q", "1", "-t", "reelmill/1/n/orin-3/ev/boot", "-m", "x"];
+    assert_eq!(run(desk.node("mosquitto_pub"), &other), (Some(0), String::new()));
 }

@@ -3,6 +3,7 @@
 mod fleet;
 mod jobs;
 mod media;
+mod pictures;
 mod process;
 mod requests;
 mod support;

@@ -205,7 +205,7 @@ async fn this_machine_is_a_node_that_can_be_watched_and_commanded() {
     // Signed with the key that was made for whoever started the farm.
     let name = node["node"].as_str().expect("a name");
     let ended = desk.run(&format!("send {name} logs-tail unit=ssh.service --settings data/operator.toml"));
-    assert!(ended.code == Some(1) && ended.stderr.contains("not_ours"), "it was obeyed, and is not ours: {ended:?}");
+    assert!(ended.code == Some(1) && ended.stdout.contains("not_ours"), "it was obeyed, and is not ours: {ended:?}");
 
     kill(kin::named(&up.programs(), "reelmill-agent"));
     eventually("another agent", || desk.printed().1.contains("reelmill-agent ended with signal: 9").then_some(()));
