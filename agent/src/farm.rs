@@ -1,5 +1,6 @@
 //! The node's place in its farm: joins the broker's session to what the agent sees of its node and can do to it.
 
+mod belonging;
 mod world;
 
 use std::{
@@ -37,12 +38,12 @@ use crate::{
     config::{BrokerSection, Config, Window},
     core::{Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
-    desk,
+    desk, enrol,
     exec::{set_conf, system},
-    ledger::LedgerError,
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
 };
+pub use belonging::Belonging;
 use world::{Beside, Reported};
 
 /// Where nodes reach a broker unless told otherwise.
@@ -55,7 +56,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(10);
 const SAID: usize = 16;
 
 /// A node's commands, at work until the agent ends.
-pub type Work = Pin<Box<dyn Future<Output = Result<(), LedgerError>>>>;
+pub type Work = Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
 /// A node's place in its farm.
 pub struct Place {
@@ -103,7 +104,8 @@ impl Place {
         shutdown: &Shutdown,
     ) -> anyhow::Result<Option<(Self, Work)>> {
         let Some(settings) = settings(config) else { return Ok(None) };
-        let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"))?;
+        let enrolled = enrol::is_enrolled(&config.state_folder);
+        let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"), enrolled.is_some())?;
         let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
         let (ledger, memory) = broker::recall(&config.state_folder.join("commands"), Timestamp::now())
             .map_err(|e| Hinted::new(e, "the agent's user must own the state folder, and only one agent may use it"))?;
@@ -127,12 +129,16 @@ impl Place {
         let anew = Arc::new(Notify::new());
         let looked = busy.clone();
         let reach = reach(config, &settings, see(seen.clone(), line.clone()), anew.clone());
+        if enrolled.is_some() {
+            let (reach, stop) = (reach.clone(), shutdown.graceful().clone());
+            tokio::spawn(async move { enrol::renew::keep_fresh(&reach.state_folder, &reach, &stop).await });
+        }
         let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed)), reach, parts));
         let own = Own {
             node: settings.node.clone(),
             teller,
             trust,
-            enrolled_at: None,
+            enrolled_at: enrolled.as_ref().map(|enrolled| enrolled.enrolled_at),
             able: deeds.able().into_iter().chain(OWN).collect(),
         };
         let core = Core::new(own, memory, around);
@@ -144,7 +150,7 @@ impl Place {
         let shutdown = shutdown.clone();
         let work = async move {
             let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew, said };
-            broker::run(&settings, desk, &shutdown).await
+            Ok(broker::run(&settings, desk, &shutdown).await?)
         };
         Ok(Some((Self { address, world, line, watched, busy, reported }, Box::pin(work))))
     }
@@ -196,6 +202,7 @@ fn reach(config: &Config, settings: &Settings, see: See, connect_anew: Arc<Notif
         worker: config.worker.status.clone(),
         trust: file(config, config.broker.trust.as_ref(), "trust.json"),
         conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
+        state_folder: config.state_folder.clone(),
     }
 }
 
@@ -217,8 +224,13 @@ fn file(config: &Config, given: Option<&PathBuf>, name: &str) -> PathBuf {
     given.cloned().unwrap_or_else(|| config.state_folder.join(name))
 }
 
-fn trust(path: &PathBuf) -> anyhow::Result<Trust> {
+/// Whose commands are obeyed. A hub that takes a node in may not know anybody yet.
+fn trust(path: &PathBuf, enrolled: bool) -> anyhow::Result<Trust> {
     let hint = "write it with `reelmill keys trust`; without it this node obeys nobody";
+    if enrolled && !path.exists() {
+        log::warn!("there is no {}, so this node obeys nobody; hint: {hint}", path.display());
+        return Ok(enrol::nobody());
+    }
     let read = fs::read(path).map_err(|e| Hinted::new(format!("cannot read {}: {e}", path.display()), hint))?;
     let trust = Trust::parse(&read);
     Ok(trust.map_err(|e| Hinted::new(format!("cannot use {}: {}", path.display(), e.reason.as_str()), hint))?)

@@ -20,8 +20,8 @@ use crate::{
     config::{Config, PageSection},
     deeds::{batch, tags::SaidTags},
     desk::Desk,
-    farm::{Place, Work},
-    ledger::LedgerError,
+    enrol,
+    farm::{Belonging, Work},
     look::Eyes,
     page::{self, Guard},
     sensors::tegrastats::listing,
@@ -88,6 +88,7 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     shutdown.also_on_stdin_eof();
     let stop = shutdown.graceful().clone();
+    let config = &enrol::settled(config)?;
     let password = password(&config.page)?;
     let listeners = bind(&config.page).await?;
     let started = Instant::now();
@@ -95,7 +96,7 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let mut eyes = Eyes::new(config, tags.clone(), started, &stop);
     let first = eyes.look().await;
     let desk = Arc::new(Desk::new(first.clone(), config.sample_seconds.duration()));
-    let (mut place, commands) = Place::take(config, &first, desk.clone(), tags, &shutdown).await?.unzip();
+    let (mut place, commands) = Belonging::find(config, &first, desk.clone(), tags, &shutdown).await?;
     let pulse = Arc::new(Pulse::new(config.sample_seconds.duration()));
     let guard = Guard::new(names(config), password);
     let router = page::router(desk.clone(), guard, stop.clone());
@@ -106,20 +107,19 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let beating = pulse.clone();
     let watchdog = tokio::spawn(notify::watchdog(move || beating.beats(), stop.clone()));
     notify::ready();
-    let looking = look_on(&mut eyes, place.as_mut(), &desk, &pulse, started, &stop);
+    let looking = look_on(&mut eyes, &mut place, &desk, &pulse, started, &stop);
     let ((), commanded) = tokio::join!(looking, obey(commands, &stop));
     notify::stopping();
     for task in serving {
         task.await?;
     }
     watchdog.await?;
-    Ok(commanded?)
+    commanded
 }
 
 /// Does what is commanded until `stop`. Where nothing can be written down any more nothing may be done, so the agent ends:
 /// its next start reads what is there.
-async fn obey(commands: Option<Work>, stop: &CancellationToken) -> Result<(), LedgerError> {
-    let Some(commands) = commands else { return Ok(()) };
+async fn obey(commands: Work, stop: &CancellationToken) -> anyhow::Result<()> {
     let ended = commands.await;
     stop.cancel();
     ended
@@ -128,7 +128,7 @@ async fn obey(commands: Option<Work>, stop: &CancellationToken) -> Result<(), Le
 /// Looks at the node again and again until `stop`.
 async fn look_on(
     eyes: &mut Eyes,
-    mut place: Option<&mut Place>,
+    place: &mut Belonging,
     desk: &Desk,
     pulse: &Pulse,
     started: Instant,
@@ -147,9 +147,7 @@ async fn look_on(
             () = stop.cancelled() => return,
             snapshot = eyes.look() => snapshot,
         };
-        if let Some(place) = &mut place {
-            snapshot.farm = Some(place.tell(&snapshot));
-        }
+        place.tell(&mut snapshot);
         desk.publish(snapshot, started.elapsed());
         pulse.beat();
     }

@@ -6,7 +6,10 @@ use clap::{Parser, Subcommand};
 
 use reelmill_api::NodeId;
 
-use crate::config::{Config, Overrides};
+use crate::{
+    config::{Config, Overrides},
+    enrol::operator::{NodeCommand, TokenCommand},
+};
 use reelmill_daemon::Env;
 
 /// The hub of a Reelmill farm.
@@ -25,13 +28,27 @@ pub enum Command {
     Serve(Options),
     /// Say whether the configuration can be used, and exit.
     CheckConfig(Options),
+    /// Tokens that let nodes into the farm.
+    Token {
+        #[command(flatten)]
+        options: Options,
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// The nodes of the farm, and those that ask to be let in.
+    Node {
+        #[command(flatten)]
+        options: Options,
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
 }
 
 /// Where the configuration comes from.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The folder of the database and of whatever is embedded.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
     /// Where to listen; only loopback, as this build asks nobody who they are [default: 127.0.0.1:7700]
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -43,7 +60,7 @@ pub struct Options {
     #[arg(long, value_name = "NODE", requires = "fleet_listen")]
     fleet_node: Option<NodeId>,
     /// A TOML file; the environment wins over it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 

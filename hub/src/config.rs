@@ -83,6 +83,15 @@ pub struct FleetSection {
     pub names: Vec<String>,
     /// A node on this machine, for which an identity at that broker is made (`FLEET_NODE`). Default: none.
     pub node: Option<NodeId>,
+    /// Where nodes ask to be taken in (`FLEET_ENROL`), by HTTPS with a certificate for the same names; other machines may reach
+    /// it. Default: none; then nobody is.
+    pub enrol: Option<SocketAddr>,
+    /// The broker's port for nodes (`FLEET_NODE_PORT`), which they are told. Default: that of the broker that the hub brings, else
+    /// 8883.
+    pub node_port: Option<NonZeroU16>,
+    /// Whose commands nodes obey (`FLEET_TRUST`), as `reelmill keys trust` writes it; they are told when they are taken in.
+    /// Default: `trust.json` in the data folder, if it is there.
+    pub trust: Option<PathBuf>,
 }
 
 /// Where the hub hears the fleet.
@@ -118,7 +127,7 @@ impl FleetSection {
     /// # Errors
     /// What is missing or too much, in words.
     pub fn broker(&self) -> Result<Option<Broker<'_>>, String> {
-        let Self { broker, port, ca, cert, key, listen, names, node } = self;
+        let Self { broker, port, ca, cert, key, listen, names, node, .. } = self;
         match (broker, listen) {
             (Some(_), Some(_)) => {
                 Err("FLEET_BROKER and FLEET_LISTEN are both set: use a broker of yours or the hub's".to_owned())
@@ -132,6 +141,24 @@ impl FleetSection {
                 Ok(Some(Broker::Given { host, port: port.map_or(FLEET_PORT, NonZeroU16::get), ca, cert, key }))
             }
         }
+    }
+}
+
+impl FleetSection {
+    /// Where nodes reach the door at which they ask to be taken in.
+    ///
+    /// # Errors
+    /// If no door is configured.
+    pub fn door_url(&self) -> Result<String, Hinted> {
+        let none = || Hinted::new("no door for nodes is configured", "set FLEET_ENROL, or give its address with --hub");
+        let at = self.enrol.ok_or_else(none)?;
+        let host = match (self.names.first(), at.ip().is_unspecified()) {
+            (Some(name), _) => name.clone(),
+            (None, true) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            (None, false) => at.ip().to_string(),
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        Ok(format!("https://{host}:{}", at.port()))
     }
 }
 
@@ -228,6 +255,9 @@ impl Config {
         env.read_some("FLEET_LISTEN", &mut self.fleet.listen);
         env.read_list("FLEET_NAMES", &mut self.fleet.names);
         env.read_some("FLEET_NODE", &mut self.fleet.node);
+        env.read_some("FLEET_ENROL", &mut self.fleet.enrol);
+        env.read_some("FLEET_NODE_PORT", &mut self.fleet.node_port);
+        env.read_some("FLEET_TRUST", &mut self.fleet.trust);
     }
 
     /// What no single setting shows. Keys without an address are passed over: many a shell has them set for other

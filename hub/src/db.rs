@@ -1,6 +1,7 @@
 //! The hub's database: jobs, the outbox of their tasks, and how far the queue's events were read.
 
 mod cursor;
+pub mod enrol;
 mod jobs;
 mod nodes;
 mod outbox;
@@ -17,7 +18,7 @@ pub use jobs::{Filter, Submitted};
 pub use outbox::Outgoing;
 
 /// What makes each version of the schema from the one before it.
-const SCHEMA: [&str; 2] = [include_str!("db/schema.sql"), include_str!("db/fleet.sql")];
+const SCHEMA: [&str; 3] = [include_str!("db/schema.sql"), include_str!("db/fleet.sql"), include_str!("db/enrol.sql")];
 /// How long a writer waits for another; far longer than any transaction here lasts.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Readers beside the one writer that SQLite allows.
@@ -114,7 +115,7 @@ mod tests {
         sqlx::raw_sql("PRAGMA user_version = 9").execute(&db.pool).await.expect("a later version");
         db.close().await;
         let error = Db::open(&path).await.expect_err("a later version");
-        assert_eq!(error.to_string(), "the database has schema version 9, this program knows 2");
+        assert_eq!(error.to_string(), "the database has schema version 9, this program knows 3");
     }
 
     #[tokio::test]

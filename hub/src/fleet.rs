@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(crate) use self::place::all_names;
 pub use self::{
     node::{Known, Message, Unfit},
     nodes::{Changes, MOST, Nodes, Told},

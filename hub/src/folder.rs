@@ -14,6 +14,11 @@ use reelmill_daemon::{Hinted, Secret, SecretRef};
 use serde::Serialize;
 use uuid::Uuid;
 
+/// The hub's database in its data folder.
+pub(crate) const DATABASE: &str = "hub.sqlite";
+/// The folder of the farm's authority there.
+pub(crate) const CA: &str = "ca";
+
 /// An opened data folder. Nobody else has it open.
 #[derive(Debug)]
 pub struct Folder {
@@ -117,12 +122,17 @@ impl Folder {
 
     /// The hub's database.
     pub fn database(&self) -> PathBuf {
-        self.root.join("hub.sqlite")
+        self.root.join(DATABASE)
+    }
+
+    /// Whose commands nodes obey, unless the configuration names another file.
+    pub fn trust(&self) -> PathBuf {
+        self.root.join("trust.json")
     }
 
     /// The folder of the farm's authority.
     pub fn ca(&self) -> PathBuf {
-        self.root.join("ca")
+        self.root.join(CA)
     }
 
     /// The embedded queue's address.

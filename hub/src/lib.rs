@@ -10,6 +10,7 @@ pub mod ca;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod enrol;
 mod farm;
 pub mod feed;
 pub mod fleet;
@@ -25,6 +26,7 @@ pub mod web;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use reelmill_daemon::{http, notify};
 use tokio::{
     sync::Notify,
@@ -35,16 +37,21 @@ use tokio_util::sync::CancellationToken;
 pub use config::{Config, Overrides};
 use {
     admission::Terms,
+    ca::Ca,
     db::Db,
+    enrol::{Desk, Door},
     farm::Farm,
     feed::Feed,
     fleet::{Fleet, Nodes},
-    folder::{Addresses, Folder},
+    folder::{Addresses, FleetAddresses, Folder},
     follower::Follower,
     gauges::Gauges,
     outbox::Outbox,
     web::App,
 };
+
+/// Where nodes reach a broker unless told otherwise.
+const NODE_PORT: u16 = 8883;
 
 /// A hub that serves.
 #[derive(Debug)]
@@ -73,6 +80,7 @@ impl Hub {
         let nodes = Nodes::new(db.nodes().await?, place.as_ref().map(fleet::Place::line));
         let addresses = Addresses { fleet: place.as_ref().and_then(|place| place.addresses.clone()), ..addresses };
 
+        let door = door(&config, &folder, &db, addresses.fleet.as_ref()).await?;
         let (feed, added, stop_store) = (Feed::new(), Arc::new(Notify::new()), CancellationToken::new());
         let input_bucket = config.input_bucket().to_owned();
         let terms = Terms { presets: config.presets()?, output_bucket: config.output_bucket().to_owned() };
@@ -108,6 +116,9 @@ impl Hub {
                 parts.spawn(named("broker", broker.run(stop.clone())));
             }
         }
+        if let Some(door) = door {
+            parts.spawn(named("door for nodes", door.run(stop.clone())));
+        }
         parts.spawn(named("HTTP server", serve(listener, app, stop.clone())));
         parts.spawn(named("watchdog", watchdog(stop.clone())));
         folder.announce(&addresses)?;
@@ -138,6 +149,31 @@ impl Hub {
         self.db.close().await;
         result
     }
+}
+
+/// The door at which nodes ask to be taken in, if there is one.
+async fn door(
+    config: &Config,
+    folder: &Folder,
+    db: &Db,
+    own_broker: Option<&FleetAddresses>,
+) -> anyhow::Result<Option<Door>> {
+    let Some(at) = config.fleet.enrol else { return Ok(None) };
+    let listener = http::bind(at).await?;
+    let at = listener.local_addr().context("cannot tell where the door for nodes is")?;
+    let own_port = own_broker.and_then(|own| own.broker.rsplit_once(':')?.1.parse().ok());
+    let desk = Desk {
+        db: db.clone(),
+        ca: Ca::open(&folder.ca())?,
+        broker_host: config.fleet.broker.clone(),
+        broker_port: config.fleet.node_port.map(u16::from).or(own_port).unwrap_or(NODE_PORT),
+        trust: config.fleet.trust.clone().unwrap_or_else(|| folder.trust()),
+    };
+    desk.write_crl(Timestamp::now()).await?;
+    let own_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let names = fleet::all_names(at.ip(), &[config.fleet.names.clone(), vec![own_name]].concat());
+    log::info!("nodes ask at https://{at} to be taken in");
+    Ok(Some(Door::new(listener, &names, Arc::new(desk))?))
 }
 
 async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {

@@ -3,8 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use jiff::Timestamp;
 use reelmill_daemon::{Shutdown, log, process, report};
-use reelmill_hub::args::{Args, Command, Options};
+use reelmill_hub::{
+    args::{Args, Command, Options},
+    enrol::operator::{self, NodeCommand, TokenCommand},
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -15,6 +19,8 @@ async fn main() -> ExitCode {
         Command::CheckConfig(options) => {
             options.load().and_then(|c| c.presets()).map(|_| println!("the configuration is good"))
         }
+        Command::Token { options, command } => token(options, command).await,
+        Command::Node { options, command } => node(options, command).await,
     };
     result.inspect_err(|e| report(&**e)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
@@ -24,4 +30,14 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     shutdown.also_on_stdin_eof();
     reelmill_hub::Hub::start(options.load()?, shutdown.graceful().clone()).await?.ended().await
+}
+
+async fn token(options: Options, command: TokenCommand) -> anyhow::Result<()> {
+    print!("{}", operator::token(&options.load()?, command, Timestamp::now()).await?);
+    Ok(())
+}
+
+async fn node(options: Options, command: NodeCommand) -> anyhow::Result<()> {
+    print!("{}", operator::node(&options.load()?, command, Timestamp::now()).await?);
+    Ok(())
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Deed, Deeds, Outcome, Told, Undone};
 use crate::{
+    enrol::{self, renew},
     exec::client,
     systemd::{Error, Inhibitor, Systemd},
 };
@@ -28,6 +29,9 @@ const ABLE: [&str; 10] =
 /// What it does where there is a root helper.
 const ABLE_WITH_HELPER: [&str; 7] =
     ["switch", "rollback", "firmware", "set-conf", "power-mode", "trust", "factory-reset"];
+
+/// What it does where a hub has made its certificate.
+const ABLE_ENROLLED: [&str; 1] = ["rotate-cred"];
 
 /// Whether the worker is at work just now.
 pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -77,6 +81,7 @@ impl OnNode {
             Op::Batch(batch) => self.batch(command, &batch).await,
             Op::Reboot(_) => self.reboot().await,
             Op::Poweroff(_) => self.power_off().await,
+            Op::RotateCred(_) => renew::rotate(&self.reach.state_folder, &self.reach).await,
             op => Err(not_supported(&op)),
         }
     }
@@ -85,7 +90,8 @@ impl OnNode {
 impl Deeds for OnNode {
     fn able(&self) -> Vec<&'static str> {
         let helped: &[_] = if client::is_there(&self.reach.helper) { &ABLE_WITH_HELPER } else { &[] };
-        [&ABLE[..], helped].concat()
+        let enrolled: &[_] = if enrol::is_enrolled(&self.reach.state_folder).is_some() { &ABLE_ENROLLED } else { &[] };
+        [&ABLE[..], helped, enrolled].concat()
     }
 
     async fn perform(&self, command: CommandId, deed: Deed, told: Told, stop: CancellationToken) -> Outcome {

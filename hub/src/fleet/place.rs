@@ -141,7 +141,7 @@ fn near(at: SocketAddr) -> SocketAddr {
 }
 
 /// What the broker is called in its certificate.
-fn all_names(at: IpAddr, names: &[String]) -> Vec<String> {
+pub(crate) fn all_names(at: IpAddr, names: &[String]) -> Vec<String> {
     let own = [near((at, 0).into()).ip().to_string(), "localhost".to_owned()];
     let mut all: Vec<String> = own.into_iter().chain(names.iter().cloned()).collect();
     all.dedup();

@@ -41,4 +41,6 @@ pub struct Reach {
     pub trust: PathBuf,
     /// Where the root helper leaves the version of the settings that are in force.
     pub conf_ver: PathBuf,
+    /// Where the node's identity lies.
+    pub state_folder: PathBuf,
 }

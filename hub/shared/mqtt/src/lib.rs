@@ -20,6 +20,7 @@ pub use self::{
     address::{Address, NotAnAddress},
     line::Heard,
     link::Link,
+    retry::Retry,
     tls::{Identity, IdentityError},
 };
 

@@ -9,11 +9,11 @@ const MOST: Duration = Duration::from_secs(120);
 
 /// Failures in a row.
 #[derive(Debug, Default)]
-pub(crate) struct Retry(u32);
+pub struct Retry(u32);
 
 impl Retry {
     /// The wait after another failure; `dice` is a random number.
-    pub(crate) fn wait(&mut self, dice: u64) -> Duration {
+    pub fn wait(&mut self, dice: u64) -> Duration {
         let bound = LEAST.saturating_mul(2 << self.0.min(10)).min(MOST);
         self.0 = self.0.saturating_add(1);
         let range = u64::try_from((bound - LEAST).as_millis()).unwrap_or(u64::MAX);
@@ -21,12 +21,12 @@ impl Retry {
     }
 
     /// It worked.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.0 = 0;
     }
 
     /// Whether the last try failed.
-    pub(crate) fn failing(&self) -> bool {
+    pub fn failing(&self) -> bool {
         self.0 > 0
     }
 }
