@@ -4,8 +4,9 @@ use reelmill_lab::{
     nspawn::{Ended, Machine, Setup},
     programs::eventually,
 };
+use serde_json::json;
 
-use crate::node::{Node, node};
+use crate::node::{BEFORE, Node, node};
 
 const AGENT: &str = "reelmill-agent.service";
 /// A system that does without an agent, also after a boot.
@@ -88,6 +89,24 @@ fn a_power_cut_while_it_is_judged_does_not_save_a_bad_system() {
     node.wait_until_over();
     assert_eq!((node.systems(), node.bad()), (["old", "old", "old"].map(str::to_owned), vec!["lone".to_owned()]));
     node.machine.wait_for(AGENT, "ActiveState", "active");
+}
+
+#[test]
+fn a_command_that_has_changed_nothing_yet_gives_way_only_to_a_change() {
+    const TEST: &str = "a_command_that_has_changed_nothing_yet_gives_way_only_to_a_change";
+    let Some(node) = guarded(TEST, |setup| setup) else { return };
+    let release = node.release("new", &[]);
+    let order = node.order("A", &release, 7, json!({}));
+    order.parts(&BEFORE);
+    node.machine.ok(&["systemctl", "start", "--wait", "reelmill-guard.service"]);
+    assert_eq!(node.record("pending").expect("the command's")["new"], release.path, "nobody has changed anything");
+
+    rebuild(&node, "good", "true");
+    eventually("the good one to be remembered", || (good(&node) == "good").then_some(()));
+    node.wait_until_over();
+    assert_eq!(order.refused("activate"), "not_begun", "its way back would be another one");
+    order.parts(&[&BEFORE[..], &["activate", "commit"]].concat());
+    assert_eq!(node.systems(), ["new", "new", "new"]);
 }
 
 #[test]

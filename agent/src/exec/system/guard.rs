@@ -82,7 +82,9 @@ async fn begin(changes: &Changes) -> Result<Option<(Pending, Option<Well>)>, Und
                 return Ok(None);
             }
             (By::Hand, _) if change.new == current => return Ok(Some((change.clone(), before))),
-            _ => changes.records.clear_pending()?,
+            (By::Hand, _) => changes.records.clear_pending()?,
+            // It has changed nothing yet. Where something else has, it gives way.
+            (By::Command(_), _) => {}
         }
     }
     match way_back_of(&standing, &current) {

@@ -50,7 +50,7 @@ impl Part<'_> {
             lock = records.lock(LOCK_LIMIT) => lock?,
             () = self.stop.cancelled(), if phase.is_cancelable() => return Err(Undone::for_now("stopped", "it was asked to end")),
         };
-        let Some(_lock) = lock else {
+        let Some(lock) = lock else {
             return Err(Undone::for_now("busy", "another change of the system does not end"));
         };
         dead_man::settle(self.changes).await?;
@@ -58,6 +58,11 @@ impl Part<'_> {
         match next(phase, self.command.id, pending.as_ref(), &standing)? {
             Next::Over => Ok(self.over(phase, pending.as_ref())?),
             Next::Begin => self.begin(&standing).await.and_then(|change| self.keep_and(&change)),
+            Next::Do(change) if phase == Phase::Fetch => {
+                // It takes hours and changes nothing: the guard must not wait for it.
+                drop(lock);
+                self.fetch(change).await
+            }
             Next::Do(change) => self.go_on(phase, change).await,
         }
     }
@@ -71,7 +76,6 @@ impl Part<'_> {
 
     async fn go_on(&self, phase: Phase, change: Pending) -> Outcome {
         match phase {
-            Phase::Fetch => self.fetch(change).await,
             Phase::Check => self.check(change).await,
             Phase::Activate => self.activate(change).await,
             Phase::Commit => self.changes.commit(change).await.map(|()| Map::new()),
@@ -165,6 +169,11 @@ impl Part<'_> {
             let need = nix.need(&change.new).await?;
             nix.fetch(&change.new, need, self.told, self.stop).await?;
             nix.verify(&change.new, &switch.nar_hash, self.stop).await?;
+        }
+        let records = &self.changes.records;
+        let lock = records.lock(LOCK_LIMIT).await?;
+        if lock.is_none() || records.pending()?.as_ref() != Some(&change) {
+            return Err(Undone::for_now("busy", "somebody else has changed the system meanwhile"));
         }
         self.step(&change, Step::Fetched)
     }
