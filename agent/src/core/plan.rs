@@ -137,7 +137,8 @@ pub(super) fn longest(command: &Command) -> Duration {
 /// How long a part may take by itself, where something has changed: a node must not stay in between.
 pub(super) fn longest_part(command: &Command, phase: Phase) -> Option<Duration> {
     let seconds = match phase {
-        Phase::Activate | Phase::Commit => 10 * MINUTE,
+        // A worker that gets new settings may take ten minutes to hand back its work.
+        Phase::Activate | Phase::Commit => 15 * MINUTE,
         Phase::Verify if has_stages(&command.op) => MINUTE + u64::from(verify(&command.op).timeout_s.get()),
         // The old system starts its units, and may have to be booted.
         Phase::Undo => 20 * MINUTE,

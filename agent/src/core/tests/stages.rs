@@ -216,7 +216,7 @@ fn settings_change_one_after_the_other() {
 #[test]
 fn what_is_under_way_ends_before_it_is_undone() {
     let (mut sim, switch) = at_part("switch", Phase::Activate, false);
-    sim.pass(601);
+    sim.pass(15 * 60);
     assert_eq!(sim.state(switch.id), "running(undo) timed_out");
     assert!(sim.running[&switch.id].1, "the activation was asked to end, and has not");
     let activating = matches!(sim.running[&switch.id].0, Deed::Part { phase: Phase::Activate, .. });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reelmill_api::fleet::{Op, args::Verify};
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{OnNode, Sight, examine};
 use crate::{
@@ -54,10 +54,10 @@ impl OnNode {
         };
         // A connection from before the change says nothing about the network after it.
         self.reach.connect_anew.notify_one();
-        let worker = if takes_work { self.undrain().await.map(drop) } else { Ok(()) };
+        let worker = if takes_work { self.take_work(end).await } else { Ok(()) };
         let mut said = Vec::new();
         loop {
-            let seen = self.look(worker.clone().map_err(|undone| undone.message)).await;
+            let seen = self.look(worker.clone()).await;
             let unwell = unwell(&wanted, &seen);
             if unwell.is_empty() {
                 break;
@@ -78,6 +78,14 @@ impl OnNode {
             result.insert("encode".to_owned(), Value::Bool(true));
         }
         Ok(result)
+    }
+
+    /// Starts the worker, if it was stopped; why it does not start.
+    async fn take_work(&self, end: Instant) -> Result<(), String> {
+        match timeout_at(end, self.undrain()).await {
+            Ok(started) => started.map(drop).map_err(|undone| undone.message),
+            Err(_) => Err("it does not start in time".to_owned()),
+        }
     }
 
     async fn look(&self, started: Result<(), String>) -> Seen {
