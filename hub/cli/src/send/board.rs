@@ -92,6 +92,8 @@ impl Board {
     pub(super) fn end(self, errands: &[Errand]) {
         if let Some((_, lines)) = &self.lines {
             lines.iter().filter(|line| !line.is_finished()).for_each(ProgressBar::abandon);
+            // The cursor is left at the end of the last one.
+            screen::print("\n");
         }
         let mut hints = BTreeSet::new();
         for errand in errands {
