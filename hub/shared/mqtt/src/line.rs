@@ -135,6 +135,11 @@ async fn listen(settings: Settings, tell: Tell) -> (bool, Lost) {
             Ok(_) => continue,
             Err(e) => return (stood, e.into()),
         };
+        // What need not come may not take the places of what must.
+        let must_come = !matches!(&told.heard, Heard::Message(message) if message.qos == QoS::AtMostOnce);
+        if !must_come && tell.capacity() <= IN_FLIGHT.into() {
+            continue;
+        }
         // To wait here would stop the acknowledgements for which the conductor may wait.
         match tell.try_send(told).map_err(|e| (matches!(e, TrySendError::Closed(_)), e.into_inner().heard)) {
             Ok(()) | Err((false, Heard::Room)) => {}
