@@ -38,7 +38,7 @@ use crate::{
     core::{Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
     desk,
-    exec::set_conf,
+    exec::{set_conf, system},
     ledger::LedgerError,
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
@@ -73,6 +73,8 @@ struct Watched {
     clock_is_right: bool,
     window: Option<Window>,
     conf_ver: PathBuf,
+    /// Where the root helper leaves what became of the node's systems.
+    systems: PathBuf,
 }
 
 impl Watched {
@@ -82,6 +84,7 @@ impl Watched {
             synchronised: self.clock_is_right || told,
             window: self.window,
             conf_ver: set_conf::version_in(&self.conf_ver),
+            bad: system::bad_systems(&self.systems),
         }
     }
 }
@@ -115,6 +118,7 @@ impl Place {
             clock_is_right: config.broker.clock_is_right,
             window: config.window,
             conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
+            systems: config.helper.folder.clone(),
         };
         let world = world::of(first, &Standing::of(first), &watched.beside(first), &mut reported);
         let around = world.around.clone();

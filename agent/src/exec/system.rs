@@ -19,11 +19,13 @@ pub mod settings;
 pub mod toplevel;
 pub mod units;
 
+use std::path::Path;
+
 use reelmill_api::fleet::{Command, Op, state::Phase};
 use tokio_util::sync::CancellationToken;
 
-pub use self::settings::Settings;
-use self::{change::Changes, parts::Part};
+use self::{change::Changes, parts::Part, records::Records};
+pub use self::{record::Bad, settings::Settings};
 use crate::deeds::{Outcome, Told, Undone};
 
 /// The system in force.
@@ -92,6 +94,11 @@ impl System {
             None => changes,
         }
     }
+}
+
+/// The systems that were undone on this node, oldest first, by the record in that folder. Whoever cannot read it knows of none.
+pub fn bad_systems(folder: &Path) -> Vec<Bad> {
+    Records::new(folder).standing().map(|standing| standing.bad).unwrap_or_default()
 }
 
 /// Does what needs no command, by the settings of the environment.

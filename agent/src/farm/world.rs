@@ -13,8 +13,14 @@ use crate::{
     broker::World,
     config::Window,
     core::Around,
+    exec::system::Bad,
     standing::{Standing, State},
 };
+
+/// So many systems that were undone are reported, of more the newest.
+const MOST_BAD: usize = 16;
+/// And so many characters of why.
+const LONGEST_WHY: usize = 200;
 
 /// What was reported last, and in which version.
 #[derive(Debug, Default)]
@@ -45,6 +51,8 @@ pub(super) struct Beside {
     pub(super) window: Option<Window>,
     /// The version of the settings that are in force.
     pub(super) conf_ver: u64,
+    /// The systems that were undone here, oldest first.
+    pub(super) bad: Vec<Bad>,
 }
 
 /// The world of a node that looks so.
@@ -64,13 +72,21 @@ pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, repo
         },
         synchronised: beside.synchronised,
         unwell: unwell.map(|reason| reason.text.clone()).collect(),
-        documents: documents(snapshot).into_iter().map(|(d, body)| reported.versioned(d, body, taken_at)).collect(),
+        documents: documents(snapshot, &beside.bad)
+            .into_iter()
+            .map(|(d, body)| reported.versioned(d, body, taken_at))
+            .collect(),
         heartbeat: Some(heartbeat(snapshot, taken_at)),
     }
 }
 
 /// What is reported when it changes; what changes all the time is in the heartbeat.
-fn documents(snapshot: &Snapshot) -> [(Document, Value); 4] {
+fn documents(snapshot: &Snapshot, bad: &[Bad]) -> [(Document, Value); 4] {
+    let newest = &bad[bad.len().saturating_sub(MOST_BAD)..];
+    let bad = newest.iter().map(|bad| {
+        let why: String = bad.why.chars().take(LONGEST_WHY).collect();
+        json!({"system": bad.system, "why": why})
+    });
     let Snapshot { node, os, networks, worker, .. } = snapshot;
     let addresses =
         networks.iter().map(|n| json!({"name": n.name, "up": n.up, "mac": n.mac, "addresses": n.addresses}));
@@ -82,7 +98,8 @@ fn documents(snapshot: &Snapshot) -> [(Document, Value); 4] {
         (
             Document::Os,
             json!({"name": os.name, "kernel": os.kernel, "boot_id": os.boot_id, "generation": os.generation,
-                   "system": os.system, "booted_system": os.booted_system, "agent": node.reelmill}),
+                   "system": os.system, "booted_system": os.booted_system, "agent": node.reelmill,
+                   "bad": bad.collect::<Vec<_>>()}),
         ),
         (Document::Hw, json!({"board": node.board, "hostname": node.hostname})),
         (Document::Net, json!({"interfaces": addresses.collect::<Vec<_>>()})),

@@ -4,8 +4,15 @@
 
 mod boot;
 mod cuts;
+#[path = "../systemd/farm.rs"]
+#[allow(dead_code, reason = "others use all of it")]
+mod farm;
 mod guard;
 mod helper;
+#[path = "../broker/hub.rs"]
+#[allow(dead_code, reason = "the broker's own tests use all of it")]
+mod hub;
 mod live;
 mod node;
 mod refused;
+mod whole;

@@ -6,6 +6,7 @@ mod batch;
 mod control;
 mod drain;
 mod exec;
+mod farm;
 mod hardening;
 #[path = "../broker/hub.rs"]
 #[allow(dead_code, reason = "the broker's own tests use all of it")]

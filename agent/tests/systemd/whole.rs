@@ -1,8 +1,6 @@
 //! The whole way of a change: an operator's message, a real broker, the agent, its root helper and a service manager; with
 //! agents and machines that die on the way.
 
-use std::path::Path;
-
 use reelmill_api::fleet::{CommandId, State};
 use reelmill_lab::{
     mosquitto::Mosquitto,
@@ -12,50 +10,10 @@ use reelmill_lab::{
 use serde_json::{Value, json};
 
 use crate::{
-    hub::{Ear, command, send, trust},
-    node::{WORKER, node},
+    farm::{AGENT, NODE, WORKER, at_broker},
+    hub::{Ear, command, send},
+    node::node,
 };
-
-const NODE: &str = "shelf-1";
-const AGENT: &str = "reelmill-agent.service";
-const SOCKET: &str = "reelmill-exec.socket";
-
-/// A worker that finds no fault with any settings but thirteen tasks at once, does not start with seven, and starts but is
-/// of no use with nine.
-const STAND_IN: &str = "#!/bin/sh
-case \"$*\" in
-    *check-config) [ \"$CONCURRENCY\" != 13 ] || { echo 'thirteen at once?' >&2; exit 1; }; exit 0;;
-    *doctor*) echo '{\"findings\":[]}'; exit 0;;
-esac
-[ \"$CONCURRENCY\" != 7 ] || exit 1
-[ \"$CONCURRENCY\" = 9 ] || echo up > /run/worker/well
-systemd-notify --ready
-exec sleep infinity\n";
-const UNIT: &str = "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/usr/bin/reelmill-worker\n\
-                    ExecStopPost=/usr/bin/rm -f /run/worker/well\nRuntimeDirectory=worker\n\
-                    Environment=CONCURRENCY=1\nEnvironmentFile=-/var/lib/reelmill-exec/worker.env\n";
-/// Where such a worker tells how it is: who asks gets an answer while it is of use.
-const STATUS: &str = "#!/bin/sh
-while read -r line && [ \"${#line}\" -gt 1 ]; do :; done
-[ -e /run/worker/well ] || exit 0
-printf 'HTTP/1.0 200 OK\\r\\n\\r\\n%s' '{\"node\":\"shelf-1\",\"reelmill\":\"1\",\"pid\":7,\"state\":\"ready\",\"engines\":[],\"presets\":[],\"concurrency\":1,\"running\":[],\"published\":0,\"failed\":0}'\n";
-const STATUS_UNIT: &str = "[Service]\nExecStart=-/usr/bin/worker-status\nStandardInput=socket\nStandardOutput=socket\n";
-
-/// A node with all that Reelmill installs on one, and a stand-in for the worker.
-fn whole(test: &str) -> Option<Setup> {
-    let setup = node(test)?
-        .program("reelmill-exec")
-        .unit("reelmill-exec.service", include_str!("../../units/reelmill-exec.service"))
-        .unit(SOCKET, include_str!("../../units/reelmill-exec.socket"))
-        .unit("reelmill-exec-check.service", include_str!("../../units/reelmill-exec-check.service"))
-        .enabled(SOCKET)
-        .file("/etc/reelmill/exec.env", &format!("CLOCK_IS_RIGHT=true\nREELMILL_NODE={NODE}\n"))
-        .script("/usr/bin/reelmill-worker", STAND_IN)
-        .script("/usr/bin/worker-status", STATUS)
-        .unit("status@.service", STATUS_UNIT)
-        .unit(WORKER, UNIT);
-    Some(setup)
-}
 
 /// A machine whose agent is at a broker.
 struct Place {
@@ -67,31 +25,7 @@ struct Place {
 impl Place {
     fn boot(setup: Setup) -> Self {
         let broker = Mosquitto::start();
-        let identity = broker.identity(NODE);
-        let text = |path: &Path| std::fs::read_to_string(path).expect("the broker's folder");
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
-        let folder = "/etc/reelmill";
-        let settings = format!(
-            "node = \"{NODE}\"\n[page]\nlisten = [\"127.0.0.1:0\"]\n[worker]\nstatus = \"http://127.0.0.1:{port}/status\"\n\
-             [broker]\nhost = \"127.0.0.1\"\nport = {}\nca = \"{folder}/ca.pem\"\ncert = \"{folder}/cert.pem\"\n\
-             key = \"{folder}/key.pem\"\ntrust = \"{folder}/trust.json\"\nclock_is_right = true\n",
-            broker.fleet
-        );
-        let status = format!(
-            "[Socket]\nListenStream=127.0.0.1:{port}\nAccept=yes\nMaxConnections=256\n\
-                              TriggerLimitIntervalSec=0\nPollLimitIntervalSec=0\n"
-        );
-        let setup = setup.host_network().enabled(AGENT).unit("status.socket", &status).enabled("status.socket");
-        let setup = [
-            ("agent.toml", settings),
-            ("ca.pem", text(&broker.ca())),
-            ("cert.pem", text(&identity.cert)),
-            ("key.pem", text(&identity.key)),
-            ("trust.json", String::from_utf8(trust().to_payload()).expect("JSON")),
-        ]
-        .into_iter()
-        .fold(setup, |setup, (name, content)| setup.file(&format!("{folder}/{name}"), &content));
+        let setup = at_broker(setup, &broker, "");
         let ear = Ear::open(&broker);
         let place = Self { machine: setup.boot(), broker, ear };
         place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"));
@@ -143,7 +77,7 @@ fn in_short(state: &State) -> String {
 
 #[test]
 fn settings_that_the_worker_is_well_with_stay_and_others_are_undone() {
-    let Some(setup) = whole("settings_that_the_worker_is_well_with_stay_and_others_are_undone") else { return };
+    let Some(setup) = node("settings_that_the_worker_is_well_with_stay_and_others_are_undone") else { return };
     let place = Place::boot(setup);
     let ops = place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"))["ops"].clone();
     assert!(ops["set-conf"] == 1 && ops["switch"] == 1, "{ops}");
@@ -171,7 +105,7 @@ fn settings_that_the_worker_is_well_with_stay_and_others_are_undone() {
 
 #[test]
 fn a_change_of_settings_ends_whoever_dies_in_whichever_part() {
-    let Some(setup) = whole("a_change_of_settings_ends_whoever_dies_in_whichever_part") else { return };
+    let Some(setup) = node("a_change_of_settings_ends_whoever_dies_in_whichever_part") else { return };
     let mut place = Place::boot(setup);
     let mut in_force = "1".to_owned();
     let (mut ver, mut seen) = (0, Vec::new());

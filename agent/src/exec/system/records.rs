@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -12,11 +12,14 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::record::{Pending, Standing};
-use crate::deeds::Undone;
+use crate::{
+    deeds::Undone,
+    exec::files::{self, PRIVATE, PUBLIC},
+};
 
 /// The change that is not over.
 const PENDING: &str = "pending.json";
-/// What became of the others.
+/// What became of the others. The agent reads it, to tell which systems were undone.
 const STANDING: &str = "systems.json";
 const LOCK: &str = "systems.lock";
 /// How often the lock is tried.
@@ -53,7 +56,7 @@ impl Records {
     /// # Errors
     /// If the disk refuses.
     pub fn set_pending(&self, change: &Pending) -> Result<(), Undone> {
-        self.write(PENDING, change)
+        self.write(PENDING, change, PRIVATE)
     }
 
     /// Writes what became of changes; it is on the disk when this returns.
@@ -61,7 +64,7 @@ impl Records {
     /// # Errors
     /// If the disk refuses.
     pub fn set_standing(&self, standing: &Standing) -> Result<(), Undone> {
-        self.write(STANDING, standing)
+        self.write(STANDING, standing, PUBLIC)
     }
 
     /// No change is pending any more.
@@ -110,16 +113,11 @@ impl Records {
         }
     }
 
-    fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Undone> {
+    fn write<T: Serialize>(&self, name: &str, value: &T, mode: u32) -> Result<(), Undone> {
         let text = serde_json::to_vec_pretty(value).expect("texts, numbers and lists");
-        let fresh = self.0.join(format!("{name}.new"));
         let write = || {
             self.make_folder()?;
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&fresh, self.0.join(name))?;
-            self.sync()
+            files::replace(&self.0.join(name), &text, mode)
         };
         write().map_err(|e| self.failed("write", name, &e))
     }

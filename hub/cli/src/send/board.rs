@@ -1,7 +1,7 @@
 //! What a person sees of commands on their way: one line for each that changes in place on a terminal, one line for each
 //! change in a pipe, or the states themselves for a program.
 
-use std::io::IsTerminal as _;
+use std::{collections::BTreeSet, io::IsTerminal as _};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -92,7 +92,10 @@ impl Board {
     pub(super) fn end(self, errands: &[Errand]) {
         if let Some((_, lines)) = &self.lines {
             lines.iter().filter(|line| !line.is_finished()).for_each(ProgressBar::abandon);
+            // The cursor is left at the end of the last one.
+            screen::print("\n");
         }
+        let mut hints = BTreeSet::new();
         for errand in errands {
             match &errand.state {
                 Some(state) if state.state.is_final() => {
@@ -101,9 +104,7 @@ impl Board {
                         let name = if errands.len() > 1 { format!("{}: ", errand.node) } else { String::new() };
                         screen::print(&format!("{name}{result}\n"));
                     }
-                    if let Some(hint) = words::hint(state) {
-                        self.screen.note(&format!("hint: {hint}"));
-                    }
+                    hints.extend(words::hint(state));
                 }
                 _ if errand.is_over() => self.screen.note(&format!("{}: {}", errand.node, words::standing(errand))),
                 _ => self.screen.note(&format!(
@@ -112,5 +113,6 @@ impl Board {
                 )),
             }
         }
+        hints.iter().for_each(|hint| self.screen.note(&format!("hint: {hint}")));
     }
 }

@@ -110,9 +110,7 @@ impl Post {
                 }
                 Heard::Subscribed => return News::Subscribed,
                 Heard::Room => {
-                    let refused = self.link.remark().map(str::to_owned);
-                    self.link.flush();
-                    return refused.map_or(News::Taken, News::Refused);
+                    return self.link.remark().map(str::to_owned).map_or(News::Taken, News::Refused);
                 }
                 Heard::Lost(why) => return News::Lost(why, self.link.remark().map(str::to_owned)),
                 Heard::Message(message) => {

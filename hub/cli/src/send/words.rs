@@ -115,3 +115,28 @@ pub(super) fn absence(errand: &Errand) -> Option<String> {
     };
     Some(format!("{} is down{since}{why}; the command waits for it{}", errand.node, until(errand.exp)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(more: &str, want: &str) {
+        let state = format!(
+            r#"{{"v":1,"id":"01M81B5H80NENTQAXBNENTQAXB","op":"switch","seq":7,"t":"2026-11-22T10:00:00Z","boot_id":"b",
+                "agent":"1",{more}}}"#
+        );
+        assert_eq!(line(&State::parse(state.as_bytes()).expect("a state")), want);
+    }
+
+    #[test]
+    fn every_state_is_a_word_and_a_reason() {
+        check(r#""state":"queued","reason":"clock""#, "queued until the node's clock is right");
+        check(r#""state":"running","phase":"fetch","pct":42"#, "running, fetching the new system, 42 %");
+        check(r#""state":"verifying""#, "verifying");
+        check(
+            r#""state":"rolled_back","error":{"code":"unwell","retry":true,"msg":"no GPU"}"#,
+            "rolled back, unwell: no GPU; it may go well another time",
+        );
+        check(r#""state":"timed_out""#, "timed out");
+    }
+}

@@ -18,8 +18,11 @@ use crate::{
     line::{CONNECT_TIMEOUT, Heard, IN_FLIGHT, Told, drive, seconds},
 };
 
-/// Messages that wait for the conductor: those that wait for an acknowledgement, and those that nobody acknowledges.
+/// Messages that wait to be heard; for more the broker waits.
 const INBOX: usize = 4 * IN_FLIGHT as usize;
+
+/// How soon what waits to be said is tried again.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Our end of the line. Nothing that is said while there is no connection is kept: whoever says it says it again.
 pub struct Link {
@@ -54,10 +57,19 @@ impl Link {
         self.anew.notify_one();
     }
 
-    /// What happens next. Can be dropped while it waits.
+    /// What happens next; says what waits meanwhile. Can be dropped while it waits.
     pub async fn hear(&mut self) -> Heard {
-        let told = self.heard.recv().await.unwrap_or_else(|| Heard::Lost(String::new()).into());
-        let Told { heard, client, remark } = told;
+        let told = loop {
+            self.flush();
+            if self.waiting.is_empty() {
+                break self.heard.recv().await;
+            }
+            // The connection does not tell when it has written what it was given.
+            if let Ok(told) = tokio::time::timeout(SOON, self.heard.recv()).await {
+                break told;
+            }
+        };
+        let Told { heard, client, remark } = told.unwrap_or_else(|| Heard::Lost(String::new()).into());
         self.remark = remark;
         match &heard {
             Heard::Up(_) => self.client = client,
@@ -150,16 +162,15 @@ impl Link {
     pub async fn close(mut self) {
         self.say(Word::Goodbye);
         self.stop.cancel();
-        while self.client.is_some() && !self.waiting.is_empty() {
-            self.hear().await;
-            self.flush();
-        }
-        if self.client.is_none() {
-            self.driver.abort();
-        }
-        if tokio::time::timeout(CONNECT_TIMEOUT, &mut self.driver).await.is_err() {
-            self.driver.abort();
-        }
+        let end = async {
+            while self.client.is_some() {
+                self.hear().await;
+                self.flush();
+            }
+        };
+        // It comes to nothing where the broker takes nothing any more.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, end).await;
+        self.driver.abort();
     }
 }
 

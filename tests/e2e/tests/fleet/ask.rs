@@ -1,5 +1,9 @@
 //! One node is told something and does it.
 
+use std::process::Command;
+
+use reelmill_lab::programs::output;
+
 use crate::fleet::{Fleet, Said};
 
 fn said(code: i32, out: &str, err: &str) -> Said {
@@ -63,8 +67,7 @@ fn a_program_reads_each_state_as_the_node_tells_it() {
 fn what_two_have_signed_is_sent_by_either() {
     let fleet = Fleet::start();
     let _node = fleet.simulate(&["orin-3"], 0);
-    let printed =
-        reelmill_lab::programs::output(fleet.command("orin-3 poweroff confirm=orin-3 --sign anna.key --sign-only"), "");
+    let printed = output(fleet.command("orin-3 poweroff confirm=orin-3 --sign anna.key --sign-only"), "");
     std::fs::write(fleet.path("one.json"), printed.stdout).expect("ours");
     let one = fleet.send("--file one.json");
     assert_eq!((one.code, one.out.as_str()), (Some(1), ""));
@@ -72,7 +75,7 @@ fn what_two_have_signed_is_sent_by_either() {
         one.err.starts_with("error: `poweroff` needs two signatures\nhint: name a second key by --sign"),
         "{one:?}"
     );
-    let printed = reelmill_lab::programs::output(fleet.command("--add-signature one.json --sign ben.key"), "");
+    let printed = output(fleet.command("--add-signature one.json --sign ben.key"), "");
     std::fs::write(fleet.path("two.json"), printed.stdout).expect("ours");
     // The node has checked both signatures before it says what it cannot do.
     let two = fleet.send("--file two.json");
@@ -92,4 +95,20 @@ fn what_would_be_sent_is_shown_and_not_sent() {
     assert_eq!(topic, "reelmill/1/n/orin-3/cmd/ping/ID");
     assert!(message.starts_with("{\"v\":1,\"id\":\"ID\",\"op\":\"ping\",\"node\":\"orin-3\""), "{message}");
     assert_eq!(fleet.retained("reelmill/1/n/orin-3/st/#"), "");
+}
+
+#[test]
+fn on_a_terminal_one_line_changes_in_place() {
+    let fleet = Fleet::start();
+    let _node = fleet.simulate(&["orin-3"], 0);
+    let line = fleet.command("orin-3 restart-worker --sign anna.key");
+    let words: Vec<_> = line.get_args().map(|word| word.to_string_lossy()).collect();
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &format!("{} {}", line.get_program().display(), words.join(" ")), "/dev/null"]);
+    terminal.current_dir(fleet.folder.path()).env_clear().env("TERM", "xterm");
+    terminal.envs(line.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = fleet.said(&output(terminal, ""));
+    let lines: Vec<_> = said.out.lines().filter(|line| line.contains("orin-3: ")).collect();
+    assert_eq!((said.code, lines.len()), (Some(0), 1), "{said:?}");
+    assert!(lines[0].contains('\u{1b}') && lines[0].trim_end().ends_with("orin-3: succeeded"), "{said:?}");
 }

@@ -1,5 +1,7 @@
 //! All nodes with a tag.
 
+use reelmill_api::fleet::health::Capabilities;
+
 use crate::fleet::Fleet;
 
 #[test]
@@ -30,4 +32,17 @@ fn each_node_with_a_tag_gets_a_command_of_its_own() {
     let topics: Vec<_> = dry.out.lines().filter(|line| line.starts_with("reelmill/1")).collect();
     let topic = |node: &str| format!("reelmill/1/n/{node}/cmd/ping/ID");
     assert_eq!(topics, ["orin-1", "orin-2", "xavier-10"].map(topic));
+}
+
+#[test]
+fn two_hundred_nodes_at_once_are_no_flood() {
+    let fleet = Fleet::start();
+    let cap = Capabilities::of("1.0.0", vec!["shelf".parse().expect("a tag")], &[]);
+    let cap = serde_json::to_vec(&cap).expect("JSON");
+    for n in 0..200 {
+        fleet.broker.publish(&format!("reelmill/1/n/node-{n}/cap"), &cap, &["-r"]);
+    }
+    let dry = fleet.send("@shelf ping --dry-run");
+    let topics = dry.out.lines().filter(|line| line.starts_with("reelmill/1")).count();
+    assert_eq!((dry.code, topics), (Some(0), 200), "{}", dry.err);
 }

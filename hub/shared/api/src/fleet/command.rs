@@ -188,32 +188,37 @@ struct Wire {
     crit: Vec<Text<64>>,
 }
 
+/// One form of a command from the other: these fields as they are told, and all that both have alike.
+macro_rules! form {
+    ($of:ident, $to:ident { $($own:ident),* }) => {
+        $to {
+            $($own,)*
+            id: $of.id,
+            node: $of.node,
+            issued_at: $of.issued_at,
+            not_before: $of.not_before,
+            exp: $of.exp,
+            ttl_s: $of.ttl_s,
+            by: $of.by,
+            reason: $of.reason,
+            rollout: $of.rollout,
+            rollout_doc: $of.rollout_doc,
+            policy: $of.policy,
+            expect: $of.expect,
+            crit: $of.crit,
+        }
+    };
+}
+
 impl TryFrom<Wire> for Command {
     type Error = Rejection;
 
     fn try_from(wire: Wire) -> Result<Self, Self::Error> {
-        let Wire { v, id, op, node, issued_at, not_before, exp, ttl_s, by, reason, .. } = wire;
-        let Wire { rollout, rollout_doc, policy, expect, args, crit, .. } = wire;
-        if v != PROTOCOL {
-            return Err(Rejection::new(Code::UnsupportedVersion, format!("version {v} is not understood")));
+        if wire.v != PROTOCOL {
+            return Err(Rejection::new(Code::UnsupportedVersion, format!("version {} is not understood", wire.v)));
         }
-        let op = Op::parse(&op, args)?;
-        let command = Self {
-            id,
-            op,
-            node,
-            issued_at,
-            not_before,
-            exp,
-            ttl_s,
-            by,
-            reason,
-            rollout,
-            rollout_doc,
-            policy,
-            expect,
-            crit,
-        };
+        let op = Op::parse(&wire.op, wire.args)?;
+        let command = form!(wire, Self { op });
         command.check()?;
         Ok(command)
     }
@@ -221,27 +226,8 @@ impl TryFrom<Wire> for Command {
 
 impl From<Command> for Wire {
     fn from(command: Command) -> Self {
-        let (op, args) = (command.op.name(), command.op.args());
-        let Command { id, node, issued_at, not_before, exp, ttl_s, by, reason, rollout, rollout_doc, .. } = command;
-        let Command { policy, expect, crit, .. } = command;
-        Self {
-            v: PROTOCOL,
-            id,
-            op,
-            node,
-            issued_at,
-            not_before,
-            exp,
-            ttl_s,
-            by,
-            reason,
-            rollout,
-            rollout_doc,
-            policy,
-            expect,
-            args,
-            crit,
-        }
+        let (v, op, args) = (PROTOCOL, command.op.name(), command.op.args());
+        form!(command, Self { v, op, args })
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) fn run() {
     let other_idle = exporter.usage().since(&other_before) / IDLE.as_secs_f64();
     println!("idle, agent at one look a second: {:.3} % of a core; target below 0.1 %", idle / 10.0);
     println!("idle, node_exporter: {:.3} % of a core", other_idle / 10.0);
+    println!("a look and a scrape of it, agent / a scrape of node_exporter: ratio {:.2}", (idle + scrape) / other);
     let (all, other_all) = (idle + scrape / f64::from(USUAL), other_idle + other / f64::from(USUAL));
     println!("both scraped every {USUAL} s, with what they do between: ratio {:.2}", all / other_all);
     let (ours, theirs) = (agent.usage(), exporter.usage());
@@ -160,7 +161,7 @@ impl Ear {
         // Into a pipe, the client would tell only after many messages.
         let mut command = Command::new("stdbuf");
         command.arg("-oL").arg(client.get_program()).args(client.get_args());
-        command.args(["-d", "-F", "@%t", "-t", &format!("reelmill/1/n/{NODE}/m")]);
+        command.args(["-d", "-F", "@@%t", "-t", &format!("reelmill/1/n/{NODE}/m")]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("mosquitto_sub starts");
         let mut ear = Self { lines: BufReader::new(child.stdout.take().expect("piped")), child };
         ear.until("Subscribed");
