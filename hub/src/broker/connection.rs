@@ -141,6 +141,7 @@ where
                 let is_over = some == 0 || packets.iter().any(|packet| matches!(packet, Packet::Disconnect(_)));
                 timeout(PATIENCE, wire.write(&packets)).await??;
                 packets.clear();
+                lock(exchange).written(place, Timestamp::now());
                 if is_over {
                     anyhow::bail!("another connection has taken its place, it took too little, or this is the end");
                 }

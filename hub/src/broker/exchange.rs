@@ -101,6 +101,13 @@ impl Exchange {
         }
     }
 
+    /// A client has taken what was written to it, and there is room for more.
+    pub(super) fn written(&mut self, place: &Place, now: Timestamp) {
+        if let Some(client) = self.client(place) {
+            client.session.flush(now);
+        }
+    }
+
     fn take_over(&mut self, key: &str, clean: bool, now: Timestamp) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.session.is_connected() {
@@ -225,7 +232,7 @@ impl Exchange {
         let Some(client) = self.client(place) else { return };
         client.session.say(Packet::SubAck(SubAck { pkid: subscribe.pkid, return_codes, properties: None }));
         for (message, qos) in told {
-            client.session.deliver(&message, qos, true, now);
+            client.session.remind(message, qos, now);
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::message::Message;
 
-/// Messages that wait for a client; of more, the oldest go: what is retained is told anew when it subscribes again.
+/// New messages that wait for a client; of more, the oldest go. What is retained is not among them: there is one of each topic.
 const MOST_WAITING: usize = 1000;
 /// The same in bytes.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -29,7 +29,8 @@ pub(super) const OUTBOX: usize = 2 * RESERVE;
 pub(super) struct Session {
     filters: BTreeMap<String, Filter>,
     waiting: VecDeque<Waiting>,
-    bytes: usize,
+    /// How many of these are new, and their bytes.
+    new: (usize, usize),
     /// By packet identifier; in the order in which they were sent.
     in_flight: Vec<(u16, Waiting)>,
     last_id: u16,
@@ -40,7 +41,10 @@ pub(super) struct Session {
 #[derive(Debug)]
 struct Waiting {
     message: Message,
+    qos: QoS,
     retain: bool,
+    /// It was retained when the client subscribed.
+    reminds: bool,
 }
 
 impl Session {
@@ -102,20 +106,33 @@ impl Session {
         })
     }
 
-    /// Delivers a message, or lets it wait.
+    /// Delivers a new message, or lets it wait. One that need not be confirmed goes now or never.
     pub(super) fn deliver(&mut self, message: &Message, qos: QoS, retain: bool, now: Timestamp) {
-        if qos == QoS::AtMostOnce || message.qos == QoS::AtMostOnce {
-            let has_room = self.line.as_ref().is_some_and(|line| line.capacity() > RESERVE);
-            if has_room {
-                self.say(Packet::Publish(message.packet(QoS::AtMostOnce, retain, 0, now)));
+        let qos = if message.qos == QoS::AtMostOnce { message.qos } else { qos };
+        if qos == QoS::AtMostOnce {
+            if self.has_room() {
+                self.say(Packet::Publish(message.packet(qos, retain, 0, now)));
             }
             return;
         }
-        self.bytes += message.weight();
-        self.waiting.push_back(Waiting { message: message.clone(), retain });
-        while self.waiting.len() > MOST_WAITING || self.bytes > MOST_BYTES {
-            let Some(gone) = self.waiting.pop_front() else { break };
-            self.bytes -= gone.message.weight();
+        self.waiting.push_back(Waiting { message: message.clone(), qos, retain, reminds: false });
+        self.count(message, true);
+        while self.new.0 > MOST_WAITING || self.new.1 > MOST_BYTES {
+            let Some(oldest) = self.waiting.iter().position(|waiting| !waiting.reminds) else { break };
+            if let Some(gone) = self.waiting.remove(oldest) {
+                self.count(&gone.message, false);
+            }
+        }
+        self.flush(now);
+    }
+
+    /// Delivers what is retained to who has just subscribed, all of it; of what waits already, the newest.
+    pub(super) fn remind(&mut self, message: Message, qos: QoS, now: Timestamp) {
+        let qos = if message.qos == QoS::AtMostOnce { message.qos } else { qos };
+        let same = self.waiting.iter_mut().find(|waiting| waiting.reminds && waiting.message.topic == message.topic);
+        match same {
+            Some(same) => same.message = message,
+            None => self.waiting.push_back(Waiting { message, qos, retain: true, reminds: true }),
         }
         self.flush(now);
     }
@@ -127,18 +144,38 @@ impl Session {
     }
 
     /// Sends as much as the client takes now.
-    fn flush(&mut self, now: Timestamp) {
-        while self.line.is_some() && self.in_flight.len() < self.window.into() {
+    pub(super) fn flush(&mut self, now: Timestamp) {
+        while self.line.is_some() && self.waiting.front().is_some_and(|next| self.takes(next)) {
             let Some(next) = self.waiting.pop_front() else { return };
-            self.bytes -= next.message.weight();
+            if !next.reminds {
+                self.count(&next.message, false);
+            }
             if next.message.is_expired(now) {
                 continue;
             }
-            let id = self.next_id();
-            let packet = next.message.packet(QoS::AtLeastOnce, next.retain, id, now);
-            self.in_flight.push((id, next));
-            self.say(Packet::Publish(packet));
+            let confirmed = next.qos != QoS::AtMostOnce;
+            let id = if confirmed { self.next_id() } else { 0 };
+            self.say(Packet::Publish(next.message.packet(next.qos, next.retain, id, now)));
+            if confirmed {
+                self.in_flight.push((id, next));
+            }
         }
+    }
+
+    /// Whether the client takes this now.
+    fn takes(&self, next: &Waiting) -> bool {
+        if next.qos == QoS::AtMostOnce { self.has_room() } else { self.in_flight.len() < self.window.into() }
+    }
+
+    /// Whether the client's outbox has room for what need not be confirmed.
+    fn has_room(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.capacity() > RESERVE)
+    }
+
+    fn count(&mut self, message: &Message, more: bool) {
+        let (number, bytes) = &mut self.new;
+        let weight = message.weight();
+        (*number, *bytes) = if more { (*number + 1, *bytes + weight) } else { (*number - 1, *bytes - weight) };
     }
 
     /// An identifier that no message on its way has; there are far more of them than messages.

@@ -133,24 +133,35 @@ fn what_is_retained_is_told_until_it_expires_or_is_cleared() {
 fn all_that_is_retained_comes_as_the_client_takes_it() {
     let mut exchange = Exchange::default();
     let hub = Client::connect(&mut exchange, Who::Operator, ANEW(), None, 0);
-    for i in 0..300 {
+    const ALL: usize = 1500;
+    for i in 0..ALL {
         let topic = format!("reelmill/1/n/orin-{i}/health");
         hub.say(&mut exchange, publish(&topic, "up", true, None), 0).expect("it is taken");
     }
     let mut late = Client::connect(&mut exchange, Who::Operator, ANEW(), None, 0);
     late.subscribe(&mut exchange, "reelmill/1/n/+/health", 0);
     let mut heard = late.heard().len() - 1;
-    for id in 1..=300 {
+    for id in 1..=u16::try_from(ALL).expect("few") {
         let ack = rumqttc::v5::mqttbytes::v5::PubAck::new(id, None);
         late.say(&mut exchange, Packet::PubAck(ack), 0).expect("it is taken");
         heard += late.heard().len();
     }
-    assert_eq!(heard, 300);
+    assert_eq!(heard, ALL);
     let mut again = Filter::new("reelmill/1/n/+/health", QoS::AtLeastOnce);
     again.retain_forward_rule = RetainForwardRule::Never;
     let again = Subscribe { pkid: 2, filters: vec![again], properties: None };
     late.say(&mut exchange, Packet::Subscribe(again), 0).expect("it is taken");
     assert_eq!(late.heard(), ["[Success(AtLeastOnce)]"], "only who asks for it");
+    let mut loose = Client::connect(&mut exchange, Who::Operator, ANEW(), None, 0);
+    let filters = vec![Filter::new("reelmill/1/n/+/health", QoS::AtMostOnce)];
+    let subscribe = Packet::Subscribe(Subscribe { pkid: 1, filters, properties: None });
+    loose.say(&mut exchange, subscribe, 0).expect("it is taken");
+    let mut heard = 0;
+    while let Some(more) = Some(loose.heard().len()).filter(|more| *more > 0) {
+        heard += more;
+        exchange.written(&loose.place, at(0));
+    }
+    assert_eq!(heard - 1, ALL, "also where nothing is confirmed");
 }
 
 #[test]
