@@ -30,15 +30,19 @@ pub enum Command {
     CheckConfig(Options),
     /// Tokens that let nodes into the farm.
     Token {
+        /// Which hub's.
         #[command(flatten)]
         options: Options,
+        /// What to do with them.
         #[command(subcommand)]
         command: TokenCommand,
     },
     /// The nodes of the farm, and those that ask to be let in.
     Node {
+        /// Which hub's.
         #[command(flatten)]
         options: Options,
+        /// What to do with them.
         #[command(subcommand)]
         command: NodeCommand,
     },

@@ -25,7 +25,7 @@ const LONGEST: u64 = 16 * 1024;
 const LABEL: &str = "REELMILL";
 
 /// What the file says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JoinFile {
     /// The hub's door, as in `https://hub.example:7443`.
@@ -108,6 +108,13 @@ impl std::fmt::Display for HubUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { host, port } = self;
         if host.contains(':') { write!(f, "https://[{host}]:{port}") } else { write!(f, "https://{host}:{port}") }
+    }
+}
+
+/// Without its token.
+impl std::fmt::Debug for JoinFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinFile").field("hub", &self.hub).finish_non_exhaustive()
     }
 }
 
@@ -204,6 +211,7 @@ mod tests {
         let file = parse(&whole()).expect("a good file");
         assert_eq!((file.hub.to_string().as_str(), file.hub.port), ("https://hub.example:7443", 7443));
         assert_eq!(file.token().map(String::from).as_deref(), Some(TOKEN));
+        assert!(!format!("{file:?}").contains("rmj_"));
         assert_eq!(file.network.map(|network| network.address), Some(Subnet([10, 0, 0, 7].into(), 24)));
         let short = format!("hub = \"https://[fd00::1]\"\nca_sha256 = \"{PIN}\"\ntoken = \"\"\n");
         let file = parse(&short).expect("a good file");

@@ -7,7 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use reelmill_api::enrol::{JoinAnswer, Membership, RENEW_PATH, RenewRequest};
 use reelmill_mqtt::Retry;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,6 +20,8 @@ use super::{
 };
 use crate::deeds::{Outcome, Reach, Undone};
 
+/// Held by whoever exchanges the pair.
+static ROTATING: Mutex<()> = Mutex::const_new(());
 /// How long a connection with the new pair is waited for.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is looked whether there is one.
@@ -33,19 +38,23 @@ pub async fn rotate(folder: &Path, reach: &Reach) -> Outcome {
     let enrolled = Enrolled::read(folder).map_err(unread)?.ok_or_else(|| {
         Undone::for_good("not_supported", "no hub has made this node's certificate, so none can renew it")
     })?;
+    // A command and the calendar may both want it.
+    let _one = ROTATING.lock().await;
     let place = new_pair(folder, &enrolled).await?;
-    let before = (reach.see)().connections;
-    let (used, last) = (Pair::in_use(folder), Pair::last(folder));
+    let (used, last, next) = (Pair::in_use(folder), Pair::last(folder), Pair::next(folder));
     used.copy(&last).map_err(unread)?;
-    Pair::next(folder).replace(&used).map_err(unread)?;
+    next.replace(&used).map_err(unread)?;
+    let before = (reach.see)().connections;
     reach.connect_anew.notify_one();
     if let Err(why) = connection(reach, before).await {
+        // It may be the broker's fault: the new pair is tried again, and the hub need not make another.
+        used.copy(&next).map_err(unread)?;
         last.replace(&used).map_err(unread)?;
         reach.connect_anew.notify_one();
         return Err(Undone::for_now("unwell", format!("the broker does not take the new certificate: {why}")));
     }
     let (hub, now) = (super::hub_of(&enrolled)?, Timestamp::now());
-    let renewed = Enrolled { node: enrolled.node.clone(), ..Enrolled::new(&place, &hub, enrolled.ca_sha256, now) };
+    let renewed = Enrolled::new(&place, &hub, enrolled.ca_sha256, now);
     renewed.write(folder).map_err(unread)?;
     for old in [&last.key, &last.cert] {
         fs::remove_file(old).map_err(unread)?;

@@ -279,3 +279,75 @@ fn a_token_is_good_for_a_week_at_most() {
     }
     assert!(!join(&["--node", "hub"]) && !join(&["--node", "A B"]));
 }
+
+/// A farm whose door is open, and what curl needs.
+struct Open {
+    farm: TempDir,
+    at: String,
+    stop: tokio_util::sync::CancellationToken,
+}
+
+impl Open {
+    async fn new(farm: Farm) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = format!("https://{}", listener.local_addr().expect("bound"));
+        let Farm { folder, desk } = farm;
+        let door = Door::new(listener, &["127.0.0.1".to_owned()], desk.into()).expect("a door");
+        let stop = tokio_util::sync::CancellationToken::new();
+        tokio::spawn(door.run(stop.clone()));
+        Self { farm: folder, at, stop }
+    }
+
+    fn file(&self, name: &str, content: &str) -> std::path::PathBuf {
+        let path = self.farm.path().join(name);
+        std::fs::write(&path, content).expect("ours");
+        path
+    }
+
+    /// The status and the answer, as curl hears them.
+    async fn post(&self, path: &str, body: &str, shown: Option<(&str, &str)>) -> String {
+        let mut curl = tokio::process::Command::new("curl");
+        curl.args(["-sS", "-m", "20", "-H", "content-type: application/json", "-w", " %{http_code}", "--data-binary"]);
+        curl.arg(format!("@{}", self.file("body", body).display()));
+        curl.arg("--cacert").arg(self.farm.path().join("ca/ca.pem")).arg(format!("{}{path}", self.at));
+        if let Some((cert, key)) = shown {
+            curl.arg("--cert").arg(self.file("node.pem", cert)).arg("--key").arg(self.file("node.key", key));
+        }
+        let ran = curl.output().await.expect("curl runs");
+        String::from_utf8_lossy(if ran.status.success() { &ran.stdout } else { &ran.stderr }).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn the_door_renews_for_who_shows_our_certificate_of_any_age_and_for_nobody_else() {
+    let farm = Farm::new().await;
+    let asks = Asks::new("orin-1", Some(&farm.token(&["--for", "7d"]).await));
+    let long_ago = Timestamp::now() - SignedDuration::from_hours(24 * 40);
+    // A token from then; the operator's command dates it from the tests' own day.
+    let mut enrolling = farm.desk.db.enrolling().await.expect("a transaction");
+    let token = JoinToken::new([1; 16]);
+    let sha256 = Sha256::of(token.expose().as_bytes());
+    let old = Token { sha256, tags: vec![], node: None, serial: None, expires_at: Timestamp::now(), used_by: None };
+    enrolling.add_token(&old).await.expect("kept");
+    enrolling.commit().await.expect("kept");
+    let asks = Asks { token: Some(token), ..asks };
+    let JoinAnswer::Enrolled(place) = farm.join(&asks, long_ago).await else { panic!("a good token") };
+    assert!(place.not_after < Timestamp::now(), "it has expired");
+    let stranger = {
+        let folder = tempfile::tempdir().expect("a folder");
+        Ca::open(folder.path()).expect("another farm").client("orin-1").expect("an identity")
+    };
+    let door = Open::new(farm).await;
+    let body = serde_json::to_string(&RenewRequest { csr: asks.csr() }).expect("JSON");
+    let key = asks.key.serialize_pem();
+    let renewed = door.post("/v1/renew", &body, Some((&place.cert, &key))).await;
+    assert!(renewed.starts_with(r#"{"state":"enrolled","node":"orin-1""#) && renewed.ends_with(" 200"), "{renewed}");
+    let bare = door.post("/v1/renew", &body, None).await;
+    assert!(bare.contains("unknown_certificate") && bare.ends_with(" 403"), "{bare}");
+    let strange = door.post("/v1/renew", &body, Some((&stranger.cert_pem, &stranger.key_pem))).await;
+    assert!(strange.starts_with("curl: (56)") || strange.starts_with("curl: (35)"), "{strange}");
+    assert!(door.post("/v1/enrol", "{}", None).await.ends_with(" 422"));
+    assert!(door.post("/v1/enrol", &"x".repeat(20_000), None).await.ends_with(" 413"));
+    assert!(door.post("/v1/jobs", "{}", None).await.ends_with(" 404"), "nothing else is behind this door");
+    door.stop.cancel();
+}
