@@ -104,8 +104,9 @@ impl Memory {
         let is_young = |entry: &Entry| self.floor.is_none_or(|now| now.duration_since(entry.state.t) < KEPT);
         let matters = |entry: &&Entry| is_young(entry) || !entry.is_over();
         let commands = self.entries.values().filter(matters).map(|entry| Record::Command(Box::new(entry.clone())));
-        let mut records: Vec<Record> = self.floor.map(Record::Clock).into_iter().collect();
-        records.extend(self.since.map(Record::Since));
+        // Before the clock: a mark is moved up to what the clock showed by then, and it was not this.
+        let mut records: Vec<Record> = self.since.map(Record::Since).into_iter().collect();
+        records.extend(self.floor.map(Record::Clock));
         records.extend(self.boot_id.clone().map(Record::Boot));
         records.push(Record::Held(self.held_by.clone()));
         records.extend(commands);
@@ -167,5 +168,18 @@ mod message {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
         text.map(|text| BASE64_STANDARD.decode(text).map_err(D::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_since_when_is_not_moved_by_writing_it_anew() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("a time");
+        let memory = Memory::of([Record::Since(at(5)), Record::Clock(at(10)), Record::Boot("b".to_owned())]);
+        assert_eq!(Memory::of(memory.records()), memory);
+        assert_eq!(memory.knows_since(None), Some(at(5)));
     }
 }
