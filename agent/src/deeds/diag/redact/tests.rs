@@ -99,7 +99,8 @@ proptest! {
             && part.chars().any(|c| c.is_ascii_uppercase());
         prop_assume!(!key.starts_with('/') && is_mixed(&key));
         let told = text(&format!("the key is {key} indeed"));
-        prop_assert_eq!(told, "the key is [redacted] indeed");
+        // What follows may go too: the padding of a key whose last letters are `key` looks like an assignment.
+        prop_assert!(!told.contains(&key) && told.starts_with("the key is [redacted]"), "{told}");
     }
 
     #[test]
