@@ -97,7 +97,7 @@ fn a_question_starts_the_helper_and_silence_ends_it() {
     assert_eq!(ask(&machine, &adopt(NAME, 1)), Ok(json!({})));
     let pid = machine.property(HELPER, "MainPID");
     let status = machine.ok(&["cat", &format!("/proc/{pid}/status")]);
-    for (field, want) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("CapBnd", "0000000000000002")] {
+    for (field, want) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("CapBnd", "0000000000000202")] {
         let got = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(":"));
         assert_eq!(got.map(str::trim), Some(want), "{field}");
     }
