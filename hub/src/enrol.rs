@@ -95,7 +95,10 @@ impl Desk {
         };
         match enrolling.asking(&key).await? {
             Some(Asking { approved: Some(true), node, tags, .. }) => {
-                self.admit(enrolling, &node, &tags, csr, now).await
+                match self.keeps_from(enrolling, &node, true).await? {
+                    Some(refusal) => Ok(refusal),
+                    None => self.admit(enrolling, &node, &tags, csr, now).await,
+                }
             }
             Some(Asking { approved: Some(false), .. }) => {
                 Ok(refused(Refusal::NotApproved, "an operator has refused this node"))
@@ -114,14 +117,29 @@ impl Desk {
     ) -> anyhow::Result<JoinAnswer> {
         let node = token.node.as_ref().unwrap_or(&request.node);
         // Only a token for this very name may replace the node that has it.
-        if token.node.is_none() && is_taken(enrolling, node).await? {
-            let message =
-                format!("another node is called {node}: choose another name, or make a token with --node {node}");
-            return Ok(refused(Refusal::NameTaken, &message));
+        if let Some(refusal) = self.keeps_from(enrolling, node, token.node.is_some()).await? {
+            return Ok(refusal);
         }
         enrolling.use_token(token, &csr.key_id()).await?;
         let tags = if token.tags.is_empty() { &request.tags } else { &token.tags };
         self.admit(enrolling, node, tags, csr, now).await
+    }
+
+    /// Why a node cannot have that name, if so; to be asked before anything is done for the node.
+    async fn keeps_from(
+        &self,
+        enrolling: &mut Enrolling,
+        node: &NodeId,
+        replaces: bool,
+    ) -> anyhow::Result<Option<JoinAnswer>> {
+        let why = if RESERVED.contains(&node.as_str()) {
+            format!("no node may be called {node}")
+        } else if !replaces && is_taken(enrolling, node).await? {
+            format!("another node is called {node}: choose another name, or make a token with --node {node}")
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(refused(Refusal::NameTaken, &why)))
     }
 
     async fn admit(
@@ -132,9 +150,6 @@ impl Desk {
         csr: &Csr,
         now: Timestamp,
     ) -> anyhow::Result<JoinAnswer> {
-        if RESERVED.contains(&node.as_str()) {
-            return Ok(refused(Refusal::NameTaken, &format!("no node may be called {node}")));
-        }
         enrolling.admit(node, tags, now).await?;
         enrolling.forget_asking(&csr.key_id()).await?;
         let certificate = self.sign(enrolling, node, csr, now).await?;

@@ -176,6 +176,9 @@ async fn a_name_is_one_nodes_until_an_operator_gives_it_to_another() {
     for name in RESERVED {
         let asks = Asks::new(name, Some(&farm.token(&[]).await));
         assert_eq!(farm.told(&asks, 1).await, "refused: another node has this name", "{name}");
+        let better = Asks { name: "orin-3", ..asks };
+        assert_eq!(farm.told(&better, 1).await, "orin-3 rack", "and the token was not used up");
+        farm.node(&["revoke", "orin-3"], at(1)).await.expect("put out");
     }
 }
 
