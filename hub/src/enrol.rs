@@ -48,6 +48,8 @@ pub struct Desk {
     pub broker_port: u16,
     /// Where it is written whose commands nodes obey; read anew for each node.
     pub trust: PathBuf,
+    /// The hub's own node, whose certificate is none of the desk's.
+    pub own: Option<NodeId>,
 }
 
 impl Desk {
@@ -134,6 +136,8 @@ impl Desk {
     ) -> anyhow::Result<Option<JoinAnswer>> {
         let why = if RESERVED.contains(&node.as_str()) {
             format!("no node may be called {node}")
+        } else if self.own.as_ref() == Some(node) {
+            format!("the hub's own node is called {node}: choose another name")
         } else if !replaces && is_taken(enrolling, node).await? {
             format!("another node is called {node}: choose another name, or make a token with --node {node}")
         } else {

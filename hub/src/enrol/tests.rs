@@ -23,7 +23,7 @@ impl Farm {
         let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
         let ca = Ca::open(&folder.path().join("ca")).expect("an authority");
         let trust = folder.path().join("trust.json");
-        Self { desk: Desk { db, ca, broker_host: None, broker_port: 8883, trust }, folder }
+        Self { desk: Desk { db, ca, broker_host: None, broker_port: 8883, trust, own: None }, folder }
     }
 
     fn config(&self) -> Config {
@@ -180,6 +180,21 @@ async fn a_name_is_one_nodes_until_an_operator_gives_it_to_another() {
         assert_eq!(farm.told(&better, 1).await, "orin-3 rack", "and the token was not used up");
         farm.node(&["revoke", "orin-3"], at(1)).await.expect("put out");
     }
+}
+
+#[tokio::test]
+async fn nobody_is_called_as_the_hubs_own_node() {
+    let mut farm = Farm::new().await;
+    farm.desk.own = Some("orin-0".parse().expect("a name"));
+    let bound = Asks::new("x", Some(&farm.token(&["--node", "orin-0"]).await));
+    assert_eq!(farm.told(&bound, 1).await, "refused: another node has this name", "whoever says so");
+    let asks = Asks::new("orin-0", Some(&farm.token(&[]).await));
+    assert_eq!(farm.told(&asks, 1).await, "refused: another node has this name");
+    assert_eq!(farm.told(&Asks { name: "orin-1", ..asks }, 1).await, "orin-1 rack");
+    let approved = Asks::new("orin-0", None);
+    farm.told(&approved, 1).await;
+    farm.node(&["approve", &approved.code().to_string(), "--replace"], at(1)).await.expect("approved");
+    assert_eq!(farm.told(&approved, 1).await, "refused: another node has this name");
 }
 
 #[tokio::test]
