@@ -23,7 +23,7 @@ use crate::{
     ca::{Ca, Csr, NODE_LIFE},
     db::{
         Db,
-        enrol::{Asking, Certificate, Enrolling, Token},
+        enrol::{Asking, Certificate, Enrolling, Token, Verdict},
     },
 };
 
@@ -96,14 +96,15 @@ impl Desk {
             None => None,
         };
         match enrolling.asking(&key).await? {
-            Some(Asking { approved: Some(true), node, tags, .. }) => {
-                match self.keeps_from(enrolling, &node, true).await? {
+            Some(Asking { verdict: Some(Verdict::Denied), .. }) => {
+                Ok(refused(Refusal::NotApproved, "an operator has refused this node"))
+            }
+            // Another node may have got the name since the operator looked.
+            Some(Asking { verdict: Some(verdict), node, tags, .. }) => {
+                match self.keeps_from(enrolling, &node, verdict == Verdict::Replaces).await? {
                     Some(refusal) => Ok(refusal),
                     None => self.admit(enrolling, &node, &tags, csr, now).await,
                 }
-            }
-            Some(Asking { approved: Some(false), .. }) => {
-                Ok(refused(Refusal::NotApproved, "an operator has refused this node"))
             }
             known => ask(enrolling, known, request, csr, address, why, now).await,
         }
@@ -300,7 +301,7 @@ async fn ask(
         board: text(&request.machine.board),
         address: address.to_owned(),
         seen: now,
-        approved: None,
+        verdict: None,
     };
     enrolling.put_asking(&asking).await?;
     if known.is_none() {

@@ -74,8 +74,37 @@ pub struct Asking {
     pub address: String,
     /// When it asked last.
     pub seen: Timestamp,
-    /// Whether an operator has said yes or no.
-    pub approved: Option<bool>,
+    /// What an operator has said.
+    pub verdict: Option<Verdict>,
+}
+
+/// What an operator says of a node that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come in, if nobody has its name.
+    Approved,
+    /// It may come in, in the place of who has its name.
+    Replaces,
+    /// It may not.
+    Denied,
+}
+
+impl Verdict {
+    const ALL: [Self; 3] = [Self::Approved, Self::Replaces, Self::Denied];
+
+    /// Its word in the database.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Replaces => "replaces",
+            Self::Denied => "denied",
+        }
+    }
+
+    fn of(word: &str) -> Result<Self, DbError> {
+        let found = Self::ALL.into_iter().find(|verdict| verdict.as_str() == word);
+        found.ok_or_else(|| corrupt(format!("the verdict {word:?}")))
+    }
 }
 
 fn corrupt(e: impl std::fmt::Display) -> DbError {
@@ -140,7 +169,7 @@ fn asking_of(row: &SqliteRow) -> Result<Asking, DbError> {
         board: row.try_get("board")?,
         address: row.try_get("address")?,
         seen: time(row.try_get("seen")?)?,
-        approved: verdict.map(|verdict| verdict == "approved"),
+        verdict: verdict.as_deref().map(Verdict::of).transpose()?,
     })
 }
 
@@ -367,7 +396,7 @@ impl Enrolling {
         .bind(&asking.board)
         .bind(&asking.address)
         .bind(asking.seen.as_second())
-        .bind(asking.approved.map(|yes| if yes { "approved" } else { "denied" }))
+        .bind(asking.verdict.map(Verdict::as_str))
         .execute(&mut *self.tx)
         .await?;
         Ok(())

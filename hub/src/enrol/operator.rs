@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     db::{
         Db,
-        enrol::{Asking, Member, Token},
+        enrol::{Asking, Member, Token, Verdict},
     },
     folder::{CA, DATABASE, private_folder},
 };
@@ -226,7 +226,7 @@ pub async fn node(config: &Config, command: NodeCommand, now: Timestamp) -> anyh
                 )
                 .into());
             }
-            asking.approved = Some(true);
+            asking.verdict = Some(if replace { Verdict::Replaces } else { Verdict::Approved });
             enrolling.put_asking(&asking).await?;
             enrolling.commit().await?;
             Ok(format!("{} is let in when it asks again, within two minutes\n", asking.node))
@@ -234,7 +234,7 @@ pub async fn node(config: &Config, command: NodeCommand, now: Timestamp) -> anyh
         NodeCommand::Deny { code } => {
             let mut enrolling = files.db.enrolling().await?;
             let asking = the_one(enrolling.asking_with(&code).await?, &code)?;
-            enrolling.put_asking(&Asking { approved: Some(false), ..asking }).await?;
+            enrolling.put_asking(&Asking { verdict: Some(Verdict::Denied), ..asking }).await?;
             enrolling.commit().await?;
             Ok(format!("the node with the code {code} is refused\n"))
         }
@@ -268,10 +268,10 @@ fn the_one(mut found: Vec<Asking>, code: &PairingCode) -> anyhow::Result<Asking>
 
 /// What a node says of itself may hold anything, so it is quoted.
 fn asking_line(asking: &Asking) -> String {
-    let state = match asking.approved {
+    let state = match asking.verdict {
         None => "asks",
-        Some(true) => "approved",
-        Some(false) => "denied",
+        Some(Verdict::Approved | Verdict::Replaces) => "approved",
+        Some(Verdict::Denied) => "denied",
     };
     let said = |what: &str, text: &Option<String>| text.as_ref().map(|t| format!(" {what}={t:?}")).unwrap_or_default();
     let Asking { code, node, address, seen, .. } = asking;

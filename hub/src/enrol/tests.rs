@@ -228,6 +228,25 @@ async fn an_operator_lets_in_who_shows_the_code_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn an_approval_puts_nobody_out_who_came_after_it_unless_it_says_so() {
+    let farm = Farm::new().await;
+    let (plain, replaces) = (Asks::new("orin-5", None), Asks::new("orin-5", None));
+    for (asks, words) in [(&plain, vec![]), (&replaces, vec!["--replace"])] {
+        assert_eq!(farm.told(asks, 0).await, "pending");
+        let code = asks.code().to_string();
+        farm.node(&[vec!["approve", &code], words].concat(), at(0)).await.expect("the name is free");
+    }
+    let between = Asks::new("orin-5", Some(&farm.token(&[]).await));
+    assert_eq!(farm.told(&between, 0).await, "orin-5 rack");
+    assert_eq!(farm.told(&plain, 0).await, "refused: another node has this name");
+    assert_eq!(farm.told(&between, 0).await, "orin-5 rack", "it is still in");
+    assert_eq!(farm.told(&replaces, 0).await, "orin-5 rack");
+    assert_eq!(farm.told(&between, 0).await, "refused: this node was put out of the farm");
+    farm.node(&["approve", &plain.code().to_string(), "--node", "orin-6"], at(0)).await.expect("another name");
+    assert_eq!(farm.told(&plain, 0).await, "orin-6 rack");
+}
+
+#[tokio::test]
 async fn those_who_ask_are_bounded_and_forgotten() {
     let farm = Farm::new().await;
     for _ in 0..MOST_ASKING_FROM_ONE {
