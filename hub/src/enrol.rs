@@ -29,6 +29,8 @@ use crate::{
 
 /// A node that does not ask for so long is forgotten.
 const SILENCE: SignedDuration = SignedDuration::from_hours(1);
+/// The same of one of which an operator has said yes or no: it may be switched on again only tomorrow.
+const DECIDED_SILENCE: SignedDuration = SignedDuration::from_hours(24);
 /// Nodes that may ask at once, and from one address: whoever floods us fills his own share first.
 const MOST_ASKING: u32 = 256;
 const MOST_ASKING_FROM_ONE: u32 = 32;
@@ -286,7 +288,7 @@ async fn ask(
     why: Option<Refusal>,
     now: Timestamp,
 ) -> anyhow::Result<JoinAnswer> {
-    let (all, near) = enrolling.crowd(address, now - SILENCE).await?;
+    let (all, near) = enrolling.crowd(address, now - SILENCE, now - DECIDED_SILENCE).await?;
     if known.is_none() && (all >= MOST_ASKING || near >= MOST_ASKING_FROM_ONE) {
         return Ok(refused(Refusal::Busy, "too many nodes wait for an operator; deny those that you do not know"));
     }

@@ -411,14 +411,24 @@ impl Enrolling {
         Ok(())
     }
 
-    /// Forgets nodes that do not ask any more; how many are left, and how many of them ask from that address.
+    /// Forgets nodes that have been silent for too long, longer where an operator has said something of them; how many are left
+    /// of whom none has, and how many of these ask from that address.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn crowd(&mut self, address: &str, silent_since: Timestamp) -> Result<(u32, u32), DbError> {
-        let old = sqlx::query("DELETE FROM pending WHERE seen < $1").bind(silent_since.as_second());
+    pub async fn crowd(
+        &mut self,
+        address: &str,
+        silent_since: Timestamp,
+        decided_silent_since: Timestamp,
+    ) -> Result<(u32, u32), DbError> {
+        let old = sqlx::query("DELETE FROM pending WHERE seen < CASE WHEN verdict IS NULL THEN $1 ELSE $2 END")
+            .bind(silent_since.as_second())
+            .bind(decided_silent_since.as_second());
         old.execute(&mut *self.tx).await?;
-        let counted = sqlx::query("SELECT count(*), count(*) FILTER (WHERE address = $1) FROM pending").bind(address);
+        let counted =
+            sqlx::query("SELECT count(*), count(*) FILTER (WHERE address = $1) FROM pending WHERE verdict IS NULL")
+                .bind(address);
         Ok(FromRow::from_row(&counted.fetch_one(&mut *self.tx).await?)?)
     }
 }

@@ -292,6 +292,22 @@ async fn a_certificate_of_any_age_is_renewed_unless_it_was_revoked() {
 }
 
 #[tokio::test]
+async fn an_approval_lasts_a_day_and_no_longer() {
+    let farm = Farm::new().await;
+    let (soon, late) = (Asks::new("orin-1", None), Asks::new("orin-2", None));
+    for asks in [&soon, &late] {
+        assert_eq!(farm.told(asks, 0).await, "pending");
+        farm.node(&["approve", &asks.code().to_string()], at(0)).await.expect("approved");
+    }
+    for _ in 0..MOST_ASKING_FROM_ONE {
+        assert_eq!(farm.told(&Asks::new("a", None), 23).await, "pending", "who is approved waits for nobody");
+    }
+    assert_eq!(farm.told(&soon, 23).await, "orin-1 rack");
+    assert_eq!(farm.told(&Asks::new("a", None), 25).await, "pending");
+    assert_eq!(farm.told(&late, 25).await, "pending");
+}
+
+#[tokio::test]
 async fn a_bad_request_is_refused_and_nothing_is_kept() {
     let farm = Farm::new().await;
     let token = farm.token(&[]).await;
