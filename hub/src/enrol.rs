@@ -194,16 +194,25 @@ impl Desk {
                 refused(Refusal::UnknownCertificate, "the hub has not made this certificate, or has lost its database")
             }
             Some(Certificate { revoked: true, .. }) => refused(Refusal::Revoked, "this certificate was revoked"),
-            Some(shown) => match enrolling.newest_of_key(&csr.key_id()).await? {
-                Some(known) if known.node != shown.node => refused(Refusal::BadRequest, "another node has this key"),
-                Some(known) => self.again(&mut enrolling, known, &csr, now).await?,
-                None => {
-                    let certificate = self.sign(&mut enrolling, &shown.node, &csr, now).await?;
-                    self.enrolled(&mut enrolling, certificate).await?
+            Some(member) => {
+                // Whoever shows this has it for good, so the node needs no key from before it.
+                enrolling.outdate(shown, now).await?;
+                match enrolling.newest_of_key(&csr.key_id()).await? {
+                    Some(known) if known.node != member.node => {
+                        refused(Refusal::BadRequest, "another node has this key")
+                    }
+                    Some(known) => self.again(&mut enrolling, known, &csr, now).await?,
+                    None => {
+                        let certificate = self.sign(&mut enrolling, &member.node, &csr, now).await?;
+                        self.enrolled(&mut enrolling, certificate).await?
+                    }
                 }
-            },
+            }
         };
         enrolling.commit().await?;
+        if let JoinAnswer::Enrolled(_) = &answer {
+            self.write_crl(now).await?;
+        }
         Ok(answer)
     }
 

@@ -361,6 +361,19 @@ impl Enrolling {
         Ok(gone.bind(now.as_second()).bind(node.as_str()).execute(&mut *self.tx).await?.rows_affected())
     }
 
+    /// Revokes what a node had for other keys before the certificate of that digest; how many there were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn outdate(&mut self, by: &Sha256, now: Timestamp) -> Result<u64, DbError> {
+        let gone = sqlx::query(
+            "UPDATE certificates SET revoked_at = $1 FROM (SELECT node, seq, key FROM certificates WHERE sha256 = $2) AS new
+             WHERE certificates.node = new.node AND certificates.seq < new.seq AND certificates.key != new.key
+             AND revoked_at IS NULL",
+        );
+        Ok(gone.bind(now.as_second()).bind(by.to_string()).execute(&mut *self.tx).await?.rows_affected())
+    }
+
     /// The asking node of that key.
     ///
     /// # Errors

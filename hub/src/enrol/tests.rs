@@ -308,6 +308,33 @@ async fn an_approval_lasts_a_day_and_no_longer() {
 }
 
 #[tokio::test]
+async fn a_key_that_gave_way_to_another_is_good_for_nothing() {
+    let farm = Farm::new().await;
+    let (first, second, third) =
+        (Asks::new("orin-1", Some(&farm.token(&[]).await)), Asks::new("x", None), Asks::new("x", None));
+    let digest = |pem: &str| {
+        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+        Sha256::of(&CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM"))
+    };
+    let renew = |asks: &Asks, shown: &str, hours| {
+        let (request, shown, desk) = (RenewRequest { csr: asks.csr() }, digest(shown), &farm.desk);
+        async move { desk.renew(&request, &shown, at(hours)).await.expect("a judgement") }
+    };
+    let JoinAnswer::Enrolled(old) = farm.join(&first, at(0)).await else { panic!("a good token") };
+    let JoinAnswer::Enrolled(new) = renew(&second, &old.cert, 24 * 20).await else { panic!("a good certificate") };
+    assert_eq!(told(&renew(&second, &old.cert, 24 * 20).await), "orin-1 rack", "the answer was lost");
+    let list = farm.folder.path().join("ca/crl.pem");
+    std::fs::remove_file(&list).expect("it was written when the node came in");
+    assert_eq!(told(&renew(&third, &new.cert, 24 * 40).await), "orin-1 rack");
+    assert!(list.exists(), "brokers are told");
+    assert_eq!(told(&renew(&third, &new.cert, 24 * 40).await), "orin-1 rack", "the answer was lost");
+    let thief = Asks::new("x", None);
+    assert_eq!(told(&renew(&thief, &old.cert, 24 * 40).await), "refused: this node was put out of the farm");
+    assert_eq!(farm.told(&first, 24 * 40).await, "refused: this node was put out of the farm");
+    assert_eq!(farm.desk.db.revoked().await.expect("read").len(), 1);
+}
+
+#[tokio::test]
 async fn a_bad_request_is_refused_and_nothing_is_kept() {
     let farm = Farm::new().await;
     let token = farm.token(&[]).await;
