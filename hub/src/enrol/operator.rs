@@ -1,7 +1,7 @@
 //! What an operator does at the hub's terminal: tokens for nodes that are to come, and the word for those that ask. It works on
 //! the hub's database, whether the hub runs or not.
 
-use std::{path::Path, str::FromStr};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, str::FromStr};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -122,10 +122,22 @@ struct Files {
 
 impl Files {
     async fn open(data: &Path) -> anyhow::Result<Self> {
+        owned(data)?;
         private_folder(data).with_context(|| format!("cannot open the data folder {}", data.display()))?;
         let db = Db::open(&data.join(DATABASE)).await.context("cannot open the hub's database")?;
         Ok(Self { db, ca: Ca::open(&data.join(CA))? })
     }
+}
+
+/// What another user writes there the hub could not read; root too must do this as the hub's user.
+fn owned(data: &Path) -> anyhow::Result<()> {
+    let Ok(folder) = fs::metadata(data) else { return Ok(()) };
+    let (owner, we) = (folder.uid(), rustix::process::geteuid().as_raw());
+    if owner == we {
+        return Ok(());
+    }
+    let error = format!("the data folder {} belongs to user {owner}, and this is user {we}", data.display());
+    Err(Hinted::new(error, format!("do it as that user: sudo -u '#{owner}' reelmill-hub ...")).into())
 }
 
 /// Does it; what is to be printed.

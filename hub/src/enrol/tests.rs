@@ -347,6 +347,29 @@ async fn a_bad_request_is_refused_and_nothing_is_kept() {
     assert!(farm.desk.db.asking().await.expect("read").is_empty());
 }
 
+#[tokio::test]
+async fn an_operator_works_as_the_user_who_has_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let we = rustix::process::geteuid();
+    // Root can give a folder away; anybody else finds one of root's.
+    let (data, owner) = if we.is_root() { (folder.path(), 1) } else { (std::path::Path::new("/"), 0) };
+    if we.is_root() {
+        std::os::unix::fs::chown(data, Some(owner), None).expect("we are root");
+    }
+    let config = Config { data: Some(data.to_owned()), ..Config::default() };
+    let error = operator::node(&config, parse(&["x", "list"]), at(0)).await.expect_err("another user's");
+    let at = data.display();
+    assert_eq!(
+        reelmill_daemon::report::render(&*error),
+        format!(
+            "error: the data folder {at} belongs to user {owner}, and this is user {}\n\
+             hint: do it as that user: sudo -u '#{owner}' reelmill-hub ...",
+            we.as_raw()
+        )
+    );
+    assert!(!data.join("hub.sqlite").exists(), "nothing was written");
+}
+
 #[test]
 fn a_token_is_good_for_a_week_at_most() {
     let join = |words: &[&str]| {
