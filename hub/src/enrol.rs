@@ -23,12 +23,14 @@ use crate::{
     ca::{Ca, Csr, NODE_LIFE},
     db::{
         Db,
-        enrol::{Asking, Certificate, Enrolling, Token},
+        enrol::{Asking, Certificate, Enrolling, Token, Verdict},
     },
 };
 
 /// A node that does not ask for so long is forgotten.
 const SILENCE: SignedDuration = SignedDuration::from_hours(1);
+/// The same of one of which an operator has said yes or no: it may be switched on again only tomorrow.
+const DECIDED_SILENCE: SignedDuration = SignedDuration::from_hours(24);
 /// Nodes that may ask at once, and from one address: whoever floods us fills his own share first.
 const MOST_ASKING: u32 = 256;
 const MOST_ASKING_FROM_ONE: u32 = 32;
@@ -48,6 +50,8 @@ pub struct Desk {
     pub broker_port: u16,
     /// Where it is written whose commands nodes obey; read anew for each node.
     pub trust: PathBuf,
+    /// The hub's own node, whose certificate is none of the desk's.
+    pub own: Option<NodeId>,
 }
 
 impl Desk {
@@ -94,11 +98,15 @@ impl Desk {
             None => None,
         };
         match enrolling.asking(&key).await? {
-            Some(Asking { approved: Some(true), node, tags, .. }) => {
-                self.admit(enrolling, &node, &tags, csr, now).await
-            }
-            Some(Asking { approved: Some(false), .. }) => {
+            Some(Asking { verdict: Some(Verdict::Denied), .. }) => {
                 Ok(refused(Refusal::NotApproved, "an operator has refused this node"))
+            }
+            // Another node may have got the name since the operator looked.
+            Some(Asking { verdict: Some(verdict), node, tags, .. }) => {
+                match self.keeps_from(enrolling, &node, verdict == Verdict::Replaces).await? {
+                    Some(refusal) => Ok(refusal),
+                    None => self.admit(enrolling, &node, &tags, csr, now).await,
+                }
             }
             known => ask(enrolling, known, request, csr, address, why, now).await,
         }
@@ -114,14 +122,31 @@ impl Desk {
     ) -> anyhow::Result<JoinAnswer> {
         let node = token.node.as_ref().unwrap_or(&request.node);
         // Only a token for this very name may replace the node that has it.
-        if token.node.is_none() && is_taken(enrolling, node).await? {
-            let message =
-                format!("another node is called {node}: choose another name, or make a token with --node {node}");
-            return Ok(refused(Refusal::NameTaken, &message));
+        if let Some(refusal) = self.keeps_from(enrolling, node, token.node.is_some()).await? {
+            return Ok(refusal);
         }
         enrolling.use_token(token, &csr.key_id()).await?;
         let tags = if token.tags.is_empty() { &request.tags } else { &token.tags };
         self.admit(enrolling, node, tags, csr, now).await
+    }
+
+    /// Why a node cannot have that name, if so; to be asked before anything is done for the node.
+    async fn keeps_from(
+        &self,
+        enrolling: &mut Enrolling,
+        node: &NodeId,
+        replaces: bool,
+    ) -> anyhow::Result<Option<JoinAnswer>> {
+        let why = if RESERVED.contains(&node.as_str()) {
+            format!("no node may be called {node}")
+        } else if self.own.as_ref() == Some(node) {
+            format!("the hub's own node is called {node}: choose another name")
+        } else if !replaces && is_taken(enrolling, node).await? {
+            format!("another node is called {node}: choose another name, or make a token with --node {node}")
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(refused(Refusal::NameTaken, &why)))
     }
 
     async fn admit(
@@ -132,9 +157,6 @@ impl Desk {
         csr: &Csr,
         now: Timestamp,
     ) -> anyhow::Result<JoinAnswer> {
-        if RESERVED.contains(&node.as_str()) {
-            return Ok(refused(Refusal::NameTaken, &format!("no node may be called {node}")));
-        }
         enrolling.admit(node, tags, now).await?;
         enrolling.forget_asking(&csr.key_id()).await?;
         let certificate = self.sign(enrolling, node, csr, now).await?;
@@ -172,16 +194,25 @@ impl Desk {
                 refused(Refusal::UnknownCertificate, "the hub has not made this certificate, or has lost its database")
             }
             Some(Certificate { revoked: true, .. }) => refused(Refusal::Revoked, "this certificate was revoked"),
-            Some(shown) => match enrolling.newest_of_key(&csr.key_id()).await? {
-                Some(known) if known.node != shown.node => refused(Refusal::BadRequest, "another node has this key"),
-                Some(known) => self.again(&mut enrolling, known, &csr, now).await?,
-                None => {
-                    let certificate = self.sign(&mut enrolling, &shown.node, &csr, now).await?;
-                    self.enrolled(&mut enrolling, certificate).await?
+            Some(member) => {
+                // Whoever shows this has it for good, so the node needs no key from before it.
+                enrolling.outdate(shown, now).await?;
+                match enrolling.newest_of_key(&csr.key_id()).await? {
+                    Some(known) if known.node != member.node => {
+                        refused(Refusal::BadRequest, "another node has this key")
+                    }
+                    Some(known) => self.again(&mut enrolling, known, &csr, now).await?,
+                    None => {
+                        let certificate = self.sign(&mut enrolling, &member.node, &csr, now).await?;
+                        self.enrolled(&mut enrolling, certificate).await?
+                    }
                 }
-            },
+            }
         };
         enrolling.commit().await?;
+        if let JoinAnswer::Enrolled(_) = &answer {
+            self.write_crl(now).await?;
+        }
         Ok(answer)
     }
 
@@ -266,7 +297,7 @@ async fn ask(
     why: Option<Refusal>,
     now: Timestamp,
 ) -> anyhow::Result<JoinAnswer> {
-    let (all, near) = enrolling.crowd(address, now - SILENCE).await?;
+    let (all, near) = enrolling.crowd(address, now - SILENCE, now - DECIDED_SILENCE).await?;
     if known.is_none() && (all >= MOST_ASKING || near >= MOST_ASKING_FROM_ONE) {
         return Ok(refused(Refusal::Busy, "too many nodes wait for an operator; deny those that you do not know"));
     }
@@ -281,7 +312,7 @@ async fn ask(
         board: text(&request.machine.board),
         address: address.to_owned(),
         seen: now,
-        approved: None,
+        verdict: None,
     };
     enrolling.put_asking(&asking).await?;
     if known.is_none() {

@@ -168,6 +168,7 @@ async fn door(
         broker_host: config.fleet.broker.clone(),
         broker_port: config.fleet.node_port.map(u16::from).or(own_port).unwrap_or(NODE_PORT),
         trust: config.fleet.trust.clone().unwrap_or_else(|| folder.trust()),
+        own: config.fleet.node.clone(),
     };
     desk.write_crl(Timestamp::now()).await?;
     let own_name = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -36,6 +36,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (line, mut outbox) = mpsc::channel(OUTBOX);
+    let is_nameless = hello.connect.client_id.is_empty();
     let place = match enter(&mut hello, who.clone(), line, exchange) {
         Ok(place) => place,
         Err(code) => {
@@ -46,7 +47,7 @@ where
     };
     let _present = Present { place: &place, exchange };
     let silence = Duration::from_secs(u64::from(alive(&hello)) * 3 / 2);
-    let ended = match wire.write(&[Packet::ConnAck(welcome(&place, &hello))]).await {
+    let ended = match wire.write(&[Packet::ConnAck(welcome(&place, &hello, is_nameless))]).await {
         Ok(()) => {
             lock(exchange).resume(&place, Timestamp::now());
             talk(&mut wire, &mut outbox, &place, silence, exchange).await
@@ -96,14 +97,15 @@ fn alive(hello: &Hello) -> u16 {
     if hello.connect.keep_alive == 0 { KEEP_ALIVE } else { hello.connect.keep_alive }
 }
 
-fn welcome(place: &Place, hello: &Hello) -> ConnAck {
+fn welcome(place: &Place, hello: &Hello, is_nameless: bool) -> ConnAck {
     let properties = ConnAckProperties {
         session_expiry_interval: None,
         receive_max: Some(RECEIVE_MAXIMUM),
         max_qos: Some(1),
         retain_available: Some(1),
         max_packet_size: Some(LARGEST_PACKET),
-        assigned_client_identifier: Some(hello.connect.client_id.clone()),
+        // Only then: a client that has named itself may take it for a fault.
+        assigned_client_identifier: is_nameless.then(|| hello.connect.client_id.clone()),
         topic_alias_max: Some(0),
         reason_string: None,
         user_properties: Vec::new(),

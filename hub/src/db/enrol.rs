@@ -74,8 +74,37 @@ pub struct Asking {
     pub address: String,
     /// When it asked last.
     pub seen: Timestamp,
-    /// Whether an operator has said yes or no.
-    pub approved: Option<bool>,
+    /// What an operator has said.
+    pub verdict: Option<Verdict>,
+}
+
+/// What an operator says of a node that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come in, if nobody has its name.
+    Approved,
+    /// It may come in, in the place of who has its name.
+    Replaces,
+    /// It may not.
+    Denied,
+}
+
+impl Verdict {
+    const ALL: [Self; 3] = [Self::Approved, Self::Replaces, Self::Denied];
+
+    /// Its word in the database.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Replaces => "replaces",
+            Self::Denied => "denied",
+        }
+    }
+
+    fn of(word: &str) -> Result<Self, DbError> {
+        let found = Self::ALL.into_iter().find(|verdict| verdict.as_str() == word);
+        found.ok_or_else(|| corrupt(format!("the verdict {word:?}")))
+    }
 }
 
 fn corrupt(e: impl std::fmt::Display) -> DbError {
@@ -140,7 +169,7 @@ fn asking_of(row: &SqliteRow) -> Result<Asking, DbError> {
         board: row.try_get("board")?,
         address: row.try_get("address")?,
         seen: time(row.try_get("seen")?)?,
-        approved: verdict.map(|verdict| verdict == "approved"),
+        verdict: verdict.as_deref().map(Verdict::of).transpose()?,
     })
 }
 
@@ -332,6 +361,19 @@ impl Enrolling {
         Ok(gone.bind(now.as_second()).bind(node.as_str()).execute(&mut *self.tx).await?.rows_affected())
     }
 
+    /// Revokes what a node had for other keys before the certificate of that digest; how many there were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn outdate(&mut self, by: &Sha256, now: Timestamp) -> Result<u64, DbError> {
+        let gone = sqlx::query(
+            "UPDATE certificates SET revoked_at = $1 FROM (SELECT node, seq, key FROM certificates WHERE sha256 = $2) AS new
+             WHERE certificates.node = new.node AND certificates.seq < new.seq AND certificates.key != new.key
+             AND revoked_at IS NULL",
+        );
+        Ok(gone.bind(now.as_second()).bind(by.to_string()).execute(&mut *self.tx).await?.rows_affected())
+    }
+
     /// The asking node of that key.
     ///
     /// # Errors
@@ -367,7 +409,7 @@ impl Enrolling {
         .bind(&asking.board)
         .bind(&asking.address)
         .bind(asking.seen.as_second())
-        .bind(asking.approved.map(|yes| if yes { "approved" } else { "denied" }))
+        .bind(asking.verdict.map(Verdict::as_str))
         .execute(&mut *self.tx)
         .await?;
         Ok(())
@@ -382,14 +424,24 @@ impl Enrolling {
         Ok(())
     }
 
-    /// Forgets nodes that do not ask any more; how many are left, and how many of them ask from that address.
+    /// Forgets nodes that have been silent for too long, longer where an operator has said something of them; how many are left
+    /// of whom none has, and how many of these ask from that address.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn crowd(&mut self, address: &str, silent_since: Timestamp) -> Result<(u32, u32), DbError> {
-        let old = sqlx::query("DELETE FROM pending WHERE seen < $1").bind(silent_since.as_second());
+    pub async fn crowd(
+        &mut self,
+        address: &str,
+        silent_since: Timestamp,
+        decided_silent_since: Timestamp,
+    ) -> Result<(u32, u32), DbError> {
+        let old = sqlx::query("DELETE FROM pending WHERE seen < CASE WHEN verdict IS NULL THEN $1 ELSE $2 END")
+            .bind(silent_since.as_second())
+            .bind(decided_silent_since.as_second());
         old.execute(&mut *self.tx).await?;
-        let counted = sqlx::query("SELECT count(*), count(*) FILTER (WHERE address = $1) FROM pending").bind(address);
+        let counted =
+            sqlx::query("SELECT count(*), count(*) FILTER (WHERE address = $1) FROM pending WHERE verdict IS NULL")
+                .bind(address);
         Ok(FromRow::from_row(&counted.fetch_one(&mut *self.tx).await?)?)
     }
 }

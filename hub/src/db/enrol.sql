@@ -40,6 +40,6 @@ CREATE TABLE pending (
     board    TEXT,
     address  TEXT NOT NULL,
     seen     INTEGER NOT NULL,
-    verdict  TEXT -- 'approved' or 'denied'
+    verdict  TEXT -- 'approved', 'replaces' or 'denied'
 );
 CREATE INDEX pending_by_code ON pending (code);

@@ -1,7 +1,7 @@
 //! What an operator does at the hub's terminal: tokens for nodes that are to come, and the word for those that ask. It works on
 //! the hub's database, whether the hub runs or not.
 
-use std::{path::Path, str::FromStr};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, str::FromStr};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     db::{
         Db,
-        enrol::{Asking, Member, Token},
+        enrol::{Asking, Member, Token, Verdict},
     },
     folder::{CA, DATABASE, private_folder},
 };
@@ -122,10 +122,22 @@ struct Files {
 
 impl Files {
     async fn open(data: &Path) -> anyhow::Result<Self> {
+        owned(data)?;
         private_folder(data).with_context(|| format!("cannot open the data folder {}", data.display()))?;
         let db = Db::open(&data.join(DATABASE)).await.context("cannot open the hub's database")?;
         Ok(Self { db, ca: Ca::open(&data.join(CA))? })
     }
+}
+
+/// What another user writes there the hub could not read; root too must do this as the hub's user.
+fn owned(data: &Path) -> anyhow::Result<()> {
+    let Ok(folder) = fs::metadata(data) else { return Ok(()) };
+    let (owner, we) = (folder.uid(), rustix::process::geteuid().as_raw());
+    if owner == we {
+        return Ok(());
+    }
+    let error = format!("the data folder {} belongs to user {owner}, and this is user {we}", data.display());
+    Err(Hinted::new(error, format!("do it as that user: sudo -u '#{owner}' reelmill-hub ...")).into())
 }
 
 /// Does it; what is to be printed.
@@ -226,7 +238,7 @@ pub async fn node(config: &Config, command: NodeCommand, now: Timestamp) -> anyh
                 )
                 .into());
             }
-            asking.approved = Some(true);
+            asking.verdict = Some(if replace { Verdict::Replaces } else { Verdict::Approved });
             enrolling.put_asking(&asking).await?;
             enrolling.commit().await?;
             Ok(format!("{} is let in when it asks again, within two minutes\n", asking.node))
@@ -234,7 +246,7 @@ pub async fn node(config: &Config, command: NodeCommand, now: Timestamp) -> anyh
         NodeCommand::Deny { code } => {
             let mut enrolling = files.db.enrolling().await?;
             let asking = the_one(enrolling.asking_with(&code).await?, &code)?;
-            enrolling.put_asking(&Asking { approved: Some(false), ..asking }).await?;
+            enrolling.put_asking(&Asking { verdict: Some(Verdict::Denied), ..asking }).await?;
             enrolling.commit().await?;
             Ok(format!("the node with the code {code} is refused\n"))
         }
@@ -268,10 +280,10 @@ fn the_one(mut found: Vec<Asking>, code: &PairingCode) -> anyhow::Result<Asking>
 
 /// What a node says of itself may hold anything, so it is quoted.
 fn asking_line(asking: &Asking) -> String {
-    let state = match asking.approved {
+    let state = match asking.verdict {
         None => "asks",
-        Some(true) => "approved",
-        Some(false) => "denied",
+        Some(Verdict::Approved | Verdict::Replaces) => "approved",
+        Some(Verdict::Denied) => "denied",
     };
     let said = |what: &str, text: &Option<String>| text.as_ref().map(|t| format!(" {what}={t:?}")).unwrap_or_default();
     let Asking { code, node, address, seen, .. } = asking;

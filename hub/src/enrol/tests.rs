@@ -23,7 +23,7 @@ impl Farm {
         let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
         let ca = Ca::open(&folder.path().join("ca")).expect("an authority");
         let trust = folder.path().join("trust.json");
-        Self { desk: Desk { db, ca, broker_host: None, broker_port: 8883, trust }, folder }
+        Self { desk: Desk { db, ca, broker_host: None, broker_port: 8883, trust, own: None }, folder }
     }
 
     fn config(&self) -> Config {
@@ -176,7 +176,25 @@ async fn a_name_is_one_nodes_until_an_operator_gives_it_to_another() {
     for name in RESERVED {
         let asks = Asks::new(name, Some(&farm.token(&[]).await));
         assert_eq!(farm.told(&asks, 1).await, "refused: another node has this name", "{name}");
+        let better = Asks { name: "orin-3", ..asks };
+        assert_eq!(farm.told(&better, 1).await, "orin-3 rack", "and the token was not used up");
+        farm.node(&["revoke", "orin-3"], at(1)).await.expect("put out");
     }
+}
+
+#[tokio::test]
+async fn nobody_is_called_as_the_hubs_own_node() {
+    let mut farm = Farm::new().await;
+    farm.desk.own = Some("orin-0".parse().expect("a name"));
+    let bound = Asks::new("x", Some(&farm.token(&["--node", "orin-0"]).await));
+    assert_eq!(farm.told(&bound, 1).await, "refused: another node has this name", "whoever says so");
+    let asks = Asks::new("orin-0", Some(&farm.token(&[]).await));
+    assert_eq!(farm.told(&asks, 1).await, "refused: another node has this name");
+    assert_eq!(farm.told(&Asks { name: "orin-1", ..asks }, 1).await, "orin-1 rack");
+    let approved = Asks::new("orin-0", None);
+    farm.told(&approved, 1).await;
+    farm.node(&["approve", &approved.code().to_string(), "--replace"], at(1)).await.expect("approved");
+    assert_eq!(farm.told(&approved, 1).await, "refused: another node has this name");
 }
 
 #[tokio::test]
@@ -207,6 +225,25 @@ async fn an_operator_lets_in_who_shows_the_code_and_nobody_else() {
     farm.node(&["approve", &code, "--replace"], at(0)).await.expect("approved");
     assert_eq!(farm.told(&third, 0).await, "edge-1 rack");
     assert_eq!(farm.told(&asks, 0).await, "refused: this node was put out of the farm");
+}
+
+#[tokio::test]
+async fn an_approval_puts_nobody_out_who_came_after_it_unless_it_says_so() {
+    let farm = Farm::new().await;
+    let (plain, replaces) = (Asks::new("orin-5", None), Asks::new("orin-5", None));
+    for (asks, words) in [(&plain, vec![]), (&replaces, vec!["--replace"])] {
+        assert_eq!(farm.told(asks, 0).await, "pending");
+        let code = asks.code().to_string();
+        farm.node(&[vec!["approve", &code], words].concat(), at(0)).await.expect("the name is free");
+    }
+    let between = Asks::new("orin-5", Some(&farm.token(&[]).await));
+    assert_eq!(farm.told(&between, 0).await, "orin-5 rack");
+    assert_eq!(farm.told(&plain, 0).await, "refused: another node has this name");
+    assert_eq!(farm.told(&between, 0).await, "orin-5 rack", "it is still in");
+    assert_eq!(farm.told(&replaces, 0).await, "orin-5 rack");
+    assert_eq!(farm.told(&between, 0).await, "refused: this node was put out of the farm");
+    farm.node(&["approve", &plain.code().to_string(), "--node", "orin-6"], at(0)).await.expect("another name");
+    assert_eq!(farm.told(&plain, 0).await, "orin-6 rack");
 }
 
 #[tokio::test]
@@ -255,6 +292,49 @@ async fn a_certificate_of_any_age_is_renewed_unless_it_was_revoked() {
 }
 
 #[tokio::test]
+async fn an_approval_lasts_a_day_and_no_longer() {
+    let farm = Farm::new().await;
+    let (soon, late) = (Asks::new("orin-1", None), Asks::new("orin-2", None));
+    for asks in [&soon, &late] {
+        assert_eq!(farm.told(asks, 0).await, "pending");
+        farm.node(&["approve", &asks.code().to_string()], at(0)).await.expect("approved");
+    }
+    for _ in 0..MOST_ASKING_FROM_ONE {
+        assert_eq!(farm.told(&Asks::new("a", None), 23).await, "pending", "who is approved waits for nobody");
+    }
+    assert_eq!(farm.told(&soon, 23).await, "orin-1 rack");
+    assert_eq!(farm.told(&Asks::new("a", None), 25).await, "pending");
+    assert_eq!(farm.told(&late, 25).await, "pending");
+}
+
+#[tokio::test]
+async fn a_key_that_gave_way_to_another_is_good_for_nothing() {
+    let farm = Farm::new().await;
+    let (first, second, third) =
+        (Asks::new("orin-1", Some(&farm.token(&[]).await)), Asks::new("x", None), Asks::new("x", None));
+    let digest = |pem: &str| {
+        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+        Sha256::of(&CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM"))
+    };
+    let renew = |asks: &Asks, shown: &str, hours| {
+        let (request, shown, desk) = (RenewRequest { csr: asks.csr() }, digest(shown), &farm.desk);
+        async move { desk.renew(&request, &shown, at(hours)).await.expect("a judgement") }
+    };
+    let JoinAnswer::Enrolled(old) = farm.join(&first, at(0)).await else { panic!("a good token") };
+    let JoinAnswer::Enrolled(new) = renew(&second, &old.cert, 24 * 20).await else { panic!("a good certificate") };
+    assert_eq!(told(&renew(&second, &old.cert, 24 * 20).await), "orin-1 rack", "the answer was lost");
+    let list = farm.folder.path().join("ca/crl.pem");
+    std::fs::remove_file(&list).expect("it was written when the node came in");
+    assert_eq!(told(&renew(&third, &new.cert, 24 * 40).await), "orin-1 rack");
+    assert!(list.exists(), "brokers are told");
+    assert_eq!(told(&renew(&third, &new.cert, 24 * 40).await), "orin-1 rack", "the answer was lost");
+    let thief = Asks::new("x", None);
+    assert_eq!(told(&renew(&thief, &old.cert, 24 * 40).await), "refused: this node was put out of the farm");
+    assert_eq!(farm.told(&first, 24 * 40).await, "refused: this node was put out of the farm");
+    assert_eq!(farm.desk.db.revoked().await.expect("read").len(), 1);
+}
+
+#[tokio::test]
 async fn a_bad_request_is_refused_and_nothing_is_kept() {
     let farm = Farm::new().await;
     let token = farm.token(&[]).await;
@@ -265,6 +345,29 @@ async fn a_bad_request_is_refused_and_nothing_is_kept() {
         assert_eq!(told(&answer), "refused: the hub cannot read the request");
     }
     assert!(farm.desk.db.asking().await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn an_operator_works_as_the_user_who_has_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let we = rustix::process::geteuid();
+    // Root can give a folder away; anybody else finds one of root's.
+    let (data, owner) = if we.is_root() { (folder.path(), 1) } else { (std::path::Path::new("/"), 0) };
+    if we.is_root() {
+        std::os::unix::fs::chown(data, Some(owner), None).expect("we are root");
+    }
+    let config = Config { data: Some(data.to_owned()), ..Config::default() };
+    let error = operator::node(&config, parse(&["x", "list"]), at(0)).await.expect_err("another user's");
+    let at = data.display();
+    assert_eq!(
+        reelmill_daemon::report::render(&*error),
+        format!(
+            "error: the data folder {at} belongs to user {owner}, and this is user {}\n\
+             hint: do it as that user: sudo -u '#{owner}' reelmill-hub ...",
+            we.as_raw()
+        )
+    );
+    assert!(!data.join("hub.sqlite").exists(), "nothing was written");
 }
 
 #[test]

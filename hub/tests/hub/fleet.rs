@@ -297,6 +297,9 @@ async fn its_own_broker_keeps_a_node_to_its_own_topics() {
     let own = run(desk.node("mosquitto_pub"), &["-q", "1", "-t", "reelmill/1/n/orin-4/ev/boot", "-m", "mine"]);
     assert_eq!(own, (Some(0), String::new()));
     ear.hears("reelmill/1/n/orin-4/ev/boot mine");
+    let named = ["-i", "orin-4", "-q", "1", "-t", "reelmill/1/n/orin-4/ev/boot", "-m", "named"];
+    assert_eq!(run(desk.node("mosquitto_pub"), &named), (Some(0), String::new()), "a client may name itself");
+    ear.hears("reelmill/1/n/orin-4/ev/boot named");
     let said = ear.said.lock().expect("ours").join("\n");
     assert!(!said.contains("stolen"), "{said}");
     // Version 3.1.1 of MQTT is not spoken here.
