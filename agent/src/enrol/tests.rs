@@ -1,3 +1,5 @@
+//! What a node keeps of its place in a farm: read back, exchanged for newer, and brought to its end after a death.
+
 use std::fs;
 
 use jiff::SignedDuration;

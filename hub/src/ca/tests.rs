@@ -1,3 +1,5 @@
+//! What the authority makes, as a TLS library judges it, and what it refuses to make.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519};

@@ -1,3 +1,5 @@
+//! Nodes at the desk: what each is told, and what the database says then.
+
 use rcgen::{CertificateParams, KeyPair};
 use reelmill_api::enrol::{JoinToken, Machine, PairingCode};
 use tempfile::TempDir;
