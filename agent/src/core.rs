@@ -33,6 +33,8 @@ mod turn;
 
 pub use entry::{Entry, Memory, Record};
 
+/// The operations that the core answers by itself; a node can do them whatever else it can.
+pub const ANSWERED: [&str; 3] = ["ping", "status", "cancel"];
 /// How long an interrupted command waits for the broker after a start: something there may call it off.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the last good time is written down.

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     broker::{self, Desk, Identity, Line, Settings},
     config::{BrokerSection, Config, Window},
-    core::{Core, Own},
+    core::{ANSWERED, Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
     desk, enrol,
     exec::{set_conf, system},
@@ -48,8 +48,6 @@ use world::{Beside, Reported};
 
 /// Where nodes reach a broker unless told otherwise.
 const PORT: u16 = 8883;
-/// Commands that the core answers by itself.
-const OWN: [&str; 3] = ["ping", "status", "cancel"];
 /// How often the service manager is asked about the clock.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// Events that may wait for the broker's seat, which takes them at once.
@@ -139,7 +137,7 @@ impl Place {
             teller,
             trust,
             enrolled_at: enrolled.as_ref().map(|enrolled| enrolled.enrolled_at),
-            able: deeds.able().into_iter().chain(OWN).collect(),
+            able: deeds.able().into_iter().chain(ANSWERED).collect(),
         };
         let core = Core::new(own, memory, around);
         if core.is_held() {

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod farm;
 pub mod ledger;
 pub mod look;
+mod loopback;
 pub mod metrics;
 pub mod page;
 pub mod sensors;

@@ -29,7 +29,7 @@ use tokio::{
 use self::pretend::{Waits, world};
 use crate::{
     broker::{self, Desk, Identity, Line, Settings, World},
-    core::{Core, Own},
+    core::{ANSWERED, Core, Own},
     deeds::Deeds as _,
     ledger::LedgerError,
 };
@@ -40,8 +40,6 @@ const PORT: u16 = 8883;
 const BETWEEN: Duration = Duration::from_millis(10);
 /// How often the nodes' figures change.
 const FIGURES_EVERY: Duration = Duration::from_secs(15);
-/// Commands that the core answers by itself.
-const OWN: [&str; 3] = ["ping", "status", "cancel"];
 
 /// Pretend to be many nodes, for load tests against a real broker.
 #[derive(Debug, clap::Args)]
@@ -149,7 +147,7 @@ fn desk(
         teller: Teller { boot_id: around.facts.boot_id.clone(), agent: env!("CARGO_PKG_VERSION").to_owned() },
         trust: trust.clone(),
         enrolled_at: None,
-        able: deeds.able().into_iter().chain(OWN).collect(),
+        able: deeds.able().into_iter().chain(ANSWERED).collect(),
     };
     let core = Core::new(own, memory, around);
     let (line, _) = watch::channel(Line::default());

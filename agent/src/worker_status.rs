@@ -3,13 +3,9 @@
 use std::{io, time::Duration};
 
 use reelmill_api::status::WorkerStatus;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 
-use crate::config::LoopbackUrl;
+use crate::{config::LoopbackUrl, loopback};
 
 /// A worker that needs longer is told as silent: the look at the node must not wait for it.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,7 +20,7 @@ pub enum Silence {
     Nobody(std::net::SocketAddr),
     /// The connection broke.
     #[error("cannot read the worker's status: {0}")]
-    Broken(#[from] io::Error),
+    Broken(io::Error),
     /// Nothing came in time.
     #[error("the worker does not answer within {} ms", PATIENCE.as_millis())]
     Late,
@@ -38,40 +34,30 @@ pub enum Silence {
 /// # Errors
 /// If it does not come in time, or is none.
 pub async fn read(url: &LoopbackUrl) -> Result<WorkerStatus, Silence> {
-    let answer = timeout(PATIENCE, ask(url)).await.map_err(|_| Silence::Late)??;
-    understand(&answer)
-}
-
-/// The whole answer. HTTP/1.0 asks for a body that ends with the connection, which needs no further protocol.
-async fn ask(url: &LoopbackUrl) -> Result<Vec<u8>, Silence> {
-    let mut stream = TcpStream::connect(url.at).await.map_err(|e| match e.kind() {
+    let answer = timeout(PATIENCE, loopback::ask(url, LONGEST)).await.map_err(|_| Silence::Late)?;
+    understand(&answer.map_err(|e| match e.kind() {
         io::ErrorKind::ConnectionRefused => Silence::Nobody(url.at),
         _ => Silence::Broken(e),
-    })?;
-    let request = format!("GET {} HTTP/1.0\r\nhost: {}\r\naccept: application/json\r\n\r\n", url.path, url.at);
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer).await?;
-    Ok(answer)
+    })?)
 }
 
 /// The status in an answer.
 fn understand(answer: &[u8]) -> Result<WorkerStatus, Silence> {
     let strange = |why: &str| Silence::Strange(why.to_owned());
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(|| strange("no head of an answer"))?;
-    let (head, body) = (&answer[..end], &answer[end + 4..]);
-    let mut words = head.split(|byte| byte.is_ascii_whitespace());
-    let http = words.next().is_some_and(|word| word.starts_with(b"HTTP/1."));
-    if !http || words.next() != Some(b"200") {
-        return Err(strange("the answer is not 200 OK"));
+    match loopback::parts(answer) {
+        None => Err(strange("no head of an answer")),
+        Some((b"200", body)) => serde_json::from_slice(body).map_err(|e| Silence::Strange(e.to_string())),
+        Some(_) => Err(strange("the answer is not 200 OK")),
     }
-    serde_json::from_slice(body).map_err(|e| Silence::Strange(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 

@@ -4,15 +4,12 @@
 use std::{io, time::Duration};
 
 use reelmill_api::snapshot::Snapshot;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::record::Well;
 use crate::{
     config::LoopbackUrl,
+    loopback,
     systemd::{Activity, Systemd, UnitName},
 };
 
@@ -26,7 +23,8 @@ const LONGEST: u64 = 4 << 20;
 pub async fn look(status: &LoopbackUrl) -> Well {
     let systemd = Systemd::new(UnitName::worker());
     let active = async |unit: &str| systemd.state(unit).await.is_ok_and(|state| state.activity == Activity::Active);
-    let said = timeout(PATIENCE, ask(status)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let said =
+        timeout(PATIENCE, loopback::ask(status, LONGEST)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let said = said.map(|answer| understand(&answer)).unwrap_or_default();
     Well {
         agent: active(AGENT).await,
@@ -34,16 +32,6 @@ pub async fn look(status: &LoopbackUrl) -> Well {
         broker: said.broker,
         worker: active(UnitName::worker().as_str()).await,
     }
-}
-
-/// The whole answer. HTTP/1.0 asks for a body that ends with the connection.
-async fn ask(url: &LoopbackUrl) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(url.at).await?;
-    let request = format!("GET {} HTTP/1.0\r\nhost: {}\r\naccept: application/json\r\n\r\n", url.path, url.at);
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer).await?;
-    Ok(answer)
 }
 
 /// What an agent's answer says.
@@ -55,19 +43,15 @@ struct Said {
 
 /// An agent that asks for a password answers too, and tells nothing of its broker.
 fn understand(answer: &[u8]) -> Said {
-    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return Said::default() };
-    let (head, body) = (&answer[..end], &answer[end + 4..]);
-    let mut words = head.split(|byte| byte.is_ascii_whitespace());
-    let is_http = words.next().is_some_and(|word| word.starts_with(b"HTTP/1."));
-    match words.next() {
-        Some(b"200") if is_http => serde_json::from_slice::<Snapshot>(body).map_or_else(
+    match loopback::parts(answer) {
+        Some((b"200", body)) => serde_json::from_slice::<Snapshot>(body).map_or_else(
             |_| Said::default(),
             |status| Said {
                 answers: true,
                 broker: status.farm.and_then(|farm| farm.broker).is_some_and(|b| b.connected),
             },
         ),
-        Some(b"401") if is_http => Said { answers: true, broker: false },
+        Some((b"401", _)) => Said { answers: true, broker: false },
         _ => Said::default(),
     }
 }
