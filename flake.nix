@@ -1,0 +1,33 @@
+{
+  description = "Reelmill: a transcoding farm that you flash";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+    jetpack-nixos.url = "github:anduril/jetpack-nixos";
+    jetpack-nixos.inputs.nixpkgs.follows = "nixpkgs";
+  };
+
+  outputs = {
+    self,
+    nixpkgs,
+    jetpack-nixos,
+  }: let
+    inherit (nixpkgs) lib;
+    systems = ["x86_64-linux" "aarch64-linux"];
+    perSystem = f:
+      lib.genAttrs systems (system:
+        f (import nixpkgs {
+          inherit system;
+          overlays = [self.overlays.default];
+        }));
+    farm = import ./images {inherit self lib nixpkgs;};
+  in {
+    overlays.default = import ./nixos/packages;
+    packages = perSystem (pkgs: pkgs.reelmillPackages);
+    nixosModules = import ./nixos {inherit self jetpack-nixos;};
+    nixosConfigurations = farm.configurations;
+    inherit (farm) images;
+    legacyPackages.x86_64-linux.golden = import ./tests/nix/render {inherit self lib;};
+    formatter = perSystem (pkgs: pkgs.alejandra);
+  };
+}

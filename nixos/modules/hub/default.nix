@@ -1,0 +1,6 @@
+# The hub and the services around it: one file for each outside party, each of which may be somebody else's instead.
+{lib, ...}: {
+  imports =
+    map (name: ./. + "/${name}")
+    (lib.filter (name: name != "default.nix" && lib.hasSuffix ".nix" name) (lib.attrNames (builtins.readDir ./.)));
+}
