@@ -1,2 +1,1 @@
-# To be written.
-{}
+{imports = [./agent-options.nix];}

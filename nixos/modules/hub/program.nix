@@ -1,0 +1,1 @@
+{imports = [./program-options.nix];}
