@@ -1,5 +1,6 @@
 # What can be said of a node's agent and its root helper.
 {
+  config,
   lib,
   pkgs,
   ...
@@ -7,6 +8,7 @@
   inherit (lib) mkEnableOption mkOption mkPackageOption types;
   inherit (import ../lib/types.nix {inherit lib;}) mkSecretFile;
   toml = pkgs.formats.toml {};
+  instances = import ../lib/instances.nix {inherit lib;} config.services.reelmill.worker;
 in {
   options.services.reelmill.agent = {
     enable = mkEnableOption "the Reelmill agent, which tells how this node is and does what the farm's operators command";
@@ -23,7 +25,7 @@ in {
         options = {
           units = mkOption {
             type = types.listOf types.str;
-            default = ["reelmill-worker.service"];
+            default = map (name: "${instances.unit name}.service") instances.names;
             defaultText = lib.literalMD "the units of `services.reelmill.worker.instances`";
             description = "Units of systemd that are watched.";
           };

@@ -54,6 +54,71 @@
           default = "p4";
           description = "Effort of hardware encoders, `p1` (fastest) to `p7` (best).";
         };
+        gpu = mkOption {
+          type = types.nullOr (types.strMatching "[0-9]{1,3}|(GPU|MIG)-[0-9a-f-]+");
+          default = null;
+          example = "0";
+          description = ''
+            The NVIDIA GPU that this instance uses: its number in {command}`nvidia-smi`, or its UUID. `null` is all of them,
+            of which CUDA takes the first.
+          '';
+        };
+        nvencSessions = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          example = 8;
+          description = ''
+            Encoder sessions at once, one for each rendition that is being made. A task that needs more than are free is given
+            back for later. `null` is as many as the driver gives.
+          '';
+        };
+        gpuMemoryMiB = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          example = 4096;
+          description = ''
+            How much of the GPU's memory this instance plans with. Neither driver nor kernel can hold a process to a part of
+            it, so what is held is the number of encoder sessions: this, divided by {option}`gpuMemoryPerSessionMiB`, and
+            {option}`nvencSessions` if that is less. Decoding and scaling of a task count as part of its sessions.
+          '';
+        };
+        gpuMemoryPerSessionMiB = mkOption {
+          type = types.ints.positive;
+          default = 512;
+          description = ''
+            How much of the GPU's memory one encoder session is taken to need. It is an estimate with room for 4K; look at
+            {command}`nvidia-smi` while a ladder of yours is made, and divide by its renditions.
+          '';
+        };
+        batch = mkOption {
+          type = types.bool;
+          default = false;
+          description = ''
+            Whether this instance works until its lanes are empty, and ends then. It does not start by itself: start its unit,
+            or set {option}`startAt`.
+          '';
+        };
+        startAt = mkOption {
+          type = types.listOf types.str;
+          default = [];
+          example = ["Mon..Fri 22:00"];
+          description = "When a batch begins, as in {manpage}`systemd.time(7)`.";
+        };
+        presetFolder = mkOption {
+          type = types.nullOr types.path;
+          default = cfg.presetFolder;
+          defaultText = lib.literalExpression "config.services.reelmill.worker.presetFolder";
+          description = "Folder with presets of your own, `NAME.toml` each.";
+        };
+        container = {
+          enable = mkEnableOption "running this instance from an OCI image, under podman";
+          image = mkOption {
+            type = types.str;
+            default = "";
+            example = "hub.example.net:5000/reelmill-worker:0.1.0-nvenc";
+            description = "The image, as a rule from the hub's registry.";
+          };
+        };
         tags = mkOption {
           type = types.listOf types.str;
           default = cfg.node.tags;
@@ -95,6 +160,12 @@ in {
         default = {};
         example = lib.literalExpression ''{ store.endpoint = "http://hub:3900"; }'';
         description = "Settings of all instances, as in the worker's TOML file. No secret belongs here.";
+      };
+      presetFolder = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        example = lib.literalExpression "./presets";
+        description = "Folder with presets of your own, `NAME.toml` each, for all instances.";
       };
       node = {
         concurrency = mkOption {
