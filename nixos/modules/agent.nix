@@ -29,7 +29,7 @@
     cfg.helper.settings);
 
   # What the programs run: the worker's examination of its machine, Nix, and systemd's own, which every unit finds.
-  path = [cfg.package worker.package config.nix.package] ++ cfg.path;
+  path = lib.unique ([cfg.package worker.package config.nix.package] ++ cfg.path);
   service = name: more: mkMerge [(unit "Service" (units + "/${name}.service")) {inherit path;} more];
 in {
   imports = [./agent-options.nix];
