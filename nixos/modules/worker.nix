@@ -24,7 +24,11 @@
     };
 
   # The deadline for a drain, and half a minute to hand back what is left.
-  stop = instance: (lib.attrByPath ["drain" "deadline_seconds"] 60 (lib.recursiveUpdate cfg.settings instance.settings)) + 30;
+  said = instance: lib.recursiveUpdate cfg.settings instance.settings;
+  stop = instance: lib.attrByPath ["drain" "deadline_seconds"] 60 (said instance) + 30;
+  writes = instance:
+    lib.attrByPath ["files" "write"] [] (said instance)
+    ++ lib.optional ((said instance).media.spool or null != null) (said instance).media.spool;
 
   service = name: instance:
     mkMerge [
@@ -39,7 +43,7 @@
           TimeoutStopSec = "${toString (stop instance)}s";
           CPUQuota = mkIf (instance.cpuQuota != null) instance.cpuQuota;
           MemoryMax = mkIf (instance.memoryMax != null) instance.memoryMax;
-          ReadWritePaths = lib.attrByPath ["files" "write"] [] (lib.recursiveUpdate cfg.settings instance.settings);
+          ReadWritePaths = writes instance;
         };
       }
       (mkIf instance.batch {
@@ -71,7 +75,7 @@ in {
       ++ lib.concatLists (lib.mapAttrsToList (name: i: let
           at = "services.reelmill.worker.instances.${name}";
         in
-          credentials.noneInStore "${at}.settings" (lib.recursiveUpdate cfg.settings i.settings)
+          credentials.noneInStore "${at}.settings" (said i)
           ++ [
             {
               assertion = i.startAt == [] || i.batch;
