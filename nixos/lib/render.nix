@@ -42,6 +42,14 @@
     then file.text
     else file.source.file.text;
 
+  # What is said against each of these modules, by name.
+  refused = modules:
+    lib.concatStrings (lib.mapAttrsToList (name: module: let
+      failed = lib.filter (a: !a.assertion) (machine [module]).assertions;
+    in
+      "${name}\n" + lib.concatMapStrings (a: "  ${a.message}\n") failed)
+    modules);
+
   below = folder: lib.mapAttrs' (path: lib.nameValuePair "${folder}/${path}");
 
   # What switch-to-configuration may do with each service: NixOS writes it into the unit when it is not the usual.

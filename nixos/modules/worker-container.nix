@@ -61,33 +61,38 @@ in {
             "--stop-timeout=90"
             "--cgroup-parent=reelmill-workers.slice"
           ]
-          ++ lib.optional (i.hwaccel == "cuda" || i.gpu != null) "--device=nvidia.com/gpu=${if i.gpu == null then "all" else i.gpu}"
+          ++ lib.optional (i.hwaccel == "cuda" || i.gpu != null) "--device=nvidia.com/gpu=${
+            if i.gpu == null
+            then "all"
+            else i.gpu
+          }"
           ++ lib.optional (i.cpuQuota != null) "--cpus=${cpus i.cpuQuota}"
           ++ lib.optional (i.memoryMax != null) "--memory=${lib.toLower i.memoryMax}";
       })
     contained;
 
     systemd.services = lib.mkMerge (lib.mapAttrsToList (name: i: {
-      # What is commanded of the instance's unit happens to the container.
-      ${instances.unit name} = {
-        description = "Reelmill transcode worker ${name}, in a container";
-        wantedBy = ["multi-user.target"];
-        wants = ["${podman name}.service"];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = lib.getExe' pkgs.coreutils "true";
+        # What is commanded of the instance's unit happens to the container.
+        ${instances.unit name} = {
+          description = "Reelmill transcode worker ${name}, in a container";
+          wantedBy = ["multi-user.target"];
+          wants = ["${podman name}.service"];
+          serviceConfig = {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = lib.getExe' pkgs.coreutils "true";
+          };
         };
-      };
-      ${podman name} = {
-        partOf = ["${instances.unit name}.service"];
-        after = ["${instances.unit name}.service"];
-        serviceConfig = {
-          LoadCredential = (credentials "" i).load;
-          CacheDirectory = podman name;
-          CacheDirectoryMode = "0700";
+        ${podman name} = {
+          partOf = ["${instances.unit name}.service"];
+          after = ["${instances.unit name}.service"];
+          serviceConfig = {
+            LoadCredential = (credentials "" i).load;
+            CacheDirectory = podman name;
+            CacheDirectoryMode = "0700";
+          };
         };
-      };
-    }) contained);
+      })
+      contained);
   };
 }

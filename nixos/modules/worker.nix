@@ -73,26 +73,26 @@ in {
         }
       ]
       ++ lib.concatLists (lib.mapAttrsToList (name: i: let
-          at = "services.reelmill.worker.instances.${name}";
-        in
-          credentials.noneInStore "${at}.settings" (said i)
-          ++ [
-            {
-              assertion = i.startAt == [] || i.batch;
-              message = "${at}.startAt is for a batch; set ${at}.batch";
-            }
-            {
-              assertion = i.gpuMemoryMiB == null || i.gpuMemoryMiB >= i.gpuMemoryPerSessionMiB;
-              message = "${at}.gpuMemoryMiB is less than one encoder session needs (gpuMemoryPerSessionMiB)";
-            }
-            {
-              assertion = builtins.match "[A-Za-z0-9_-]+" name != null;
-              message = "${at}: the name becomes part of a unit's name; use letters, digits, - and _";
-            }
-          ])
-        instances.on);
+        at = "services.reelmill.worker.instances.${name}";
+      in
+        credentials.noneInStore "${at}.settings" (said i)
+        ++ [
+          {
+            assertion = i.startAt == [] || i.batch;
+            message = "${at}.startAt is for a batch; set ${at}.batch";
+          }
+          {
+            assertion = i.gpuMemoryMiB == null || i.gpuMemoryMiB >= i.gpuMemoryPerSessionMiB;
+            message = "${at}.gpuMemoryMiB is less than one encoder session needs (gpuMemoryPerSessionMiB)";
+          }
+          {
+            assertion = builtins.match "[A-Za-z0-9_-]+" name != null;
+            message = "${at}: the name becomes part of a unit's name; use letters, digits, - and _";
+          }
+        ])
+      instances.on);
 
-    environment.etc."reelmill/worker.toml".source = settings "default";
+    environment.etc."reelmill/worker.toml" = mkIf (instances.on ? default) {source = settings "default";};
     environment.systemPackages = [cfg.package];
 
     users.users.reelmill-worker = {
