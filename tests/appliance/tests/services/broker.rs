@@ -8,8 +8,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use reelmill_lab::programs::{Running, eventually, free_port};
+use reelmill_lab::{
+    programs::{Running, command, eventually, free_port},
+    redis::Redis,
+};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::place::{Place, ran, served, tried};
 
@@ -163,6 +167,47 @@ fn only_the_farm_gets_further_than_the_greeting() {
         assert!(!tried(&mut other).0, "by another authority");
         stranger.running.kill();
     }
+}
+
+#[test]
+fn the_hub_comes_up_with_the_rendered_settings_and_is_at_the_broker() {
+    let farm = Farm::start();
+    let place = &farm.place;
+    let redis = Redis::start_with(&["--requirepass", "horse"]);
+    place.write("queue-url", &format!("redis://:horse@127.0.0.1:{}", redis.port));
+    // Another hub's store is the S3 store here.
+    let mut other = command("reelmill-hub");
+    other.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(place.path("other")).stderr(Stdio::null());
+    let _other = Running::start(other);
+    let said = |data: &str, what: &str| {
+        eventually(data, || {
+            let said = fs::read_to_string(place.path(data).join("hub.json")).ok()?;
+            Some(serde_json::from_str::<Value>(&said).ok()?[what].as_str()?.to_owned())
+        })
+    };
+    let settings = place.golden(
+        "queue/hub.toml",
+        &[
+            ("/var/lib/reelmill-hub", &place.at("data")),
+            ("127.0.0.1:7700", "127.0.0.1:0"),
+            ("broker = \"hub.example.net\"", "broker = \"127.0.0.1\""),
+            ("0.0.0.0:7443", "127.0.0.1:0"),
+            ("port = 8884", &format!("port = {}", farm.operators)),
+            ("http://127.0.0.1:3900", &said("other", "store")),
+            ("/run/credentials/reelmill-hub.service/queue-url", &place.at("queue-url")),
+            ("/run/credentials/reelmill-hub.service/access-key", &place.at("other/keys/access_key")),
+            ("/run/credentials/reelmill-hub.service/secret-key", &place.at("other/keys/secret_key")),
+        ],
+    );
+    let mut hub = command("reelmill-hub");
+    hub.args(["serve", "--config"]).arg(settings).stderr(Stdio::null());
+    let _hub = Running::start(hub);
+    let api = said("data", "api");
+    eventually("the hub is at the broker", || {
+        let nodes = ran(Command::new("curl").args(["-sSf", &format!("{api}/v1/nodes")]));
+        let nodes: Value = serde_json::from_str(&nodes).expect("JSON");
+        (nodes["broker"]["connected"] == true).then_some(())
+    });
 }
 
 #[test]
