@@ -144,6 +144,48 @@ const FDISK: Group = Group {
 const SWTPM: Group =
     Group { programs: &["swtpm"], variable: None, packages: &["swtpm"], why: "is the TPM of a machine that boots" };
 
+const NATS: Group = Group {
+    programs: &["nats-server"],
+    variable: None,
+    packages: &["nats-server"],
+    why: "starts with what the hub's module renders for it",
+};
+
+const RABBITMQ: Group = Group {
+    programs: &["rabbitmqctl"],
+    variable: None,
+    packages: &["rabbitmq-server"],
+    why: "starts with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const POSTGRESQL: Group = Group {
+    programs: &["psql"],
+    variable: None,
+    packages: &["postgresql"],
+    why: "starts with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const REGISTRY: Group = Group {
+    programs: &["docker-registry"],
+    variable: None,
+    packages: &["docker-registry", "skopeo"],
+    why: "starts with what the hub's module renders for it; skopeo brings it an image",
+};
+
+const NGINX: Group = Group {
+    programs: &["nginx"],
+    variable: None,
+    packages: &["nginx-light"],
+    why: "stands before the hub with what its module renders; its own service may be switched off again",
+};
+
+const BACKUP: Group = Group {
+    programs: &["restic"],
+    variable: None,
+    packages: &["restic", "age", "sqlite3", "jq", "openssl"],
+    why: "makes backups of a hub and puts them back, as its scripts do",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -160,7 +202,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD,
+            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP,
         ],
     }
 }
