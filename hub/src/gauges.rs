@@ -133,7 +133,7 @@ impl Gauges {
     async fn measure_nodes(&self, db: &Db, nodes: &Nodes) -> Result<(), DbError> {
         let members = db.members().await?;
         let mut known = nodes.list().nodes;
-        known.retain(|node| !members.iter().any(|m| m.node == node.node && m.good_until.is_none()));
+        known.retain(|node| !members.iter().any(|member| member.node == node.node && member.is_put_out()));
         let named = |node: &reelmill_api::NodeId| vec![("node", node.to_string())];
         self.last_seen.show(known.iter().filter_map(|node| Some((named(&node.node), seconds(node.last_seen?)))));
         self.up.show(known.iter().map(|node| {

@@ -8,25 +8,23 @@ in
     alerts,
     # Where the pages of the alerts are; one is at `${runbooks}/NAME.md`.
     runbooks,
-    # How many times faster than life.
-    quicker ? 1,
+    # How many times faster than life, by the alert's name.
+    quicker ? _: 1,
   }: let
-    quick = n:
-      if quicker == 1
-      then n
-      else n / quicker;
-    window = rule: lib.max 2 (quick rule.window);
-    expression = rule: lib.replaceStrings ["@window@" "@age@"] [(seconds (window rule)) (toString (quick rule.age))] rule.expr;
-    # In words, times are numbers of seconds.
-    words = rule: lib.replaceStrings ["@window@" "@age@" "@since@"] (map toString [(window rule) (quick rule.age) (quick (rule.age + rule.for))]);
-    rule = name: alert: {
+    rule = name: alert: let
+      quick = n: n / quicker name;
+      window = lib.max 2 (quick alert.window);
+      age = quick alert.age;
+      lasts = quick alert.for;
+    in {
       alert = name;
-      expr = expression alert;
-      for = seconds (quick alert.for);
+      expr = lib.replaceStrings ["@window@" "@age@"] [(seconds window) (toString age)] alert.expr;
+      for = seconds lasts;
       labels = {inherit (alert) severity;};
       annotations = {
         inherit (alert) summary;
-        description = words alert alert.description;
+        # In words, times are numbers of seconds.
+        description = lib.replaceStrings ["@window@" "@age@" "@since@"] (map toString [window age (age + lasts)]) alert.description;
         runbook_url = "${runbooks}/${name}.md";
       };
     };
