@@ -1,0 +1,29 @@
+# What a machine is made of: the units that are only on a Jetson, and what is set of its modules.
+{
+  lib,
+  systems,
+  unit,
+  ...
+}: let
+  jetson = systems.jetson-orin-nx-nvme;
+  json = lib.generators.toPretty {multiline = true;};
+in {
+  "jetson/reelmill-tegrastats.socket" = unit jetson "reelmill-tegrastats.socket";
+  "jetson/reelmill-tegrastats@.service" = unit jetson "reelmill-tegrastats@.service";
+  "jetson/reelmill-codec-clocks.service" = unit jetson "reelmill-codec-clocks.service";
+  "jetson/settings.nix" = json {
+    jetpack = {inherit (jetson.hardware.nvidia-jetpack) enable som carrierBoard majorVersion super maxClock configureCuda;};
+    autoUpdate = jetson.hardware.nvidia-jetpack.firmware.autoUpdate;
+    nvpmodel = jetson.services.nvpmodel.profileNumber;
+    graphics = jetson.hardware.graphics.enable;
+    worker = jetson.services.reelmill.worker.settings;
+    groups = jetson.users.users.reelmill-worker.extraGroups;
+    socket = jetson.services.reelmill.agent.settings.tegrastats.socket;
+  };
+  "nvidia/settings.nix" = json {
+    driver = lib.getName systems.x86-server.hardware.nvidia.package;
+    inherit (systems.x86-server.hardware.nvidia) open nvidiaPersistenced;
+    inherit (systems.x86-server.boot) kernelModules blacklistedKernelModules;
+    containers = systems.x86-server.hardware.nvidia-container-toolkit.enable;
+  };
+}
