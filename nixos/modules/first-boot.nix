@@ -38,16 +38,13 @@ in {
       ];
       # NixOS sets the name of its configuration whenever a system comes into force; the name that was given stays.
       system.activationScripts.reelmill-host-name = ''
-        if [ -s ${state}/hostname ]; then
-          ${pkgs.coreutils}/bin/head -c 63 ${state}/hostname > /proc/sys/kernel/hostname
-        fi
+        for file in ${state}/hostname ${state}/node; do
+          if [ -s "$file" ]; then
+            ${pkgs.coreutils}/bin/head -c 63 "$file" > /proc/sys/kernel/hostname
+            break
+          fi
+        done
       '';
-      # The agent's settings name this file first; see its module.
-      services.reelmill.agent.settings.join = lib.mkDefault ["${state}/join.toml"];
-      systemd.services.reelmill-agent = mkIf config.services.reelmill.agent.enable {
-        # It wipes the token from the file, and only that file is its own in there.
-        serviceConfig.ReadWritePaths = ["-${state}"];
-      };
     }
     (mkIf cfg.firstBoot.stick {
       systemd.services.reelmill-stick = mkMerge [

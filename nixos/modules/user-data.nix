@@ -10,50 +10,29 @@
   unit = (import ../lib/unit.nix {inherit lib;}) "Service";
   given = "/run/reelmill/user-data";
   state = "/var/lib/reelmill-host";
-  firstBoot = "${exec} first-boot --from ${given} --state ${state}";
 in {
-  options.reelmill.appliance = {
-    userData = {
-      enable = lib.mkEnableOption ''
-        taking the join file from the user data of a rented machine. Only for those: elsewhere, anybody in the network could
-        answer at that address, and would own the machine
-      '';
-      url = mkOption {
-        type = types.str;
-        default = "http://169.254.169.254";
-        description = "Where the provider tells a machine its user data, as EC2 and OpenStack do.";
-      };
-    };
-    leaveWhenDone = mkOption {
-      type = types.bool;
-      default = false;
-      description = ''
-        Whether the machine works until the lanes are empty and then switches itself off, so that nothing more has to be paid
-        for it. With most providers a machine that is off is still there: it has to be ordered so that it ends then.
-      '';
+  options.reelmill.appliance.userData = {
+    enable = lib.mkEnableOption ''
+      taking the join file from the user data of a rented machine. Only for those: elsewhere, anybody in the network could
+      answer at that address, and would own the machine
+    '';
+    url = mkOption {
+      type = types.str;
+      default = "http://169.254.169.254";
+      description = "Where the provider tells a machine its user data, as EC2 and OpenStack do.";
     };
   };
 
-  config = mkMerge [
-    (mkIf cfg.userData.enable {
-      reelmill.appliance.firstBoot.enable = lib.mkDefault true;
-      systemd.services.reelmill-user-data = mkMerge [
-        (unit ../../agent/units/reelmill-user-data.service)
-        {
-          serviceConfig.ExecStart = [
-            "${exec} user-data --url ${cfg.userData.url} --to ${given} --state ${state}"
-            firstBoot
-          ];
-        }
-      ];
-    })
-    (mkIf cfg.leaveWhenDone {
-      services.reelmill.worker.instances.default.settings.drain = lib.mkDefault true;
-      systemd.services.reelmill-worker = {
-        # Its work is done, or it cannot be done here: a machine that waits costs as much as one that works.
-        unitConfig.SuccessAction = "poweroff";
-        serviceConfig.Restart = lib.mkForce "on-failure";
-      };
-    })
-  ];
+  config = mkIf cfg.userData.enable {
+    reelmill.appliance.firstBoot.enable = lib.mkDefault true;
+    systemd.services.reelmill-user-data = mkMerge [
+      (unit ../../agent/units/reelmill-user-data.service)
+      {
+        serviceConfig.ExecStart = [
+          "${exec} user-data --url ${cfg.userData.url} --to ${given} --state ${state}"
+          "${exec} first-boot --from ${given} --state ${state}"
+        ];
+      }
+    ];
+  };
 }

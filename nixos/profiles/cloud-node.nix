@@ -4,7 +4,7 @@
   reelmill.appliance = {
     userData.enable = true;
     leaveWhenDone = lib.mkDefault true;
-    # It is reached from outside, if at all.
+    # Nobody comes with one.
     firstBoot.stick = false;
   };
 }

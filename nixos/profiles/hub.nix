@@ -1,5 +1,5 @@
-# The hub: what nodes ask, and the services around it. Each `kind` may be `"external"` instead, with the address of one that is
-# there already.
+# The hub: what nodes ask, and the services around it. Each may be `"external"` instead: then it is somebody else's, and its address
+# is given. docs/operate/services.md has them all.
 {lib, ...}: let
   inherit (lib) mkDefault;
 in {
@@ -10,13 +10,15 @@ in {
   };
   services.reelmill.hub = {
     enable = true;
+    # Workers are on other machines; the firewall lets in those of private networks.
+    listenAddress = mkDefault "0.0.0.0";
     store.kind = mkDefault "garage";
     queue.kind = mkDefault "redis";
-    database.kind = mkDefault "postgresql";
-    secrets.kind = mkDefault "openbao";
     broker.kind = mkDefault "mosquitto";
-    registry.kind = mkDefault "distribution";
-    monitoring.enable = mkDefault true;
-    backup.enable = mkDefault true;
+    database.kind = mkDefault "sqlite";
+    # Reelmill needs none of these; they are for those who want them.
+    secrets.kind = mkDefault "none";
+    registry.kind = mkDefault "none";
+    web.kind = mkDefault "none";
   };
 }

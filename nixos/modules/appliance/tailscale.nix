@@ -22,6 +22,6 @@ in {
     };
     # What comes from there reaches the same as others, whatever is said of where those come from.
     networking.firewall.interfaces.${config.services.tailscale.interfaceName}.allowedTCPPorts =
-      cfg.firewall.ports ++ config.services.openssh.ports;
+      cfg.firewall.ports ++ cfg.firewall.privatePorts ++ config.services.openssh.ports;
   };
 }

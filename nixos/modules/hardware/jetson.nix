@@ -64,10 +64,5 @@ in {
     hardware.graphics.enable = mkDefault true;
     # A node has no camera.
     services.nvargus-daemon.enable = mkDefault false;
-
-    # The codecs, memory and converter, which NVIDIA's rules give to these groups.
-    users.groups.video = {};
-    users.groups.render = {};
-    users.users.reelmill-worker.extraGroups = ["video" "render"];
   };
 }

@@ -1,13 +1,30 @@
 # What the appliance is: its own units, and what it tells the programs of NixOS, each in the program's own format.
 {
+  self,
   lib,
   systems,
   unit,
-  ...
 }: let
+  # An evaluation that stands in for nixpkgs writes a limit where nobody has set one.
+  withoutLimits = lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""];
+  of = config: name: withoutLimits (unit config name);
   node = systems.x86-server;
   inherit (systems) hub;
   cable = node.systemd.network.networks."80-reelmill-cable";
+  cloud =
+    (self.inputs.nixpkgs.lib.nixosSystem {
+      modules = [
+        self.nixosModules.default
+        self.nixosModules.nvidia
+        ../../../nixos/profiles/cloud-node.nix
+        {
+          nixpkgs.hostPlatform = "x86_64-linux";
+          networking.hostName = "rented";
+        }
+      ];
+    })
+    .config;
+  stick = lib.head node.systemd.mounts;
   word = value:
     if value == true
     then "yes"
@@ -21,19 +38,29 @@
   in ''
     table inet reelmill {
       chain input {
-        tcp dport { ${lib.concatMapStringsSep ", " toString wall.allowedTCPPorts} } accept
+        ${lib.concatMapStringsSep "\n    " (port: "tcp dport ${toString port} accept") wall.allowedTCPPorts}
         ${wall.extraInputRules}
       }
     }
   '';
 in {
-  "reelmill-first-boot.service" = unit node "reelmill-first-boot.service";
-  "reelmill-stick.service" = unit node "reelmill-stick.service";
-  "run-reelmill-stick.mount" = unit node "run-reelmill-stick.mount";
-  "reelmill-tidy.service" = unit node "reelmill-tidy.service";
-  "reelmill-tidy.timer" = unit node "reelmill-tidy.timer";
+  "reelmill-first-boot.service" = of node "reelmill-first-boot.service";
+  "reelmill-stick.service" = of node "reelmill-stick.service";
+  "run-reelmill-stick.mount" = ini {
+    Unit = stick.unitConfig;
+    Mount = {
+      What = stick.what;
+      Where = stick.where;
+      Type = stick.type;
+      Options = stick.options;
+    };
+  };
+  "cloud/reelmill-user-data.service" = of cloud "reelmill-user-data.service";
+  "cloud/reelmill-worker.service" = of cloud "reelmill-worker.service";
+  "reelmill-tidy.service" = of node "reelmill-tidy.service";
+  "reelmill-tidy.timer" = of node "reelmill-tidy.timer";
   "udev.rules" = node.services.udev.extraRules;
-  "sysctl.conf" = lines "=" (lib.filterAttrs (_: value: value != null) node.boot.kernel.sysctl);
+  "sysctl.conf" = lines "=" (lib.filterAttrs (_: value: value != null && !lib.isAttrs value) node.boot.kernel.sysctl);
   "system.conf" = ini {inherit (node.systemd.settings) Manager;};
   "journald.conf" = "[Journal]\n${node.services.journald.extraConfig}";
   "sshd_config" =
