@@ -52,7 +52,8 @@ would keep the token.";
 /// Runs the command and returns its exit code.
 pub(crate) fn run(args: &Args, screen: &Screen) -> anyhow::Result<u8> {
     if args.clear != args.given.is_empty() {
-        let error = if args.clear { "--clear goes with nothing else" } else { "nothing was given to put into the image" };
+        let error =
+            if args.clear { "--clear goes with nothing else" } else { "nothing was given to put into the image" };
         return Err(Hinted::new(error, "see `reelmill image configure --help`").into());
     }
     let papers = args.given.papers(screen)?;

@@ -312,3 +312,6 @@ fn changes(shape: &Shape, old: &[u8], new: &[u8]) -> Vec<Patch> {
     });
     patches.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,7 +140,14 @@ fn write(source: &Source, table: &Table, disk: &Disk, patches: Vec<Patch>, scree
     let device = open(disk)?;
     let (mut stream, read) = source.stream().with_context(|| source.cannot("read"))?;
     let work = Work { table, patches, from: &source.path, to: &disk.path, length: disk.length };
-    write::write(&work, &mut stream, &device, &|| read.load(std::sync::atomic::Ordering::Relaxed), source.length, screen)
+    write::write(
+        &work,
+        &mut stream,
+        &device,
+        &|| read.load(std::sync::atomic::Ordering::Relaxed),
+        source.length,
+        screen,
+    )
 }
 
 /// Opens the device for nobody else, past the kernel's memory, so that what is read comes from the medium.

@@ -99,7 +99,8 @@ impl Given {
         };
         let expires = text.as_deref().and_then(papers::expires);
         if let Some(expires) = expires.filter(|at| *at <= Timestamp::now()) {
-            screen.note(&format!("note: the token is good until {expires} only, which is over by this machine's clock"));
+            screen
+                .note(&format!("note: the token is good until {expires} only, which is over by this machine's clock"));
         }
         if let Some(token) = self.token()? {
             file.set_token(token);
@@ -147,8 +148,11 @@ impl Given {
     fn keys(&self) -> anyhow::Result<Option<String>> {
         let mut all = String::new();
         for word in &self.ssh_key {
-            let (name, text) =
-                if ssh::is_key(word) { ("--ssh-key", word.clone()) } else { (word.as_str(), read(Path::new(word), LONGEST)?) };
+            let (name, text) = if ssh::is_key(word) {
+                ("--ssh-key", word.clone())
+            } else {
+                (word.as_str(), read(Path::new(word), LONGEST)?)
+            };
             let found = ssh::keys(name, &text).map_err(anyhow::Error::msg)?;
             if found.is_empty() {
                 bail!("{name} holds no public SSH key");
@@ -183,7 +187,10 @@ fn read(path: &Path, most: u64) -> anyhow::Result<String> {
     if bytes.len() as u64 > most {
         bail!("{}: it is longer than {most} bytes", cannot());
     }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).with_context(|| format!("{}: it is no text", cannot()))
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'))
+        .with_context(|| format!("{}: it is no text", cannot()))
 }
 
 fn hub(word: &str) -> Result<HubUrl, &'static str> {

@@ -135,7 +135,8 @@ impl Table {
             return damaged("the checksum of its entries is wrong");
         }
         let each = usize::try_from(each).expect("a million at most");
-        let used = entries.chunks_exact(each).enumerate().filter(|(_, entry)| entry[..16].iter().any(|byte| *byte != 0));
+        let used =
+            entries.chunks_exact(each).enumerate().filter(|(_, entry)| entry[..16].iter().any(|byte| *byte != 0));
         let partitions = used.map(|(index, entry)| partition(index + 1, entry, sector)).collect::<Option<_>>();
         let partitions = partitions.ok_or(TableError::Damaged("a partition has no length"))?;
         let disk = Guid::read(&header[56..72]);
@@ -229,4 +230,102 @@ fn seal(header: &mut [u8]) {
     let size = usize::try_from(number::<4>(header, 12)).expect("it was read before");
     let sum = u32::try_from(header_sum(header, size)).expect("32 bits");
     header[16..20].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A medium of 1 MiB with a table for sectors of that size, and one partition on it.
+    fn medium(sector: usize) -> Vec<u8> {
+        let mut bytes = vec![0; 1 << 20];
+        let last = (bytes.len() / sector - 1) as u64;
+        let mut entry = vec![0; 128 * 128];
+        entry[..16].copy_from_slice(&[
+            0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b,
+        ]);
+        entry[32..40].copy_from_slice(&40_u64.to_le_bytes());
+        entry[40..48].copy_from_slice(&99_u64.to_le_bytes());
+        "esp"
+            .encode_utf16()
+            .enumerate()
+            .for_each(|(i, unit)| entry[56 + 2 * i..58 + 2 * i].copy_from_slice(&unit.to_le_bytes()));
+        let mut header = vec![0; sector];
+        header[..8].copy_from_slice(b"EFI PART");
+        let numbers: [(usize, u64); 5] = [(24, 1), (32, last), (40, 34), (48, last - 33), (72, 2)];
+        numbers.iter().for_each(|(at, value)| header[*at..at + 8].copy_from_slice(&value.to_le_bytes()));
+        let shorts = [(8, 0x10000), (12, 92), (80, 128), (84, 128), (88, crc32fast::hash(&entry))];
+        shorts.iter().for_each(|(at, value)| header[*at..at + 4].copy_from_slice(&value.to_le_bytes()));
+        seal(&mut header);
+        bytes[2 * sector..2 * sector + entry.len()].copy_from_slice(&entry);
+        bytes[sector..2 * sector].copy_from_slice(&header);
+        bytes[446 + 4] = 0xee;
+        bytes[446 + 8] = 1;
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        bytes
+    }
+
+    #[test]
+    fn a_table_is_read_for_both_sizes_of_sectors() {
+        for sector in [512, 4096] {
+            let table = Table::read(&*medium(sector)).expect("a table");
+            let sector = sector as u64;
+            let esp =
+                Partition { number: 1, kind: ESP, label: "esp".to_owned(), start: 40 * sector, length: 60 * sector };
+            assert_eq!((table.esp(), table.length(), table.sector), (Some(&esp), Some(1 << 20), sector));
+            assert_eq!(ESP.to_string(), "c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
+        }
+    }
+
+    #[test]
+    fn it_is_moved_to_the_end_of_a_longer_device() {
+        for sector in [512, 4096_usize] {
+            let mut bytes = medium(sector);
+            let table = Table::read(&*bytes).expect("a table");
+            bytes.resize(3 << 20, 0);
+            let (patches, last) = table.fit(3 << 20, &bytes).expect("it fits");
+            patches.iter().chain([&last]).for_each(|patch| patch.apply(0, &mut bytes));
+            let moved = Table::read(&*bytes).expect("a table");
+            assert_eq!((moved.length(), &moved.partitions), (Some(3 << 20), &table.partitions));
+            assert_eq!(number::<4>(&bytes, 446 + 12), (3 << 20) / sector as u64 - 1);
+            // The copy at the end is a table too, seen from there.
+            let copy = &bytes[bytes.len() - sector..];
+            assert_eq!((number::<8>(copy, 24) + 1, number::<8>(copy, 32)), ((3 << 20) / sector as u64, 1));
+            assert_eq!(header_sum(copy, 92), number::<4>(copy, 16));
+            let entries = usize::try_from(number::<8>(copy, 72)).expect("small") * sector;
+            assert_eq!(u64::from(crc32fast::hash(&bytes[entries..entries + 128 * 128])), number::<4>(copy, 88));
+            assert!(table.fit(100 * sector as u64, &bytes).is_none(), "too short");
+        }
+    }
+
+    #[test]
+    fn a_damaged_table_is_told_as_such() {
+        let check = |at: usize, want: &str| {
+            let mut bytes = medium(512);
+            bytes[at] ^= 1;
+            assert_eq!(Table::read(&*bytes).expect_err(want).to_string(), want);
+        };
+        check(512, "it has no GUID partition table");
+        check(512 + 60, "its partition table is damaged: the checksum of its header is wrong");
+        check(512 + 15, "its partition table is damaged: its header has an impossible size");
+        check(1024 + 33, "its partition table is damaged: the checksum of its entries is wrong");
+        assert_eq!(Table::read(&[0; 100][..]).expect_err("nothing").to_string(), "it has no GUID partition table");
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_whatever_it_says_does_harm(sums: bool, hits in prop::collection::vec((0..92_usize, any::<u8>()), 1..8)) {
+            let mut bytes = medium(512);
+            hits.iter().for_each(|(at, byte)| bytes[512 + at] = *byte);
+            let size = usize::try_from(number::<4>(&bytes, 512 + 12)).expect("32 bits");
+            if sums && (92..=512).contains(&size) {
+                seal(&mut bytes[512..1024]);
+            }
+            if let Ok(table) = Table::read(&*bytes) {
+                let _ = (table.length(), table.copy(), table.needs(), table.fit(1 << 30, &bytes));
+            }
+        }
+    }
 }

@@ -87,7 +87,8 @@ impl Source {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(0))?;
         let counted = Counted { file, read: Arc::clone(&read) };
-        let stream: Box<dyn Read> = if self.packed { Box::new(zstd::Decoder::new(counted)?) } else { Box::new(counted) };
+        let stream: Box<dyn Read> =
+            if self.packed { Box::new(zstd::Decoder::new(counted)?) } else { Box::new(counted) };
         Ok((stream, read))
     }
 
@@ -194,7 +195,8 @@ pub(crate) fn whole_length(source: &Source, table: &Table) -> anyhow::Result<()>
     let needed = table.ends();
     if !source.packed && source.whole()?.len() < needed {
         let hint = "was it copied or downloaded to its end?";
-        let error = format!("{}: it is {} bytes long, and its partitions end at {needed}", source.cannot("use"), source.length);
+        let error =
+            format!("{}: it is {} bytes long, and its partitions end at {needed}", source.cannot("use"), source.length);
         return Err(Hinted::new(error, hint).into());
     }
     Ok(())

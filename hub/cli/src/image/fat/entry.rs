@@ -107,7 +107,8 @@ impl LongName {
 /// A short name as people write it. Two bits say that a part of it is in small letters.
 fn short_name(raw: &[u8]) -> String {
     let part = |bytes: &[u8], small: u8| {
-        let text: String = bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '\u{fffd}' }).collect();
+        let text: String =
+            bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '\u{fffd}' }).collect();
         let text = text.trim_end();
         if raw[12] & small != 0 { text.to_ascii_lowercase() } else { text.to_owned() }
     };

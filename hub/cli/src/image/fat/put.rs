@@ -23,6 +23,16 @@ pub(crate) struct NewFile {
     pub(crate) bytes: Option<Vec<u8>>,
 }
 
+/// What the new folder holds.
+struct Content {
+    /// Its bytes, with room for the names for itself and its parent.
+    bytes: Vec<u8>,
+    /// The files that are no more.
+    replaced: Vec<Entry>,
+    /// The folders that stay.
+    folders: Vec<Entry>,
+}
+
 /// Clusters that are taken, one after the other.
 struct Clusters {
     table: Vec<u8>,
@@ -65,9 +75,9 @@ impl<M: Medium + ?Sized> Volume<'_, M> {
         let mut clusters = Clusters { table: self.table.clone(), kind: shape.kind, next: 2, end };
         let mut fill = Vec::new();
 
-        let (replaced, bytes) = self.content(before.as_ref().map(|(_, folder)| folder), files, time, &mut clusters, &mut fill)?;
-        let own = clusters.take((bytes.len() as u64).div_ceil(shape.cluster))?;
-        let bytes = with_itself(bytes, own[0], time);
+        let content = self.content(before.as_ref().map(|(_, folder)| folder), files, time, &mut clusters, &mut fill)?;
+        let own = clusters.take((content.bytes.len() as u64).div_ceil(shape.cluster))?;
+        let bytes = with_itself(content.bytes, own[0], time);
         self.fill(&own, &bytes, &mut fill);
 
         let switch = match &old {
@@ -89,11 +99,15 @@ impl<M: Medium + ?Sized> Volume<'_, M> {
         if let Some((first, _)) = before {
             freed.extend(self.chain(first, u64::from(end))?);
         }
-        for file in replaced.iter().filter(|file| file.cluster != 0) {
+        for file in content.replaced.iter().filter(|file| file.cluster != 0) {
             freed.extend(self.chain(file.cluster, u64::from(end))?);
         }
         let zeros = vec![0; usize::try_from(shape.cluster).expect("128 sectors at most")];
-        let wiped = freed.iter().map(|cluster| Patch { at: shape.place(*cluster), bytes: zeros.clone() }).collect();
+        let wiped = freed.iter().map(|cluster| Patch { at: shape.place(*cluster), bytes: zeros.clone() });
+        let mut wiped: Vec<Patch> = wiped.collect();
+        for folder in &content.folders {
+            wiped.extend(self.adopted(folder, own[0])?);
+        }
         let mut cleared = clusters.table.clone();
         freed.iter().for_each(|cluster| set(&mut cleared, shape.kind, *cluster, 0));
         let mut released = changes(shape, &clusters.table, &cleared);
@@ -101,8 +115,7 @@ impl<M: Medium + ?Sized> Volume<'_, M> {
         Ok(vec![fill, taken, vec![switch], wiped, released])
     }
 
-    /// The new folder's content without the names for itself and its parent, whose place is kept free; and the files
-    /// that are no more.
+    /// What the new folder holds.
     fn content(
         &self,
         before: Option<&Folder>,
@@ -110,32 +123,45 @@ impl<M: Medium + ?Sized> Volume<'_, M> {
         time: Stamp,
         clusters: &mut Clusters,
         fill: &mut Vec<Patch>,
-    ) -> Result<(Vec<Entry>, Vec<u8>), FatError> {
-        let mut bytes = vec![0; 2 * SIZE];
-        let (mut taken, mut replaced) = (Vec::new(), Vec::new());
-        let here = before.map(|folder| (folder, entry::entries(&folder.bytes)));
-        for (folder, kept) in here.iter().flat_map(|(folder, entries)| entries.iter().map(move |entry| (folder, entry))) {
-            if files.iter().any(|file| kept.is(file.name)) {
-                if kept.folder {
-                    return Err(Damaged("a folder stands where a file of ours belongs"));
+    ) -> Result<Content, FatError> {
+        let mut content = Content { bytes: vec![0; 2 * SIZE], replaced: Vec::new(), folders: Vec::new() };
+        let mut taken = Vec::new();
+        for (folder, kept) in
+            before.iter().flat_map(|folder| entry::entries(&folder.bytes).into_iter().map(move |kept| (folder, kept)))
+        {
+            match files.iter().any(|file| kept.is(file.name)) {
+                true if kept.folder => return Err(Damaged("a folder stands where a file of ours belongs")),
+                true => content.replaced.push(kept),
+                false => {
+                    content.bytes.extend(&folder.bytes[kept.range.clone()]);
+                    taken.push(kept.short);
+                    content.folders.extend(kept.folder.then_some(kept));
                 }
-                replaced.push(kept.clone());
-            } else {
-                bytes.extend(&folder.bytes[kept.range.clone()]);
-                taken.push(kept.short);
             }
         }
         for file in files {
-            let Some(content) = &file.bytes else { continue };
-            let chain = clusters.take((content.len() as u64).div_ceil(self.shape.cluster))?;
-            self.fill(&chain, content, fill);
+            let Some(bytes) = &file.bytes else { continue };
+            let chain = clusters.take((bytes.len() as u64).div_ceil(self.shape.cluster))?;
+            self.fill(&chain, bytes, fill);
             let cluster = chain.first().copied().unwrap_or(0);
-            let length = u32::try_from(content.len()).map_err(|_| Full)?;
+            let length = u32::try_from(bytes.len()).map_err(|_| Full)?;
             let (short, raw) = entry::named(file.name, &taken, New { folder: false, cluster, length, time });
-            bytes.extend(raw);
+            content.bytes.extend(raw);
             taken.push(short);
         }
-        Ok((replaced, bytes))
+        Ok(content)
+    }
+
+    /// A folder within the folder knows where its parent begins.
+    fn adopted(&self, folder: &Entry, parent: u32) -> Result<Option<Patch>, FatError> {
+        if !self.shape.has(folder.cluster) {
+            return Err(Damaged("a folder lies outside of the volume"));
+        }
+        let at = self.shape.place(folder.cluster) + SIZE as u64;
+        let mut raw = self.medium.bytes(at, SIZE)?;
+        let is_parent = raw.starts_with(b"..         ");
+        entry::point(&mut raw, parent);
+        Ok(is_parent.then_some(Patch { at, bytes: raw }))
     }
 
     /// Bytes for a chain of clusters, and zeros for what is left of the last.

@@ -116,8 +116,11 @@ impl Kernel {
 
     fn disk(&self, folder: &Path, path: PathBuf) -> Disk {
         let part_of = folder.join("partition").exists().then(|| folder.parent().map(name)).flatten();
-        let partitions: Vec<String> =
-            children(folder).into_iter().filter(|child| child.join("partition").exists()).map(|child| name(&child)).collect();
+        let partitions: Vec<String> = children(folder)
+            .into_iter()
+            .filter(|child| child.join("partition").exists())
+            .map(|child| name(&child))
+            .collect();
         let mut uses = Vec::new();
         for part in [folder.to_owned()].into_iter().chain(partitions.iter().map(|part| folder.join(part))) {
             uses.extend(children(&part.join("holders")).iter().map(|holder| Use::Holds(name(holder))));
@@ -125,7 +128,8 @@ impl Kernel {
         let own = name(folder);
         uses.extend(self.mounts().into_iter().filter(|(disks, _)| disks.contains(&own)).map(|(_, used)| used));
         let number = |file: &str| line(&folder.join(file)).parse::<u64>().unwrap_or(0);
-        let model: Vec<String> = ["device/vendor", "device/model", "device/name"].iter().map(|file| line(&folder.join(file))).collect();
+        let model: Vec<String> =
+            ["device/vendor", "device/model", "device/name"].iter().map(|file| line(&folder.join(file))).collect();
         Disk {
             path,
             length: number("size") * 512,
@@ -190,9 +194,10 @@ fn mount(line: &str) -> Option<(&str, &str, &str)> {
 
 /// Blanks in these files are written as octal numbers.
 fn unescape(text: &str) -> String {
-    ["\\040", "\\011", "\\012", "\\134"].iter().zip([" ", "\t", "\n", "\\"]).fold(text.to_owned(), |text, (code, letter)| {
-        text.replace(code, letter)
-    })
+    ["\\040", "\\011", "\\012", "\\134"]
+        .iter()
+        .zip([" ", "\t", "\n", "\\"])
+        .fold(text.to_owned(), |text, (code, letter)| text.replace(code, letter))
 }
 
 fn way(folder: &Path, name: &str) -> Way {
@@ -214,7 +219,8 @@ fn name(folder: &Path) -> String {
 
 /// What is in a folder, in order; nothing where there is none.
 fn children(folder: &Path) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     all.sort();
     all
 }

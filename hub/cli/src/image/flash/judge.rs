@@ -41,8 +41,15 @@ pub(super) fn judge(disk: &Disk, limits: &Limits) -> Result<(), Hinted> {
     }
     for used in &disk.uses {
         match used {
-            Use::Mounted(at) => return no(format!("is mounted at {at}"), format!("if it is the right one: umount {at:?}")),
-            Use::Holds(by) => return no(format!("is in use by {by}"), "is it part of a RAID, an LVM or an encrypted disk?".to_owned()),
+            Use::Mounted(at) => {
+                return no(format!("is mounted at {at}"), format!("if it is the right one: umount {at:?}"));
+            }
+            Use::Holds(by) => {
+                return no(
+                    format!("is in use by {by}"),
+                    "is it part of a RAID, an LVM or an encrypted disk?".to_owned(),
+                );
+            }
             Use::Swap => {}
         }
     }
@@ -53,7 +60,10 @@ pub(super) fn judge(disk: &Disk, limits: &Limits) -> Result<(), Hinted> {
         return no("cannot be written".to_owned(), "has the card a switch for that?".to_owned());
     }
     if disk.way == Way::Fixed && !limits.fixed {
-        return no("is built in: neither on USB nor a card".to_owned(), "if it is the right one: --allow-fixed".to_owned());
+        return no(
+            "is built in: neither on USB nor a card".to_owned(),
+            "if it is the right one: --allow-fixed".to_owned(),
+        );
     }
     if disk.length > limits.most {
         let why = format!("has {}, which is more than {}", size(disk.length), size(limits.most));

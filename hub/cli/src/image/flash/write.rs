@@ -15,12 +15,7 @@ use anyhow::{Context as _, bail};
 use reelmill_daemon::report::Hinted;
 use sha2::{Digest as _, Sha256};
 
-use super::super::{
-    gpt::Table,
-    medium::Patch,
-    size::size,
-    source,
-};
+use super::super::{gpt::Table, medium::Patch, size::size, source};
 use crate::screen::Screen;
 
 /// What a device begins with until it is whole.
@@ -166,7 +161,11 @@ pub(super) fn write(
     work.verify(device, &pieces, bytes, screen)?;
     work.put(device, 0, &end.head)?;
     work.sync(device)?;
-    work.check(device, &Piece { at: 0, length: end.head.len(), digest: Sha256::digest(&end.head).into() }, &mut buffer)?;
+    work.check(
+        device,
+        &Piece { at: 0, length: end.head.len(), digest: Sha256::digest(&end.head).into() },
+        &mut buffer,
+    )?;
     Ok(Written { bytes, writing, reading: begun.elapsed() - writing })
 }
 
@@ -191,7 +190,8 @@ impl Work<'_> {
     fn whole(&self, bytes: u64) -> anyhow::Result<()> {
         let needed = self.table.ends();
         if bytes < needed {
-            let error = format!("the image {} ends after {bytes} bytes, and its partitions at {needed}", self.from.display());
+            let error =
+                format!("the image {} ends after {bytes} bytes, and its partitions at {needed}", self.from.display());
             return Err(Hinted::new(error, "was it copied or downloaded to its end?").into());
         }
         Ok(())
@@ -220,7 +220,8 @@ impl Work<'_> {
     }
 
     fn check(&self, device: &dyn Device, piece: &Piece, buffer: &mut Aligned) -> anyhow::Result<()> {
-        let hint = "the medium or its reader is faulty, or smaller than it says: try another; this one holds no system now";
+        let hint =
+            "the medium or its reader is faulty, or smaller than it says: try another; this one holds no system now";
         let found = buffer.get(piece.length);
         let told = format!("{} at {}", self.to.display(), size(piece.at));
         device.read_at(piece.at, found).map_err(|e| Hinted::new(format!("cannot read back {told}: {e}"), hint))?;
