@@ -141,6 +141,13 @@ const FDISK: Group = Group {
     why: "writes the partition tables of disks that boot",
 };
 
+const DOSFSTOOLS: Group = Group {
+    programs: &["mkfs.vfat"],
+    variable: None,
+    packages: &["dosfstools"],
+    why: "makes and checks the file systems that `reelmill image` writes into",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -157,7 +164,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD,
+            ZSTD, MTOOLS, FDISK, DOSFSTOOLS,
         ],
     }
 }

@@ -233,14 +233,15 @@ fn seal(header: &mut [u8]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// A medium of 1 MiB with a table for sectors of that size, and one partition on it.
-    fn medium(sector: usize) -> Vec<u8> {
-        let mut bytes = vec![0; 1 << 20];
+    /// A medium of that length with a table for sectors of that size, and one partition on it. It is full of junk.
+    pub(crate) fn medium(sector: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0xa5; length];
+        bytes[..sector].fill(0);
         let last = (bytes.len() / sector - 1) as u64;
         let mut entry = vec![0; 128 * 128];
         entry[..16].copy_from_slice(&[
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn a_table_is_read_for_both_sizes_of_sectors() {
         for sector in [512, 4096] {
-            let table = Table::read(&*medium(sector)).expect("a table");
+            let table = Table::read(&*medium(sector, 1 << 20)).expect("a table");
             let sector = sector as u64;
             let esp =
                 Partition { number: 1, kind: ESP, label: "esp".to_owned(), start: 40 * sector, length: 60 * sector };
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn it_is_moved_to_the_end_of_a_longer_device() {
         for sector in [512, 4096_usize] {
-            let mut bytes = medium(sector);
+            let mut bytes = medium(sector, 1 << 20);
             let table = Table::read(&*bytes).expect("a table");
             bytes.resize(3 << 20, 0);
             let (patches, last) = table.fit(3 << 20, &bytes).expect("it fits");
@@ -303,7 +304,7 @@ mod tests {
     #[test]
     fn a_damaged_table_is_told_as_such() {
         let check = |at: usize, want: &str| {
-            let mut bytes = medium(512);
+            let mut bytes = medium(512, 1 << 20);
             bytes[at] ^= 1;
             assert_eq!(Table::read(&*bytes).expect_err(want).to_string(), want);
         };
@@ -317,7 +318,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_header_whatever_it_says_does_harm(sums: bool, hits in prop::collection::vec((0..92_usize, any::<u8>()), 1..8)) {
-            let mut bytes = medium(512);
+            let mut bytes = medium(512, 1 << 20);
             hits.iter().for_each(|(at, byte)| bytes[512 + at] = *byte);
             let size = usize::try_from(number::<4>(&bytes, 512 + 12)).expect("32 bits");
             if sums && (92..=512).contains(&size) {

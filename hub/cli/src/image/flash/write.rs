@@ -238,3 +238,77 @@ fn mark(length: usize) -> Vec<u8> {
     head[..MARK.len()].copy_from_slice(MARK.as_bytes());
     head
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use reelmill_daemon::report::render;
+
+    use super::*;
+
+    /// A medium in memory. It forgets what is written from some place on, as one does that is smaller than it says, or does
+    /// not take what is written after so many writes.
+    struct Faulty {
+        bytes: RefCell<Vec<u8>>,
+        forgets: u64,
+        writes: RefCell<u32>,
+    }
+
+    impl Device for Faulty {
+        fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+            let mut left = self.writes.borrow_mut();
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::other("unplugged"))?;
+            let patch = Patch { at, bytes: bytes.to_vec() };
+            let kept = usize::try_from(self.forgets).expect("small");
+            patch.apply(0, &mut self.bytes.borrow_mut()[..kept]);
+            Ok(())
+        }
+
+        fn read_at(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+            let at = usize::try_from(at).expect("small");
+            bytes.copy_from_slice(&self.bytes.borrow()[at..at + bytes.len()]);
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const LENGTH: usize = 24 << 20;
+
+    /// An image of 10 MiB, written to a device of 24; what is told, and what the device begins with.
+    fn check(forgets: usize, writes: u32) -> (String, Vec<u8>) {
+        let image = crate::image::gpt::tests::medium(512, 10 << 20);
+        let table = Table::read(&*image).expect("a table");
+        let device = Faulty { bytes: vec![0; LENGTH].into(), forgets: forgets as u64, writes: writes.into() };
+        let (from, to) = (Path::new("node.raw"), Path::new("/dev/sdb"));
+        let work = Work { table: &table, patches: Vec::new(), from, to, length: LENGTH as u64 };
+        let done = write(&work, &mut &*image, &device, &|| 0, 1, &Screen::stderr());
+        let told = done.map_or_else(|e| render(&*e), |written| format!("{} bytes", written.bytes));
+        let begins = device.bytes.borrow()[..MARK.len()].to_vec();
+        (told, begins)
+    }
+
+    #[test]
+    fn a_medium_that_forgets_holds_no_system_in_the_end() {
+        assert_eq!(check(LENGTH, 99).0, "10485760 bytes");
+        assert_ne!(check(LENGTH, 99).1, MARK.as_bytes());
+        let hint =
+            "the medium or its reader is faulty, or smaller than it says: try another; this one holds no system now";
+        for (forgets, at) in [(5 << 20, "4.2 MB"), (9 << 20, "8.4 MB"), (20 << 20, "25.1 MB")] {
+            let want = format!("error: what was read back from /dev/sdb at {at} is not what was written\nhint: {hint}");
+            assert_eq!(check(forgets, 99), (want, MARK.as_bytes().to_vec()), "{forgets}");
+        }
+    }
+
+    #[test]
+    fn wherever_it_is_unplugged_it_holds_no_system() {
+        for (writes, at) in [(1, "0 bytes"), (2, "4.2 MB"), (3, "8.4 MB"), (4, "25.1 MB"), (5, "0 bytes")] {
+            let want = format!("error: cannot write /dev/sdb at {at}: unplugged");
+            assert_eq!(check(LENGTH, writes), (want, MARK.as_bytes().to_vec()), "{writes}");
+        }
+        assert_eq!(check(LENGTH, 6).0, "10485760 bytes");
+    }
+}
