@@ -186,6 +186,13 @@ const BACKUP: Group = Group {
     why: "makes backups of a hub and puts them back, as its scripts do",
 };
 
+const DOSFSTOOLS: Group = Group {
+    programs: &["mkfs.vfat"],
+    variable: None,
+    packages: &["dosfstools"],
+    why: "makes and checks the file systems that `reelmill image` writes into",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -202,7 +209,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP,
+            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS,
         ],
     }
 }
