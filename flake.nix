@@ -27,7 +27,11 @@
     nixosModules = import ./nixos {inherit self jetpack-nixos;};
     nixosConfigurations = farm.configurations;
     inherit (farm) images;
-    legacyPackages.x86_64-linux.golden = import ./tests/nix/render {inherit self lib;};
+    legacyPackages.x86_64-linux = rec {
+      golden = import ./tests/nix/render {inherit self lib;};
+      # All files of this repository that are made by evaluation, by path.
+      texts = lib.mapAttrs' (path: lib.nameValuePair "tests/nix/golden/${path}") golden;
+    };
     formatter = perSystem (pkgs: pkgs.alejandra);
   };
 }
