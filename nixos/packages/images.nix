@@ -4,7 +4,7 @@
   callPackage,
   stdenvNoCC,
   reelmill-worker,
-  reelmill-worker-jetson,
+  reelmill-gst-plugins,
 }: let
   image = callPackage ./oci.nix {};
   inherit (stdenvNoCC.hostPlatform) isAarch64 isx86_64;
@@ -31,9 +31,10 @@ in
   // lib.optionalAttrs isAarch64 {
     oci-worker-jetson = image {
       kind = "jetson";
-      worker = reelmill-worker-jetson;
+      worker = reelmill-worker;
       environment = {
         HWACCEL = "jetson";
+        REELMILL_GST_PLUGINS = "${reelmill-gst-plugins}";
         NVIDIA_VISIBLE_DEVICES = "all";
         NVIDIA_DRIVER_CAPABILITIES = "all";
       };

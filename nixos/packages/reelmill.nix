@@ -5,7 +5,6 @@
   stdenvNoCC,
   makeBinaryWrapper,
   ffmpeg-headless,
-  gst_all_1,
   # NixOS tests by name.
   tests,
 }: let
@@ -49,33 +48,20 @@
     };
 
   # ffmpeg as nixpkgs has it in its cache: with NVENC and CUDA filters where it was built on the system that it is for.
-  reach = l4t: ''
-    wrapProgram "$out/bin/reelmill-worker" --prefix PATH : ${lib.makeBinPath [ffmpeg-headless]} ${
-      lib.optionalString (l4t != null) "--set-default REELMILL_GST_PLUGINS ${plugins l4t}"
-    }
+  reach = ''
+    wrapProgram "$out/bin/reelmill-worker" --prefix PATH : ${lib.makeBinPath [ffmpeg-headless]}
   '';
 
-  # Where the Jetson's child finds its elements. It loads those of its order alone, so gst-plugins-good's v4l2 elements, whose
-  # libv4l2 is in the way of L4T's, stay out.
-  plugins = l4t:
-    lib.makeSearchPathOutput "lib" "lib/gstreamer-1.0" [
-      gst_all_1.gstreamer
-      gst_all_1.gst-plugins-base
-      gst_all_1.gst-plugins-good
-      gst_all_1.gst-plugins-bad
-      l4t.l4t-gstreamer
-    ];
-
-  gst = l4t: lib.optional (l4t != null) "reelmill-gst";
+  # The Jetson's child. What it loads is the machine's own, see gst-plugins.nix.
+  gst = lib.optional stdenvNoCC.hostPlatform.isAarch64 "reelmill-gst";
 in {
-  all = {l4t ? null}:
-    package {
-      pname = "reelmill";
-      description = "A transcoding farm that you flash";
-      names = ["reelmill" "reelmill-hub" "reelmill-worker" "reelmill-agent" "reelmill-exec"] ++ gst l4t;
-      folders = ["agent" "hub" "worker"];
-      wrapping = reach l4t;
-    };
+  all = package {
+    pname = "reelmill";
+    description = "A transcoding farm that you flash";
+    names = ["reelmill" "reelmill-hub" "reelmill-worker" "reelmill-agent" "reelmill-exec"] ++ gst;
+    folders = ["agent" "hub" "worker"];
+    wrapping = reach;
+  };
   hub = package {
     pname = "reelmill-hub";
     description = "Reelmill's hub: the job API, its page, and the farm's register of nodes";
@@ -88,12 +74,11 @@ in {
     names = ["reelmill-agent" "reelmill-exec"];
     folders = ["agent"];
   };
-  worker = {l4t ? null}:
-    package {
-      pname = "reelmill-worker";
-      description = "Reelmill's worker: leases tasks, runs media programs, publishes to S3";
-      names = ["reelmill-worker"] ++ gst l4t;
-      folders = ["worker"];
-      wrapping = reach l4t;
-    };
+  worker = package {
+    pname = "reelmill-worker";
+    description = "Reelmill's worker: leases tasks, runs media programs, publishes to S3";
+    names = ["reelmill-worker"] ++ gst;
+    folders = ["worker"];
+    wrapping = reach;
+  };
 }
