@@ -160,6 +160,9 @@ const SHELLCHECK: Group = Group {
     why: "looks for mistakes in the packages' scripts",
 };
 
+const SWTPM: Group =
+    Group { programs: &["swtpm"], variable: None, packages: &["swtpm"], why: "is the TPM of a machine that boots" };
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -173,7 +176,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
         Command::Test(Selection::Named(name)) if name == "boot" => {
-            &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK]
+            &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK, SWTPM]
         }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,

@@ -66,6 +66,7 @@ impl Entry {
 /// A disk and the firmware's variables; gone when dropped.
 pub struct Disk {
     folder: TempDir,
+    pub(super) tpm: bool,
 }
 
 impl Disk {
@@ -87,12 +88,17 @@ impl Disk {
             fs::remove_file(part).expect("a file of ours");
         }
         fs::copy(FIRMWARE_VARIABLES, place("variables")).expect("the firmware that `cargo xtask test boot` installs");
-        Self { folder }
+        Self { folder, tpm: false }
     }
 
     /// An empty machine for the test of that name, with more Debian packages; `None`, loudly, where none can boot.
     pub fn setup(test: &str, packages: &[&str]) -> Option<Setup> {
         Setup::with_packages(test, &[PACKAGES, packages].concat())
+    }
+
+    /// In a machine with a TPM.
+    pub fn with_tpm(self) -> Self {
+        Self { tpm: true, ..self }
     }
 
     /// Boots it.
