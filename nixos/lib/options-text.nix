@@ -4,14 +4,23 @@
   lib,
   nixpkgs,
 }: let
-  evaluated = nixpkgs.lib.nixosSystem {
-    modules = lib.attrValues self.nixosModules ++ [{nixpkgs.hostPlatform = "aarch64-linux";}];
-  };
-  ours = option: option.visible && !option.internal;
-  options = lib.filter ours (lib.optionAttrSetToDocList {
-    services.reelmill = evaluated.options.services.reelmill or {};
-    reelmill = evaluated.options.reelmill or {};
-  });
+  # A machine is made of one kind of hardware, and has the options of that one.
+  kinds = removeAttrs self.nixosModules ["default"];
+  declared = hardware: let
+    inherit
+      (nixpkgs.lib.nixosSystem {
+        modules = [self.nixosModules.default hardware {nixpkgs.hostPlatform = "aarch64-linux";}];
+      })
+      options
+      ;
+  in
+    lib.optionAttrSetToDocList {
+      services.reelmill = options.services.reelmill or {};
+      reelmill = options.reelmill or {};
+    };
+  ours = lib.filter (option: option.visible && !option.internal) (lib.concatMap declared (lib.attrValues kinds));
+  # By name, each once.
+  options = lib.attrValues (lib.listToAttrs (map (option: lib.nameValuePair option.name option) ours));
 
   # A value as somebody would write it: in one line where it is short.
   shown = value: let
@@ -51,7 +60,7 @@
       )
       option.loc);
   groups = lib.groupBy group options;
-  chapter = name: all: "## `${name}`\n\n${lib.concatMapStringsSep "\n" about (lib.sort (a: b: a.name < b.name) all)}";
+  chapter = name: all: "## `${name}`\n\n${lib.concatMapStringsSep "\n" about all}";
 in
   ''
     # Options of the NixOS modules
