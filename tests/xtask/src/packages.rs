@@ -141,6 +141,25 @@ const FDISK: Group = Group {
     why: "writes the partition tables of disks that boot",
 };
 
+const REGISTRY: Group = Group {
+    programs: &["docker-registry"],
+    variable: None,
+    packages: &["docker-registry"],
+    why: "takes the worker's images from the script that pushes them",
+};
+
+const SKOPEO: Group =
+    Group { programs: &["skopeo"], variable: None, packages: &["skopeo"], why: "pushes the worker's images" };
+
+const JQ: Group = Group { programs: &["jq"], variable: None, packages: &["jq"], why: "what releases are made with" };
+
+const SHELLCHECK: Group = Group {
+    programs: &["shellcheck"],
+    variable: None,
+    packages: &["shellcheck"],
+    why: "looks for mistakes in the packages' scripts",
+};
+
 const SWTPM: Group =
     Group { programs: &["swtpm"], variable: None, packages: &["swtpm"], why: "is the TPM of a machine that boots" };
 
@@ -165,13 +184,6 @@ const POSTGRESQL: Group = Group {
     why: "starts with what the hub's module renders for it; its own service may be switched off again",
 };
 
-const REGISTRY: Group = Group {
-    programs: &["docker-registry"],
-    variable: None,
-    packages: &["docker-registry", "skopeo"],
-    why: "starts with what the hub's module renders for it; skopeo brings it an image",
-};
-
 const NGINX: Group = Group {
     programs: &["nginx"],
     variable: None,
@@ -182,7 +194,7 @@ const NGINX: Group = Group {
 const BACKUP: Group = Group {
     programs: &["restic"],
     variable: None,
-    packages: &["restic", "age", "sqlite3", "jq", "openssl"],
+    packages: &["restic", "age", "sqlite3", "openssl"],
     why: "makes backups of a hub and puts them back, as its scripts do",
 };
 
@@ -199,6 +211,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Help => &[],
         Command::Ui => &[NODE, NPM],
         Command::Lint => &[LINKER, NODE, NPM],
+        Command::Format => &[LINKER],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Bench { args } if bench::is_of_the_agent(args) => &[LINKER, NODE, NPM, MOSQUITTO, NODE_EXPORTER],
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
@@ -209,7 +222,8 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS,
+            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
+            SHELLCHECK,
         ],
     }
 }
