@@ -19,12 +19,16 @@
   contents = partition: p:
     lib.mapAttrsToList (to: from: "${partition} ${to} ${from.source.name}\n") p.contents
     ++ lib.optional (p.storePaths != []) "${partition} /nix/store the system\n";
+  # As NixOS mounts them.
+  fstab = config:
+    lib.concatStrings (lib.mapAttrsToList (to: fs: "${fs.device} ${to} ${fs.fsType} ${lib.concatStringsSep "," fs.options} 0 0\n") config.fileSystems);
   board = config:
     definitions "image" (lib.mapAttrs (_: p: p.repartConfig) config.image.repart.partitions)
     // definitions "grow" config.systemd.repart.partitions
     // {
       "contents" = lib.concatStrings (lib.concatLists (lib.mapAttrsToList contents config.image.repart.partitions));
       "mkfs" = lib.concatStrings (lib.mapAttrsToList (fs: words: "${fs} ${toString words}\n") config.image.repart.mkfsOptions);
+      "fstab" = fstab config;
       "loader.conf" = config.system.build.reelmillLoaderConf.text;
       "reelmill-store.service" = unit config "reelmill-store.service";
     };
