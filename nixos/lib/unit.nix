@@ -52,10 +52,9 @@ in
     unit = section "Unit" all;
     own = section kind all;
     install = section "Install" all;
-  in
-    {
-      description = unit.Description or "";
-      unitConfig = lib.mapAttrs (_: mkDefault) (removeAttrs unit ["Description"]);
-      wantedBy = words (install.WantedBy or "");
-      "${lib.toLower kind}Config" = lib.mapAttrs (_: mkDefault) own;
-    }
+  in {
+    description = unit.Description or "";
+    unitConfig = lib.mapAttrs (_: mkDefault) (removeAttrs unit ["Description"]);
+    wantedBy = words (install.WantedBy or "");
+    "${lib.toLower kind}Config" = lib.mapAttrs (_: mkDefault) own;
+  }

@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The comparison with what was evaluated.
+pub mod texts;
+
 /// What stands in golden files where a store path has its digest.
 pub const DIGEST: &str = "00000000000000000000000000000000";
 

@@ -147,6 +147,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Help => &[],
         Command::Ui => &[NODE, NPM],
         Command::Lint => &[LINKER, NODE, NPM],
+        Command::Format => &[LINKER],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Bench { args } if bench::is_of_the_agent(args) => &[LINKER, NODE, NPM, MOSQUITTO, NODE_EXPORTER],
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
