@@ -53,10 +53,9 @@
   configurations = mapAttrs system boards;
 
   # The same systems, built on x86 for boards that are not: nothing of an image needs a machine of its own kind.
-  crossed =
-    mapAttrs (name: _:
-      configurations.${name}.extendModules {modules = [{nixpkgs.buildPlatform = "x86_64-linux";}];})
-    (filterAttrs (_: board: board.system != "x86_64-linux") boards);
+  crossed = mapAttrs (name: _:
+    configurations.${name}.extendModules {modules = [{nixpkgs.buildPlatform = "x86_64-linux";}];})
+  (filterAttrs (_: board: board.system != "x86_64-linux") boards);
 
   # An image holds the system as it is, so its own settings are laid over it from outside.
   made = name: configuration:

@@ -10,13 +10,12 @@ of() { jq --exit-status --raw-output ".\"org.nixos.bootspec.v1\".$1" "$system/bo
 
 # Copies a file of the store to where the boot loader finds it; its path there.
 put() {
-  file=$(realpath "$1")
+  file=$(realpath -e "$1") || return
   below=${file#/*/store/}
   path=${below%%/*}
   name=${file##*/}
   [ "$name" = "$path" ] || name=$path-$name
-  cp "$file" "$esp/EFI/nixos/$name.efi"
-  echo "/EFI/nixos/$name.efi"
+  cp "$file" "$esp/EFI/nixos/$name.efi" && echo "/EFI/nixos/$name.efi"
 }
 
 mkdir -p "$esp/EFI/BOOT" "$esp/EFI/systemd" "$esp/EFI/nixos" "$esp/loader/entries" "$esp/reelmill"
@@ -30,13 +29,24 @@ cp "$conf" "$esp/loader/loader.conf"
 echo type1 > "$esp/loader/entries.srel"
 cp "$readme" "$esp/reelmill/README.txt"
 
+# One by one: a mistake in a word of a command is no mistake to the shell.
+kernel=$(of kernel)
+kernel=$(put "$kernel")
+initrd=$(of initrd)
+initrd=$(put "$initrd")
+init=$(of init)
+words=$(of 'kernelParams | join(" ")')
+label=$(of label)
+key=$(jq --raw-output '."org.nixos.systemd-boot".sortKey // "nixos"' "$system/boot.json")
 tree=$(jq --raw-output '."org.nixos.systemd-boot".devicetree // empty' "$system/boot.json")
+[ -z "$tree" ] || tree=$(put "$tree")
+
 {
   echo "title NixOS"
-  echo "sort-key $(jq --raw-output '."org.nixos.systemd-boot".sortKey // "nixos"' "$system/boot.json")"
-  echo "version Generation 1 $(of label)"
-  echo "linux $(put "$(of kernel)")"
-  echo "initrd $(put "$(of initrd)")"
-  echo "options init=$(of init) $(of 'kernelParams | join(" ")')"
-  [ -z "$tree" ] || echo "devicetree $(put "$tree")"
+  echo "sort-key $key"
+  echo "version Generation 1 $label"
+  echo "linux $kernel"
+  echo "initrd $initrd"
+  echo "options init=$init $words"
+  [ -z "$tree" ] || echo "devicetree $tree"
 } > "$esp/loader/entries/nixos-generation-1.conf"

@@ -1,7 +1,7 @@
-# reelmill-install IMAGE DISK [FOLDER]: puts an image on a disk, with the files of FOLDER (join.toml, authorized_keys, hostname,
-# worker.env) for its first boot. IMAGES has the images.
+# shellcheck shell=bash
+# reelmill-install IMAGE DISK [OPTIONS]: puts one of the images on a disk. IMAGES has the images.
 if [ $# -lt 2 ]; then
-  echo "usage: reelmill-install IMAGE DISK [FOLDER]"
+  echo "usage: reelmill-install IMAGE DISK [OPTIONS]"
   echo
   echo "images:"
   for image in "$IMAGES"/*/; do
@@ -9,13 +9,14 @@ if [ $# -lt 2 ]; then
   done
   echo
   echo "disks:"
-  lsblk --nodeps --noheadings --output PATH,SIZE,MODEL,RO | sed 's/^/  /'
+  lsblk --nodeps --noheadings --output PATH,SIZE,MODEL | sed 's/^/  /'
   echo
-  echo "FOLDER may have join.toml, authorized_keys, hostname and worker.env; without it, the machine takes them at its first"
-  echo "boot from a stick labelled REELMILL."
+  echo "The options are those of \`reelmill image flash\`, such as --join FILE for the farm's join file. Without them the machine"
+  echo "takes join.toml, authorized_keys, hostname and worker.env at its first boot from a stick labelled REELMILL."
   exit 2
 fi
-image=$1 disk=$2 folder=${3:-}
+image=$1 disk=$2
+shift 2
 
 files=("$IMAGES/$image"/*.raw.zst)
 if [ ! -f "${files[0]}" ]; then
@@ -23,24 +24,5 @@ if [ ! -f "${files[0]}" ]; then
   echo "hint: reelmill-install without words lists them" >&2
   exit 1
 fi
-given=()
-if [ -n "$folder" ]; then
-  for name in join.toml authorized_keys hostname worker.env; do
-    if [ -f "$folder/$name" ]; then
-      given+=("$folder/$name")
-    fi
-  done
-  if [ ${#given[@]} -eq 0 ]; then
-    echo "error: $folder has none of join.toml, authorized_keys, hostname and worker.env" >&2
-    echo "hint: leave the folder out to install without them" >&2
-    exit 1
-  fi
-fi
-
-reelmill image flash "${files[0]}" "$disk"
-if [ ${#given[@]} -gt 0 ]; then
-  # The first partition begins at the first megabyte, on every image.
-  mcopy -o -i "$disk@@1M" "${given[@]}" ::/reelmill/
-  sync
-fi
+reelmill image flash "${files[0]}" "$disk" "$@"
 echo "$image is on $disk; take the stick out and start the machine again"

@@ -9,7 +9,7 @@
   carried = pkgs.linkFarm "reelmill-images" (lib.getAttrs ["x86-server" "x86-cpu" "hub" "all-in-one"] images);
   install = pkgs.writeShellApplication {
     name = "reelmill-install";
-    runtimeInputs = [pkgs.reelmill pkgs.mtools pkgs.util-linux];
+    runtimeInputs = [pkgs.reelmill pkgs.util-linux];
     runtimeEnv.IMAGES = "${carried}";
     text = builtins.readFile ./install.sh;
   };
