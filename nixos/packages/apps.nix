@@ -9,10 +9,10 @@
   script = name: file: inputs: description:
     writeShellApplication {
       inherit name;
-      runtimeInputs = [coreutils jq] ++ inputs;
+      runtimeInputs = [coreutils] ++ inputs;
       text =
         ''
-          export REELMILL_FLAKE="''${REELMILL_FLAKE:-${self}}" REELMILL_VERSION=${reelmill.version}
+          export REELMILL_FLAKE="''${REELMILL_FLAKE:-${self}}" REELMILL_VERSION=${reelmill.version} REELMILL_RELEASE=${toString self.lastModified}
         ''
         + builtins.readFile file;
       meta = {inherit description;};
@@ -26,5 +26,5 @@ in
   lib.mapAttrs (_: app) {
     default = reelmill;
     publish = script "publish" ./publish.sh [] "Builds and signs systems and copies them to a binary cache";
-    push-images = script "push-images" ./push-images.sh [skopeo] "Pushes the worker's OCI images to a registry";
+    push-images = script "push-images" ./push-images.sh [jq skopeo] "Pushes the worker's OCI images to a registry";
   }

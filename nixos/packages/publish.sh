@@ -14,7 +14,7 @@ built before.
   --cache URL         s3://BUCKET?endpoint=HOST:PORT&scheme=http&region=REGION, or what else `nix copy --to` takes
   --key-file FILE     the secret key that signs, from `nix key generate-secret --key-name NAME`
   --credentials FILE  the store's keys, in the form of ~/.aws/credentials; else those of the environment
-  --flake FLAKE       where the systems are; the flake that this program comes from if not given
+  --flake FLAKE       where the systems are; if not given, the flake that this program comes from
   --release NUMBER    of the release, greater than that of the one before; the seconds since 1970 of the flake's newest change
                       if not given
   --json              print one JSON object for each system instead
@@ -23,7 +23,7 @@ USAGE
 
 die() {
   printf 'error: %s\n' "$1" >&2
-  [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
+  [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
   exit "${3:-1}"
 }
 
@@ -31,7 +31,8 @@ nix() {
   command nix --extra-experimental-features 'nix-command flakes' "$@"
 }
 
-cache='' key='' flake=${REELMILL_FLAKE:-.} release='' json='' systems=()
+# `nix run` says which flake this program is of, and when that was changed.
+cache='' key='' flake=${REELMILL_FLAKE:-.} ours=${REELMILL_RELEASE:-} release='' json='' systems=()
 while [ $# -gt 0 ]; do
   case $1 in
   --cache | --key-file | --credentials | --flake | --release)
@@ -43,7 +44,7 @@ while [ $# -gt 0 ]; do
       [ -r "$2" ] || die "cannot read $2"
       export AWS_SHARED_CREDENTIALS_FILE=$2
       ;;
-    --flake) flake=$2 ;;
+    --flake) flake=$2 ours='' ;;
     --release) release=$2 ;;
     esac
     shift 2
@@ -57,6 +58,7 @@ while [ $# -gt 0 ]; do
     exit 0
     ;;
   -*) die "there is no option $1" "publish --help" 2 ;;
+  *[!A-Za-z0-9._+/-]*) die "$1 is no name of a system" "" 2 ;;
   *)
     systems+=("$1")
     shift
@@ -71,11 +73,9 @@ case ${release:-0} in *[!0-9]*) die "--release takes a whole number" "" 2 ;; esa
 
 # The release's number, where nobody gave one.
 newest_change() {
-  local told
-  told=$(nix flake metadata --json "$flake") || die "cannot read $flake"
-  told=$(jq '.lastModified // empty' <<<"$told")
-  [ -n "$told" ] || die "$flake does not tell when it was changed" "--release NUMBER"
-  printf '%s\n' "$told"
+  [ ! -d "$flake" ] || flake=$(realpath "$flake")
+  nix eval --impure --raw --expr "toString (builtins.getFlake \"$flake\").lastModified" ||
+    die "$flake does not tell when it was changed" "--release NUMBER"
 }
 
 # The store path of SYSTEM.
@@ -89,7 +89,7 @@ built() {
   esac
 }
 
-[ -n "$release" ] || release=$(newest_change)
+[ -n "$release" ] || release=${ours:-$(newest_change)}
 for system in "${systems[@]}"; do
   path=$(built "$system")
   [ -e "$path/bin/switch-to-configuration" ] || die "$path is no system: it has no bin/switch-to-configuration"
@@ -98,8 +98,7 @@ for system in "${systems[@]}"; do
   nix path-info --store "$cache" "$path" >/dev/null || die "${cache%%\?*} does not have $path after all"
   hash=$(nix hash path "$path")
   if [ -n "$json" ]; then
-    jq -nc --arg system "$system" --arg path "$path" --arg hash "$hash" --argjson release "$release" \
-      '{system: $system, store_path: $path, nar_hash: $hash, release_ctr: $release}'
+    printf '{"system":"%s","store_path":"%s","nar_hash":"%s","release_ctr":%s}\n' "$system" "$path" "$hash" "$release"
   else
     printf 'reelmill send NODE switch store_path=%s nar_hash=%s release_ctr=%s\n' "$path" "$hash" "$release"
   fi

@@ -20,7 +20,7 @@ USAGE
 
 die() {
   printf 'error: %s\n' "$1" >&2
-  [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
+  [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
   exit "${3:-1}"
 }
 

@@ -18,6 +18,11 @@ pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../nix/golden")
 }
 
+/// The folder of the packages' Nix files and scripts.
+pub fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nixos/packages")
+}
+
 /// The text of a golden file.
 ///
 /// # Panics

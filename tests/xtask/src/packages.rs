@@ -141,6 +141,25 @@ const FDISK: Group = Group {
     why: "writes the partition tables of disks that boot",
 };
 
+const REGISTRY: Group = Group {
+    programs: &["docker-registry"],
+    variable: None,
+    packages: &["docker-registry"],
+    why: "takes the worker's images from the script that pushes them",
+};
+
+const SKOPEO: Group =
+    Group { programs: &["skopeo"], variable: None, packages: &["skopeo"], why: "pushes the worker's images" };
+
+const JQ: Group = Group { programs: &["jq"], variable: None, packages: &["jq"], why: "what releases are made with" };
+
+const SHELLCHECK: Group = Group {
+    programs: &["shellcheck"],
+    variable: None,
+    packages: &["shellcheck"],
+    why: "looks for mistakes in the packages' scripts",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
@@ -159,7 +178,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(Selection::Named(name)) if name == "image" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP, QEMU],
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD,
+            ZSTD, REGISTRY, SKOPEO, JQ, SHELLCHECK,
         ],
     }
 }
