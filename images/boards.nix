@@ -19,7 +19,7 @@
   x86-cloud = {
     system = "x86_64-linux";
     hardware = "nvidia";
-    profile = ../nixos/profiles/node.nix;
+    profile = ../nixos/profiles/cloud-node.nix;
     format = "cloud";
   };
   # The hub and the services around it.
@@ -33,7 +33,7 @@
   all-in-one = {
     system = "x86_64-linux";
     hardware = "nvidia";
-    profile.imports = [../nixos/profiles/node.nix ../nixos/profiles/hub.nix];
+    profile = ../nixos/profiles/all-in-one.nix;
     format = "disk";
   };
   # Orin NX on its devkit, with the system on an NVMe drive.

@@ -1,9 +1,8 @@
-# A machine that is rented: it is told what a join file says by its provider's user data, and shows its console on the serial
-# line. Such machines must boot by UEFI.
+# A machine at a provider of clouds: it shows its console on the serial line, and has drivers for what it is put on. It must
+# boot by UEFI. What it is told there is its profile's business.
 {modulesPath, ...}: {
   imports = [./store.nix "${modulesPath}/profiles/qemu-guest.nix"];
 
-  reelmill.appliance.userData.enable = true;
   boot = {
     kernelParams = ["console=tty0" "console=ttyS0,115200"];
     # The disks and network cards of the larger providers, besides those of QEMU.
