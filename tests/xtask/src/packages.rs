@@ -220,6 +220,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(Selection::Named(name)) if name == "boot" => {
             &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK, SWTPM]
         }
+        Command::Test(Selection::Named(name)) if name == "image" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP, QEMU],
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
             ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
