@@ -64,10 +64,16 @@ in {
   "system.conf" = ini {inherit (node.systemd.settings) Manager;};
   "journald.conf" = "[Journal]\n${node.services.journald.extraConfig}";
   "sshd_config" =
-    lines " " node.services.openssh.settings
+    lines " " (lib.filterAttrs (_: value: value != null) node.services.openssh.settings)
     + "AuthorizedKeysFile ${toString node.services.openssh.authorizedKeysFiles}\n"
     + lib.concatMapStrings (key: "HostKey ${key.path}\n") node.services.openssh.hostKeys;
-  "nix.conf" = lines " = " node.nix.settings;
+  # NixOS spells yes and no out for Nix.
+  "nix.conf" = lib.concatStrings (lib.mapAttrsToList (key: value: "${key} = ${
+      if lib.isBool value
+      then lib.boolToString value
+      else toString value
+    }\n")
+    node.nix.settings);
   "80-reelmill-cable.network" = ini {
     Match = cable.matchConfig;
     Network = cable.networkConfig;
