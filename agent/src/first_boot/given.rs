@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{network, state, worker_env};
-use crate::enrol::join_file::JoinFile;
+use crate::enrol::join_file;
 
 /// The longest of the files; they hold a few lines.
 pub const LONGEST: u64 = 64 * 1024;
@@ -68,7 +68,7 @@ impl Kind {
                 worker_env::rewritten(&text).map(|env| vec![(state::WORKER_ENV, Some(env))]).map_err(told)
             }
             Self::Join => {
-                let join = JoinFile::parse(path, &text).map_err(|e| e.to_string())?;
+                let join = join_file::parse(path, &text).map_err(|e| e.to_string())?;
                 let network = join.network.as_ref().map(network::file).transpose().map_err(told)?;
                 let node = join.node.as_ref().map(|node| host_name(node.as_str())).transpose().map_err(told)?;
                 // The join file itself comes last: where it is, all of it was taken.

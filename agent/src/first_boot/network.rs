@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use crate::enrol::join_file::{Network, Subnet};
+use reelmill_api::enrol::{Network, Subnet};
 
 /// The longest name of an interface that Linux knows.
 const LONGEST_INTERFACE: usize = 15;
