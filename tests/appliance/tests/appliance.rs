@@ -91,15 +91,20 @@ fn each_program_understands_what_it_is_told() {
         .file("/etc/nix/nix.conf", &text("appliance/nix.conf"))
         .file("/etc/udev/rules.d/99-local.rules", &text("appliance/udev.rules"))
         .boot();
-    let strange = |machine: &Machine| {
-        let said = machine.ok(&["journalctl", "--no-pager", "--output=cat"]);
+    let networkd = |machine: &Machine| {
+        let said = machine.ok(&["journalctl", "--no-pager", "--output=cat", "--unit=systemd-networkd.service"]);
+        assert!(said.contains("Link UP"), "{said}");
         said.lines()
-            .filter(|line| line.contains("Unknown") || line.contains("Failed to parse"))
+            .filter(|line| line.contains("Unknown") || line.contains("parse"))
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    assert_eq!(strange(&machine), Vec::<String>::new());
-    assert_eq!(machine.ok(&["systemctl", "show", "--value", "--property", "RebootWatchdogUSec"]), "5min");
+    assert_eq!(networkd(&machine), Vec::<String>::new());
+    let watched = [("Runtime", "30s"), ("Reboot", "5min"), ("KExec", "5min")];
+    for (name, want) in watched {
+        let property = format!("{name}WatchdogUSec");
+        assert_eq!(machine.ok(&["systemctl", "show", "--value", "--property", &property]), want, "{name}");
+    }
     let journal = machine.ok(&["journalctl", "--no-pager", "--output=cat", "--unit=systemd-journald.service"]);
     assert!(journal.contains("System Journal (/var/log/journal/") && journal.contains(", max 500M, "), "{journal}");
 
@@ -114,9 +119,9 @@ fn each_program_understands_what_it_is_told() {
     assert!(udev.status.success(), "{}", told(&udev));
 
     // The checks can fail.
-    machine.write("/etc/systemd/system.conf.d/wrong.conf", "[Manager]\nRuntimeWatchdog=1M\n");
-    machine.ok(&["systemctl", "daemon-reexec"]);
-    eventually("a complaint", || (!strange(&machine).is_empty()).then_some(()));
+    machine.write("/etc/systemd/network/81-wrong.network", "[Match]\nName=x\n[Network]\nDHPC=yes\n");
+    machine.ok(&["systemctl", "restart", "systemd-networkd.service"]);
+    eventually("a complaint", || (!networkd(&machine).is_empty()).then_some(()));
     machine.write("/etc/nix/nix.conf", "max-job = 0\n");
     assert!(
         told(&machine.run(&["nix", "--extra-experimental-features", "nix-command", "config", "show"]))
