@@ -5,25 +5,12 @@
   systems,
   unit,
 }: let
-  # An evaluation that stands in for nixpkgs writes a limit where nobody has set one.
-  withoutLimits = lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""];
+  inherit (import ../../../nixos/lib/render.nix {inherit self lib;}) withoutLimits;
   of = config: name: withoutLimits (unit config name);
   node = systems.x86-server;
   inherit (systems) hub;
   cable = node.systemd.network.networks."80-reelmill-cable";
-  cloud =
-    (self.inputs.nixpkgs.lib.nixosSystem {
-      modules = [
-        self.nixosModules.default
-        self.nixosModules.nvidia
-        ../../../nixos/profiles/cloud-node.nix
-        {
-          nixpkgs.hostPlatform = "x86_64-linux";
-          networking.hostName = "rented";
-        }
-      ];
-    })
-    .config;
+  cloud = systems.x86-cloud;
   stick = lib.head node.systemd.mounts;
   word = value:
     if value == true
