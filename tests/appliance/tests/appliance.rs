@@ -1,12 +1,18 @@
 //! What the appliance tells the programs of its system: each is asked itself whether it understands, and some whether they do it.
 //! Only root can boot machines; without root these tests are skipped, loudly.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 use reelmill_appliance::{DIGEST, golden, text};
 use reelmill_lab::{
     nspawn::{Ended, Machine, Setup},
-    programs::eventually,
+    programs::{eventually, output},
 };
 
 /// As systemd counts: 0 is locked in, 10 is root with all doors open.
@@ -77,6 +83,62 @@ fn score(machine: &Machine, unit: &str) -> f64 {
     let told = machine.ok(&["systemd-analyze", "security", "--offline=true", "--no-pager", unit]);
     let level = told.lines().last().and_then(|line| line.rsplit_once(".service: ")).expect("a level").1;
     level.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[test]
+fn the_filter_of_packets_can_be_loaded() {
+    if fs::metadata("/proc/self").expect("proc").uid() != 0 {
+        let _ = writeln!(
+            std::io::stderr(),
+            "\n==== SKIPPED: the_filter_of_packets_can_be_loaded: only root may ask nft ====\n"
+        );
+        return;
+    }
+    let check = |rules: &str| {
+        let mut nft = Command::new("unshare");
+        nft.args(["--net", "nft", "--check", "--file", "-"]);
+        output(nft, rules)
+    };
+    for name in ["node", "hub"] {
+        let ran = check(&text(&format!("appliance/{name}.nft")));
+        assert!(ran.status.success(), "{name}: {}", told(&ran));
+    }
+    let hub = text("appliance/hub.nft");
+    assert!(!check(&hub.replace("ip6 saddr", "ip saddr")).status.success(), "the check can fail");
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+#[test]
+fn shellcheck_finds_nothing_in_the_scripts() {
+    let scripts = ["nixos/modules/appliance/leave.sh", "nixos/modules/hardware/jetson/clocks.sh"].map(repository);
+    let mut shellcheck = Command::new("shellcheck");
+    shellcheck.args(["--shell", "bash"]).args(scripts);
+    let ran = output(shellcheck, "");
+    assert!(ran.status.success(), "{}", told(&ran));
+}
+
+#[test]
+fn the_codecs_are_clocked_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = || {
+        let mut script = Command::new("bash");
+        script.arg(repository("nixos/modules/hardware/jetson/clocks.sh")).arg(folder.path());
+        output(script, "")
+    };
+    let none = clock();
+    assert!(!none.status.success() && told(&none).contains("hint: reelmill.hardware.jetson.clocks"), "{}", told(&none));
+    let governor = |name: &str| folder.path().join(name).join("governor");
+    for name in ["154c0000.nvenc", "15480000.nvdec", "15340000.vic", "17000000.gpu"] {
+        fs::create_dir(folder.path().join(name)).expect("ours");
+        fs::write(governor(name), "nvhost_podgov\n").expect("ours");
+    }
+    let ran = clock();
+    assert_eq!(told(&ran), "as fast as the power mode allows: 154c0000.nvenc 15480000.nvdec 15340000.vic\n");
+    assert_eq!(fs::read_to_string(governor("154c0000.nvenc")).expect("ours"), "performance\n");
+    assert_eq!(fs::read_to_string(governor("17000000.gpu")).expect("ours"), "nvhost_podgov\n");
 }
 
 #[test]
