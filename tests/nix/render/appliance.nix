@@ -46,7 +46,7 @@ in {
   "cloud/reelmill-worker.service" = of cloud "reelmill-worker.service";
   "reelmill-tidy.service" = of node "reelmill-tidy.service";
   "reelmill-tidy.timer" = of node "reelmill-tidy.timer";
-  "udev.rules" = node.services.udev.extraRules;
+  "udev.rules" = node.services.udev.extraRules + cloud.services.udev.extraRules;
   "sysctl.conf" = lines "=" (lib.filterAttrs (_: value: value != null && !lib.isAttrs value) node.boot.kernel.sysctl);
   "system.conf" = ini {inherit (node.systemd.settings) Manager;};
   "journald.conf" = "[Journal]\n${node.services.journald.extraConfig}";
