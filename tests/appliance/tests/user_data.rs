@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
+    path::Path,
     sync::{Arc, Mutex},
     thread,
 };
@@ -174,6 +175,20 @@ fn a_disk_of_the_provider_comes_before_its_service() {
         assert!(well, "{said}");
         assert_eq!(files, join());
     }
+}
+
+#[test]
+fn the_document_shows_user_data_that_is_understood() {
+    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate/appliance.md"));
+    let document = document.expect("the document");
+    let shown = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let folder = folder();
+    fs::create_dir(folder.path().join("disk")).expect("ours");
+    fs::write(folder.path().join("disk/user-data"), shown).expect("ours");
+    let (well, said, files) = ask(&folder, &["--disk", &folder.path().join("disk").display().to_string()]);
+    assert!(well, "{said}");
+    let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["authorized_keys", "hostname", "join.toml", "worker.env"]);
 }
 
 #[test]
