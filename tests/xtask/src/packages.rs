@@ -160,6 +160,13 @@ const SHELLCHECK: Group = Group {
     why: "looks for mistakes in the packages' scripts",
 };
 
+const NFTABLES: Group = Group {
+    programs: &["nft"],
+    variable: None,
+    packages: &["nftables"],
+    why: "judges the appliance's filter of packets",
+};
+
 const SWTPM: Group =
     Group { programs: &["swtpm"], variable: None, packages: &["swtpm"], why: "is the TPM of a machine that boots" };
 
@@ -224,7 +231,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
             ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
-            SHELLCHECK,
+            SHELLCHECK, NFTABLES,
         ],
     }
 }
