@@ -165,8 +165,8 @@ const POSTGRESQL: Group = Group {
 const REGISTRY: Group = Group {
     programs: &["docker-registry"],
     variable: None,
-    packages: &["docker-registry", "skopeo"],
-    why: "starts with what the hub's module renders for it; skopeo brings it an image",
+    packages: &["docker-registry", "skopeo", "apache2-utils"],
+    why: "starts with what the hub's module renders for it; skopeo brings it images, and htpasswd its passwords",
 };
 
 const NGINX: Group = Group {
