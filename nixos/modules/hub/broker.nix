@@ -13,10 +13,10 @@ in {
   options.services.reelmill.hub.broker = {
     kind = mkOption {
       type = types.enum ["none" "mosquitto" "embedded" "external"];
-      default = "mosquitto";
+      default = "none";
       description = ''
-        The fleet's MQTT broker. `mosquitto` runs one beside the hub, with certificates of the farm's own authority;
-        `embedded` is the hub's own small one, which needs no other program and is meant for a few dozen nodes;
+        The fleet's MQTT broker. `mosquitto` runs one beside the hub, with certificates of the farm's own authority: the hub's
+        appliance has that. `embedded` is the hub's own small one, which needs no other program and is meant for a few dozen nodes;
         `external` is yours; with `none` the hub knows no nodes.
       '';
     };

@@ -162,11 +162,11 @@ const POSTGRESQL: Group = Group {
     why: "starts with what the hub's module renders for it; its own service may be switched off again",
 };
 
-const REGISTRY: Group = Group {
-    programs: &["docker-registry"],
+const HTPASSWD: Group = Group {
+    programs: &["htpasswd"],
     variable: None,
-    packages: &["docker-registry", "skopeo", "apache2-utils"],
-    why: "starts with what the hub's module renders for it; skopeo brings it images, and htpasswd its passwords",
+    packages: &["apache2-utils"],
+    why: "makes the registry's passwords",
 };
 
 const NGINX: Group = Group {
@@ -179,7 +179,7 @@ const NGINX: Group = Group {
 const BACKUP: Group = Group {
     programs: &["restic"],
     variable: None,
-    packages: &["restic", "age", "sqlite3", "jq", "openssl"],
+    packages: &["restic", "age", "sqlite3", "openssl"],
     why: "makes backups of a hub and puts them back, as its scripts do",
 };
 
@@ -199,7 +199,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         }
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP,
+            ZSTD, NATS, RABBITMQ, POSTGRESQL, HTPASSWD, NGINX, BACKUP,
         ],
     }
 }
