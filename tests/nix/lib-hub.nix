@@ -45,6 +45,9 @@
     then lib.concatMapStringsSep " " word value
     else toString value;
 
+  # A unit's text. Where nobody has set a limit, an evaluation that stands in for nixpkgs writes one.
+  unit = config: name: lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""] config.systemd.units.${name}.text;
+
   # A file below /etc/reelmill.
   etc = config: name: let
     file = config.environment.etc."reelmill/${name}";

@@ -43,7 +43,8 @@ in {
       # The file has several lines: `\n` stands for their ends.
       services.reelmill.hub.generatedSecrets."worker.env" = lib.concatStrings (lib.mapAttrsToList (name: value: "${name}=${value}\\n") hub.workerEnvironment);
     })
-    (mkIf (hub.enable && cfg != {}) {
+    # Mosquitto has nothing drawn, and needs the folder that this makes.
+    (mkIf (hub.enable && (cfg != {} || hub.broker.kind == "mosquitto")) {
       environment.etc."reelmill/hub-secrets".text = templates;
       systemd.services.reelmill-hub-secrets = {
         description = "Reelmill: draws the secrets of the hub's services";

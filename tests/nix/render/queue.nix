@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub lines;
+  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub lines unit;
   redis = hub {};
   server = redis.services.redis.servers.reelmill;
   yes = value:

@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub;
+  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub unit;
   distribution = (hub {registry.kind = "distribution";}).services.dockerRegistry;
   gitea = (hub {registry.kind = "gitea";}).services.gitea;
   harbor = hub {registry.kind = "harbor";};

@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub hubWith lines;
+  inherit (import ../lib-hub.nix {inherit self lib;}) hub hubWith lines unit;
   openbao = hub {secrets.kind = "openbao";};
   vault = hubWith {secrets.kind = "vault";} {nixpkgs.config.allowUnfree = true;};
 in {
