@@ -30,7 +30,14 @@ pub enum Command {
     /// Serve the API and the page; without a configured queue and store also these, on loopback.
     Serve(Options),
     /// Say whether the configuration can be used, and exit.
-    CheckConfig(Options),
+    CheckConfig {
+        /// Where the configuration is.
+        #[command(flatten)]
+        options: Options,
+        /// Look at the settings alone, as where a system is built for another machine: presets need not be here.
+        #[arg(long)]
+        settings_only: bool,
+    },
     /// Tokens that let nodes into the farm.
     Token {
         /// Which hub's.

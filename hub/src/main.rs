@@ -19,9 +19,7 @@ async fn main() -> ExitCode {
     log::init("reelmill-hub");
     let result = match args.command {
         Command::Serve(options) => serve(options).await,
-        Command::CheckConfig(options) => {
-            options.load().and_then(|c| c.presets()).map(|_| println!("the configuration is good"))
-        }
+        Command::CheckConfig { options, settings_only } => check(options, settings_only),
         Command::Token { options, command } => token(options, command).await,
         Command::Node { options, command } => node(options, command).await,
         Command::Ca { options, command } => ca(options, command).await,
@@ -34,6 +32,17 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     shutdown.also_on_stdin_eof();
     reelmill_hub::Hub::start(options.load()?, shutdown.graceful().clone()).await?.ended().await
+}
+
+fn check(options: Options, settings_only: bool) -> anyhow::Result<()> {
+    let config = options.load()?;
+    // Presets of the owner's own may be on the hub's machine only.
+    let elsewhere = config.preset_folder.as_ref().is_some_and(|folder| !folder.exists());
+    if !(settings_only && elsewhere) {
+        config.presets()?;
+    }
+    println!("the configuration is good");
+    Ok(())
 }
 
 async fn token(options: Options, command: TokenCommand) -> anyhow::Result<()> {

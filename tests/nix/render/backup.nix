@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub unit;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub unit;
   folder = hub {
     backup = {
       enable = true;

@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub lines word unit;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub lines word unit;
   mosquitto = hub {broker.kind = "mosquitto";};
   cfg = mosquitto.services.mosquitto;
   listener = index: l: ''

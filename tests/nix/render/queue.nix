@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub lines refused unit;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines refused unit;
   redis = hub {};
   server = redis.services.redis.servers.reelmill;
   yes = value:

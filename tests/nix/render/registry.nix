@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub unit;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub unit;
   distribution = (hub {registry.kind = "distribution";}).services.dockerRegistry;
   gitea = (hub {registry.kind = "gitea";}).services.gitea;
   harbor = hub {registry.kind = "harbor";};

@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub hubWith lines unit;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub hubWith lines unit;
   openbao = hub {secrets.kind = "openbao";};
   vault = hubWith {secrets.kind = "vault";} {nixpkgs.config.allowUnfree = true;};
 in {

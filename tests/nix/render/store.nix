@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub lines unit;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines unit;
   garage = hub {};
   minio = hub {store.kind = "minio";};
   rustfs = hub {store.kind = "rustfs";};
