@@ -16,8 +16,8 @@ in {
       default = "none";
       description = ''
         The fleet's MQTT broker. `mosquitto` runs one beside the hub, with certificates of the farm's own authority: the hub's
-        appliance has that. `embedded` is the hub's own small one, which needs no other program and is meant for a few dozen nodes;
-        `external` is yours; with `none` the hub knows no nodes.
+        appliance has that. `embedded` is the hub's own small one, which needs no other program. `external` is yours. With
+        `none` the hub knows no nodes.
       '';
     };
     nodePort = mkOption {
