@@ -191,6 +191,13 @@ const POSTGRESQL: Group = Group {
     why: "starts with what the hub's module renders for it; its own service may be switched off again",
 };
 
+const HTPASSWD: Group = Group {
+    programs: &["htpasswd"],
+    variable: None,
+    packages: &["apache2-utils"],
+    why: "makes the registry's passwords",
+};
+
 const NGINX: Group = Group {
     programs: &["nginx"],
     variable: None,
@@ -231,7 +238,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
             ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
-            SHELLCHECK, NFTABLES,
+            SHELLCHECK, NFTABLES, HTPASSWD,
         ],
     }
 }
