@@ -46,13 +46,19 @@ const NODE_EXPORTER: Group = Group {
     programs: &["prometheus-node-exporter"],
     variable: None,
     packages: &["prometheus-node-exporter"],
-    why: "what the agent's footprint is measured beside; its own service may be switched off again",
+    why: "what the agent's footprint is measured beside, and what tells of the hub's machine; its service may be switched off",
 };
 const PROMTOOL: Group = Group {
     programs: &["promtool"],
     variable: None,
     packages: &["prometheus"],
-    why: "Prometheus' own judgement of the agent's metrics",
+    why: "Prometheus' own judgement of metrics and alert rules, and a Prometheus that watches a farm",
+};
+const ALERTMANAGER: Group = Group {
+    programs: &["amtool"],
+    variable: None,
+    packages: &["prometheus-alertmanager"],
+    why: "Alertmanager's own judgement of who is told of alerts",
 };
 const BROWSER: Group = Group {
     programs: &["chromium"],
@@ -156,7 +162,21 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK]
         }
         Command::Test(_) => &[
-            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
+            LINKER,
+            FFMPEG,
+            NODE,
+            NPM,
+            REDIS,
+            MOSQUITTO,
+            PROMTOOL,
+            ALERTMANAGER,
+            NODE_EXPORTER,
+            BROWSER,
+            CURL,
+            PIP,
+            GSTREAMER,
+            NSPAWN,
+            MMDEBSTRAP,
             ZSTD,
         ],
     }
