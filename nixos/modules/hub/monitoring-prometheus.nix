@@ -45,7 +45,8 @@ in {
   config = mkIf cfg.enable {
     services.reelmill.hub.monitoring.scrape =
       [
-        (job "reelmill-hub" listen)
+        # What the hub tells of a node has the node's name, not the hub's.
+        (job "reelmill-hub" listen // {honor_labels = true;})
         (job "reelmill-host" "${exporters.node.listenAddress}:${toString exporters.node.port}")
         # The hub tells of nodes and of the workers on them, and says by labels which is which.
         ({
