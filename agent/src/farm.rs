@@ -40,7 +40,8 @@ use crate::{
     config::{BrokerSection, Config, Window},
     core::{ANSWERED, Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
-    desk, enrol,
+    desk,
+    enrol::{self, seal},
     exec::{set_conf, system},
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
@@ -109,6 +110,10 @@ impl Place {
         shutdown: &Shutdown,
     ) -> anyhow::Result<Option<(Self, Work)>> {
         let Some(settings) = settings(config) else { return Ok(None) };
+        // Without its key the node is no part of its farm, and its page must still say so.
+        if let Err(e) = seal::lay_out(&config.state_folder, config.runtime_folder.as_deref()) {
+            log::error!("cannot use this node's key in {}: {e}", config.state_folder.display());
+        }
         let enrolled = enrol::is_enrolled(&config.state_folder);
         let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"), enrolled.is_some())?;
         let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
@@ -194,7 +199,13 @@ fn settings(config: &Config) -> Option<Settings> {
         node: config.node.clone(),
         host: host.as_ref()?.as_str().to_owned(),
         port: port.map_or(PORT, u16::from),
-        identity: Identity { ca: of(ca, "ca.pem"), cert: of(cert, "cert.pem"), key: of(key, "key.pem") },
+        identity: Identity {
+            ca: of(ca, "ca.pem"),
+            cert: of(cert, "cert.pem"),
+            key: key
+                .clone()
+                .unwrap_or_else(|| seal::key_to_use(&config.state_folder, config.runtime_folder.as_deref())),
+        },
         keep_alive: Settings::KEEP_ALIVE,
     })
 }
@@ -210,6 +221,7 @@ fn reach(config: &Config, settings: &Settings, see: See, connect_anew: Arc<Notif
         trust: file(config, config.broker.trust.as_ref(), "trust.json"),
         conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
         state_folder: config.state_folder.clone(),
+        runtime_folder: config.runtime_folder.clone(),
     }
 }
 

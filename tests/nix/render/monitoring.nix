@@ -36,7 +36,7 @@
       };
     };
   };
-  json = import ../pretty.nix {inherit lib;};
+  json = import ../lib/pretty.nix {inherit lib;};
   # As NixOS' own module puts it together.
   prometheus = config: {
     global = lib.filterAttrs (_: value: value != null) config.services.prometheus.globalConfig;
