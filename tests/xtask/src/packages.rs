@@ -60,6 +60,12 @@ const ALERTMANAGER: Group = Group {
     packages: &["prometheus-alertmanager"],
     why: "Alertmanager's own judgement of who is told of alerts",
 };
+const REDIS_EXPORTER: Group = Group {
+    programs: &["prometheus-redis-exporter"],
+    variable: None,
+    packages: &["prometheus-redis-exporter"],
+    why: "tells Prometheus of the queue; its own service may be switched off again",
+};
 const BROWSER: Group = Group {
     programs: &["chromium"],
     variable: Some("CHROMIUM"),

@@ -114,6 +114,8 @@ impl Farm {
         config["rule_files"] = json!([golden().join("monitoring/full/rules-quick.json")]);
         config["alerting"] = json!({});
         let jobs = config["scrape_configs"].as_array_mut().expect("a list");
+        // There is no Redis here.
+        jobs.retain(|job| job["job_name"] != "redis");
         for (job, path, node) in RECORDED {
             let target = json!([{"targets": [self.recorded.at.to_string()], "labels": {"node": node}}]);
             let name = format!("{job} {path}");
@@ -125,10 +127,15 @@ impl Farm {
         }
         if self.agent_at.starts_with("127.") {
             // As the module does for a node whose page others cannot reach.
-            let auth = json!({"username": "x", "password_file": password});
-            for (job, path) in [("reelmill-node", "/metrics"), ("reelmill-worker", "/metrics/worker")] {
-                let target = json!([{"targets": [self.agent_at], "labels": {"node": NODE}}]);
-                jobs.push(json!({"job_name": job, "metrics_path": path, "basic_auth": auth, "static_configs": target}));
+            let alone = text("monitoring/alone/prometheus.json").replace("127.0.0.1:9310", &self.agent_at);
+            let alone: Value = serde_json::from_str(&alone).expect("JSON");
+            for job in alone["scrape_configs"].as_array().expect("a list") {
+                if job["static_configs"][0]["targets"][0] == self.agent_at.as_str() {
+                    let mut job = job.clone();
+                    job["basic_auth"] = json!({"username": "x", "password_file": password});
+                    job["static_configs"][0]["labels"]["node"] = NODE.into();
+                    jobs.push(job);
+                }
             }
         }
         Prometheus::start(self.folder.path(), &config)
