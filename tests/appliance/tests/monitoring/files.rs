@@ -22,7 +22,7 @@ fn run(program: &str, args: &[&str], file: &Path) -> Result<(), String> {
 #[test]
 fn promtool_takes_the_scrape_configuration() {
     for path in ["plain", "alone", "full"].map(|which| format!("monitoring/{which}/prometheus.json")) {
-        run("promtool", &["check", "config", "--syntax-only"], &golden().join(path))
+        run("promtool", &["check", "config", "--syntax-only"], &golden().join(&path))
             .unwrap_or_else(|e| panic!("{path}: {e}"));
     }
     let folder = tempfile::tempdir().expect("a folder");
