@@ -46,13 +46,25 @@ const NODE_EXPORTER: Group = Group {
     programs: &["prometheus-node-exporter"],
     variable: None,
     packages: &["prometheus-node-exporter"],
-    why: "what the agent's footprint is measured beside; its own service may be switched off again",
+    why: "what the agent's footprint is measured beside, and what tells of the hub's machine; its service may be switched off",
 };
 const PROMTOOL: Group = Group {
     programs: &["promtool"],
     variable: None,
     packages: &["prometheus"],
-    why: "Prometheus' own judgement of the agent's metrics",
+    why: "Prometheus' own judgement of metrics and alert rules, and a Prometheus that watches a farm",
+};
+const ALERTMANAGER: Group = Group {
+    programs: &["amtool"],
+    variable: None,
+    packages: &["prometheus-alertmanager"],
+    why: "Alertmanager's own judgement of who is told of alerts",
+};
+const REDIS_EXPORTER: Group = Group {
+    programs: &["prometheus-redis-exporter"],
+    variable: None,
+    packages: &["prometheus-redis-exporter"],
+    why: "tells Prometheus of the queue; its own service may be switched off again",
 };
 const BROWSER: Group = Group {
     programs: &["chromium"],
@@ -236,9 +248,36 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         }
         Command::Test(Selection::Named(name)) if name == "image" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP, QEMU],
         Command::Test(_) => &[
-            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
-            SHELLCHECK, NFTABLES, HTPASSWD,
+            LINKER,
+            FFMPEG,
+            NODE,
+            NPM,
+            REDIS,
+            MOSQUITTO,
+            PROMTOOL,
+            BROWSER,
+            CURL,
+            PIP,
+            GSTREAMER,
+            NSPAWN,
+            MMDEBSTRAP,
+            ZSTD,
+            NATS,
+            RABBITMQ,
+            POSTGRESQL,
+            REGISTRY,
+            NGINX,
+            BACKUP,
+            MTOOLS,
+            FDISK,
+            DOSFSTOOLS,
+            SKOPEO,
+            JQ,
+            SHELLCHECK,
+            NFTABLES,
+            HTPASSWD,
+            ALERTMANAGER,
+            NODE_EXPORTER,
         ],
     }
 }
