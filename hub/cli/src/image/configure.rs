@@ -137,9 +137,9 @@ fn read(esp: &Window<'_>) -> Result<Papers, FatError> {
 fn stamp(now: Timestamp) -> [u8; 4] {
     let now = now.to_zoned(TimeZone::UTC).datetime();
     let part = |number: i8| u16::from(number.unsigned_abs());
-    let time = part(now.hour()) << 11 | part(now.minute()) << 5 | part(now.second()) / 2;
+    let time = (part(now.hour()) << 11) | (part(now.minute()) << 5) | (part(now.second()) / 2);
     let year = u16::try_from(now.year() - 1980).unwrap_or(0).min(127);
-    let date = year << 9 | part(now.month()) << 5 | part(now.day());
+    let date = (year << 9) | (part(now.month()) << 5) | part(now.day());
     let ([a, b], [c, d]) = (time.to_le_bytes(), date.to_le_bytes());
     [a, b, c, d]
 }

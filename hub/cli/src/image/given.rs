@@ -226,9 +226,9 @@ mod tests {
     fn a_network_is_one_word() {
         let whole = network("10.0.0.7/24,gateway=10.0.0.1,dns=10.0.0.1,dns=fd00::1,interface=eth0").expect("a network");
         assert_eq!(toml(&whole), "interface eth0, 10.0.0.7/24 by 10.0.0.1, dns 10.0.0.1 fd00::1");
-        assert_eq!(network("10.0.0.7").unwrap_err(), "an address must be written as 10.0.0.7/24");
-        assert_eq!(network("10.0.0.7/8,gw=1").unwrap_err(), "`gw=1` is none of gateway=, dns=, interface=");
-        assert_eq!(network("10.0.0.7/8,dns=x").unwrap_err(), "`x` is no address");
+        assert_eq!(network("10.0.0.7").expect_err("no network"), "an address must be written as 10.0.0.7/24");
+        assert_eq!(network("10.0.0.7/8,gw=1").expect_err("no network"), "`gw=1` is none of gateway=, dns=, interface=");
+        assert_eq!(network("10.0.0.7/8,dns=x").expect_err("no network"), "`x` is no address");
     }
 
     fn toml(network: &Network) -> String {

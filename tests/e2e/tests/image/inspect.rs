@@ -4,8 +4,7 @@ use std::fs;
 
 use crate::made::Desk;
 
-const FRESH: &str = "\
-  partition  1  esp   67.1 MB  EFI system
+const FRESH: &str = "  partition  1  esp   67.1 MB  EFI system
   partition  2  root  30.4 MB  root, arm64
   boots      systemd-boot 257.9
              NixOS, Generation 1 NixOS 26.05, /EFI/nixos/abc-linux-6.12-Image.efi
