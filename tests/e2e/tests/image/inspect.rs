@@ -26,6 +26,30 @@ fn an_image_tells_what_it_is_packed_or_not() {
 }
 
 #[test]
+fn the_document_shows_what_is_told() {
+    let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate/flash.md");
+    let document = fs::read_to_string(document).expect("it is there");
+    let shown = format!("$ reelmill image inspect node.raw\nnode.raw: 101 MB\n{FRESH}```\n");
+    assert!(document.contains(&shown), "the document shows something else than\n{shown}");
+    let desk = Desk::new(32);
+    let given = ["--join", "join.toml", "--hostname", "orin-3", "--ssh-key", "id.pub"];
+    let (_, told) = desk.reelmill(&[&["configure", "node.raw"], &given[..]].concat(), "");
+    let told = told.strip_prefix("node.raw is configured\n").expect("its first line");
+    assert!(
+        document.contains(&format!("as it should be\n{told}```\n")),
+        "the document shows something else than\n{told}"
+    );
+    let (_, help) = desk.reelmill(&["configure", "--help"], "");
+    let options = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--"))
+        .map(|word| word.trim_matches([',', ':', '.', ';']));
+    for option in options.filter(|option| !["--help", "--node", "--hub"].contains(option)) {
+        assert!(document.contains(option), "the document does not speak of {option}");
+    }
+}
+
+#[test]
 fn programs_are_told_the_same_as_json() {
     let desk = Desk::new(16);
     let (code, told) = desk.reelmill(&["inspect", "--json", "node.raw"], "");
