@@ -65,7 +65,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         ) => {
             unreachable!("it needs no settings")
         }
-        Some(Command::CheckConfig) => check(&config)?,
+        Some(Command::CheckConfig { settings_only }) => check(&config, *settings_only)?,
         // One thread: the agent mostly waits, and each further one costs memory beside the encoders.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(&config))?,
     }
@@ -77,8 +77,12 @@ fn config_error(error: ConfigError) -> anyhow::Error {
     Hinted::new(error, "the settings are listed in docs/operate/agent.md").into()
 }
 
-fn check(config: &Config) -> anyhow::Result<()> {
-    password(&config.page)?;
+fn check(config: &Config, settings_only: bool) -> anyhow::Result<()> {
+    if settings_only {
+        asks_for_a_password(&config.page)?;
+    } else {
+        password(&config.page)?;
+    }
     let at: Vec<_> = config.page.listen.iter().map(ToString::to_string).collect();
     println!("node: {}\npage: {}\nthe configuration can be used", config.node.as_str(), at.join(", "));
     Ok(())
@@ -155,15 +159,20 @@ async fn look_on(
 
 /// The password of the page, if it has one.
 fn password(page: &PageSection) -> anyhow::Result<Option<Secret>> {
-    let password = page.password.as_ref().map(|p| p.resolve().context("cannot read page.password")).transpose()?;
+    asks_for_a_password(page)?;
+    page.password.as_ref().map(|p| p.resolve().context("cannot read page.password")).transpose()
+}
+
+/// Whether a page that other machines can reach asks them for a password, or need not.
+fn asks_for_a_password(page: &PageSection) -> anyhow::Result<()> {
     let open = page.listen.iter().find(|at| !at.ip().is_loopback());
     match open {
-        Some(at) if password.is_none() && !page.without_password => Err(Hinted::new(
+        Some(at) if page.password.is_none() && !page.without_password => Err(Hinted::new(
             format!("other machines can reach the page at {at}, and it asks nobody who they are"),
             "set page.password (PAGE_PASSWORD), or say page.without_password = true if all of them may read it",
         )
         .into()),
-        _ => Ok(password),
+        _ => Ok(()),
     }
 }
 

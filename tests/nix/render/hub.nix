@@ -1,0 +1,14 @@
+# The hub program's unit and settings.
+{
+  self,
+  lib,
+  ...
+}: let
+  render = import ../../../nixos/lib/render.nix {inherit self lib;};
+  machine = module: let
+    config = render.machine [module];
+  in
+    render.units "reelmill-hub" config // render.etc config;
+in
+  render.below "program/alone" (machine {services.reelmill.hub.enable = true;})
+  // render.below "program/example" (machine ../../../nixos/profiles/examples/hub.nix)
