@@ -159,16 +159,21 @@ fn what_a_node_would_not_take_is_refused_and_the_image_stays() {
         "error: --tag and --network go into a join file: give --join or --hub\n\
          hint: `reelmill-hub token join` prints one\n",
     );
-    check(&["--ssh-key", "token"], 1, "error: token:1: this is no public SSH key\n");
+    let want = "error: token: line 1 is no public key of SSH such as `ssh-ed25519 AAAA... anna`\n";
+    check(&["--ssh-key", "token"], 1, want);
+    file("id", "-----BEGIN OPENSSH PRIVATE KEY-----\n");
+    let want = "error: id is a private key\nhint: the public one lies beside it, and its name ends in .pub\n";
+    check(&["--ssh-key", "id"], 1, want);
     file("worker.env", "QUEUE_URL redis://hunter2@hub\n");
-    check(&["--worker-env", "worker.env"], 1, "error: worker.env:1: a setting is written as NAME=VALUE\n");
+    check(&["--worker-env", "worker.env"], 1, "error: worker.env: line 1: it is no NAME=value\n");
     check(&[], 1, "error: nothing was given to put into the image\nhint: see `reelmill image configure --help`\n");
     for (words, part) in [
-        (&["--hostname", "Orin"][..], "cannot name a node: use 1 to 63 lower-case letters, digits and hyphens"),
+        (&["--hostname", "Orin"][..], "a machine's name is 1 to 63 lower-case letters, digits and hyphens"),
         (&["--hub", "http://hub", "--ca-sha256", pin], "the hub must be written as https://HOST:PORT"),
         (&["--hub", "https://hub:7443"], "--ca-sha256 <HEX>"),
         (&["--join", "join.toml", "--hub", "https://hub"], "cannot be used with"),
         (&["--network", "10.0.0.7"], "an address must be written as 10.0.0.7/24"),
+        (&["--network", "10.0.0.7/24,gateway=fd00::1"], "which 10.0.0.7/24 cannot go through"),
     ] {
         let (code, told) = desk.reelmill(&[&["configure", "node.raw"], words].concat(), "");
         assert!(code == Some(2) && told.contains(part), "{words:?}: {told}");
