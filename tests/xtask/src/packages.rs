@@ -162,6 +162,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(Selection::Named(name)) if name == "boot" => {
             &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK]
         }
+        Command::Test(Selection::Named(name)) if name == "aarch64" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP],
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
             ZSTD, MTOOLS, FDISK, DOSFSTOOLS,

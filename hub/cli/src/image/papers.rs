@@ -89,6 +89,11 @@ impl Papers {
         self.files().iter().all(|file| file.bytes.is_none())
     }
 
+    /// Whether something in them is for the node's eyes alone.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.worker.is_some() || self.told().join.is_some_and(|join| join.token)
+    }
+
     /// Those on a boot partition.
     pub(crate) fn read<M: Medium + ?Sized>(volume: &Volume<'_, M>) -> Result<Self, FatError> {
         let text = |name: &str, most| -> Result<Option<String>, FatError> {

@@ -1,7 +1,7 @@
 //! What is put into an image: others read it and find the file system clean, it replaces what was there, and it is what a
 //! node takes.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::made::{Desk, KEY, TOKEN, join};
 
@@ -202,4 +202,39 @@ fn a_token_whose_time_is_over_is_told() {
     let (code, told) = desk.reelmill(&["configure", "node.raw", "--join", "join.toml"], "");
     let want = "note: the token is good until 2020-11-24T02:30:00Z only, which is over by this machine's clock\n";
     assert!(code == Some(0) && told.ends_with(want), "{told}");
+}
+
+#[test]
+fn who_leaves_a_secret_open_to_others_is_told() {
+    let desk = Desk::new(32);
+    fs::set_permissions(desk.path("node.raw"), fs::Permissions::from_mode(0o644)).expect("ours");
+    let note = "note: others on this machine can read node.raw, and so its secrets: chmod 600 node.raw\n";
+    for (words, secret) in
+        [(["--join", "join.toml"], true), (["--worker-env", "worker.env"], true), (["--hostname", "a"], false)]
+    {
+        let (code, told) = desk.reelmill(&["configure", "node.raw", words[0], words[1]], "");
+        assert_eq!((code, told.contains(note)), (Some(0), secret), "{told}");
+    }
+    let (_, told) = desk.reelmill(&["configure", "node.raw", "--output", "own.raw", "--join", "join.toml"], "");
+    assert!(!told.contains("note: "), "a copy is its owner's alone: {told}");
+}
+
+#[test]
+fn what_others_keep_in_the_folder_stays() {
+    for fat in [12, 16, 32] {
+        let desk = Desk::new(fat);
+        desk.take_esp("node.raw");
+        desk.tool("mmd", &["-i", "esp", "::reelmill/a folder of somebody"]);
+        desk.tool("mcopy", &["-i", "esp", "id.pub", "::reelmill/a folder of somebody/id.pub"]);
+        desk.put_esp("node.raw");
+        for name in ["orin-3", "orin-4"] {
+            let (code, told) = desk.reelmill(&["configure", "node.raw", "--hostname", name], "");
+            assert_eq!(code, Some(0), "{told}");
+            let found = desk.others_read("node.raw", &["a folder of somebody/id.pub", "version", "hostname"]);
+            assert_eq!(found, [format!("{KEY}\n"), "26.11.1\n".to_owned(), format!("{name}\n")]);
+            // By the way back through its parent, which has moved.
+            let back = desk.tool("mtype", &["-i", "esp", "::reelmill/a folder of somebody/../hostname"]);
+            assert_eq!(back, format!("{name}\n"));
+        }
+    }
 }

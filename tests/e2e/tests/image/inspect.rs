@@ -112,3 +112,15 @@ fn what_is_no_image_is_told_as_such() {
     let (code, told) = desk.reelmill(&["inspect", "cut.zst"], "");
     assert!(code == Some(1) && told.starts_with("error: cannot unpack the image cut.zst: "), "{told}");
 }
+
+#[test]
+fn an_image_without_a_boot_partition_is_told_as_far_as_it_goes() {
+    let desk = Desk::new(32);
+    desk.tool("sfdisk", &["--quiet", "--part-type", "node.raw", "1", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"]);
+    let want = "node.raw: 101 MB\n  partition  1  esp   67.1 MB  Linux\n  partition  2  root  30.4 MB  root, arm64\n  \
+                boots      no EFI system partition\n";
+    desk.check(&["inspect", "node.raw"], 0, want);
+    let want = "error: cannot use the image node.raw: it has no EFI system partition\n\
+                hint: is this an image of Reelmill? see `reelmill image inspect`\n";
+    desk.check(&["configure", "node.raw", "--hostname", "a"], 1, want);
+}
