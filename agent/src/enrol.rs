@@ -4,6 +4,7 @@ pub mod ask;
 pub mod files;
 pub mod join_file;
 pub mod renew;
+pub mod seal;
 
 use std::{path::Path, time::Duration};
 

@@ -21,25 +21,20 @@
   agent = program "reelmill-agent";
   exec = program "reelmill-exec";
 
-  helper =
-    lib.generators.toKeyValue {} (lib.mapAttrs (_: value:
-      if lib.isBool value
-      then lib.boolToString value
-      else value)
-    cfg.helper.settings);
+  helper = lib.generators.toKeyValue {} (lib.mapAttrs (_: value:
+    if lib.isBool value
+    then lib.boolToString value
+    else value)
+  cfg.helper.settings);
 
   # What the programs run: the worker's examination of its machine, Nix, and systemd's own, which every unit finds.
-  path = [cfg.package worker.package config.nix.package] ++ cfg.path;
+  path = lib.unique ([cfg.package worker.package config.nix.package] ++ cfg.path);
   service = name: more: mkMerge [(unit "Service" (units + "/${name}.service")) {inherit path;} more];
 in {
   imports = [./agent-options.nix];
 
   config = mkIf cfg.enable {
     assertions = [
-      {
-        assertion = cfg.trustFile == null || !(cfg.settings ? broker && cfg.settings.broker ? trust);
-        message = "services.reelmill.agent: settings.broker.trust and trustFile are both set; use trustFile";
-      }
       {
         assertion = !(cfg.settings ? page && cfg.settings.page ? password) || lib.hasPrefix "file:" cfg.settings.page.password || lib.hasPrefix "env:" cfg.settings.page.password;
         message = "services.reelmill.agent.settings.page.password would be readable by everybody in the Nix store; use services.reelmill.agent.pagePasswordFile";

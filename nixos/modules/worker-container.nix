@@ -19,16 +19,29 @@
   podman = name: "podman-${container name}";
 in {
   config = mkIf (contained != {}) {
-    assertions = lib.mapAttrsToList (name: i: {
-      assertion = i.container.image != "";
-      message = "services.reelmill.worker.instances.${name}.container.image is not set";
-    }) contained;
+    assertions = lib.concatLists (lib.mapAttrsToList (name: i: let
+        at = "services.reelmill.worker.instances.${name}";
+      in [
+        {
+          assertion = i.container.image != "";
+          message = "${at}.container.image is not set";
+        }
+        {
+          assertion = !i.batch;
+          message = "${at}: a batch does not run in a container; leave batch or container.enable out";
+        }
+        {
+          assertion = i.memoryMax == null || builtins.match "[0-9]+[KMG]" i.memoryMax != null;
+          message = "${at}.memoryMax of a container is a number with K, M or G";
+        }
+      ])
+      contained);
 
     virtualisation.oci-containers.backend = "podman";
     virtualisation.oci-containers.containers = mapAttrs' (name: i:
       nameValuePair (container name) {
         inherit (i.container) image;
-        cmd = ["--config" "/etc/reelmill/worker.toml"] ++ lib.optional i.batch "--drain";
+        cmd = ["--config" "/etc/reelmill/worker.toml"];
         autoStart = false;
         volumes =
           [
@@ -48,33 +61,38 @@ in {
             "--stop-timeout=90"
             "--cgroup-parent=reelmill-workers.slice"
           ]
-          ++ lib.optional (i.hwaccel == "cuda" || i.gpu != null) "--device=nvidia.com/gpu=${if i.gpu == null then "all" else i.gpu}"
+          ++ lib.optional (i.hwaccel == "cuda" || i.gpu != null) "--device=nvidia.com/gpu=${
+            if i.gpu == null
+            then "all"
+            else i.gpu
+          }"
           ++ lib.optional (i.cpuQuota != null) "--cpus=${cpus i.cpuQuota}"
           ++ lib.optional (i.memoryMax != null) "--memory=${lib.toLower i.memoryMax}";
       })
     contained;
 
     systemd.services = lib.mkMerge (lib.mapAttrsToList (name: i: {
-      # What is commanded of the instance's unit happens to the container.
-      ${instances.unit name} = {
-        description = "Reelmill transcode worker ${name}, in a container";
-        wantedBy = lib.optional (!i.batch) "multi-user.target";
-        wants = ["${podman name}.service"];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = lib.getExe' pkgs.coreutils "true";
+        # What is commanded of the instance's unit happens to the container.
+        ${instances.unit name} = {
+          description = "Reelmill transcode worker ${name}, in a container";
+          wantedBy = ["multi-user.target"];
+          wants = ["${podman name}.service"];
+          serviceConfig = {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = lib.getExe' pkgs.coreutils "true";
+          };
         };
-      };
-      ${podman name} = {
-        partOf = ["${instances.unit name}.service"];
-        after = ["${instances.unit name}.service"];
-        serviceConfig = {
-          LoadCredential = (credentials "" i).load;
-          CacheDirectory = podman name;
-          CacheDirectoryMode = "0700";
+        ${podman name} = {
+          partOf = ["${instances.unit name}.service"];
+          after = ["${instances.unit name}.service"];
+          serviceConfig = {
+            LoadCredential = (credentials "" i).load;
+            CacheDirectory = podman name;
+            CacheDirectoryMode = "0700";
+          };
         };
-      };
-    }) contained);
+      })
+      contained);
   };
 }

@@ -24,7 +24,11 @@
     };
 
   # The deadline for a drain, and half a minute to hand back what is left.
-  stop = instance: (lib.attrByPath ["drain" "deadline_seconds"] 60 (lib.recursiveUpdate cfg.settings instance.settings)) + 30;
+  said = instance: lib.recursiveUpdate cfg.settings instance.settings;
+  stop = instance: lib.attrByPath ["drain" "deadline_seconds"] 60 (said instance) + 30;
+  writes = instance:
+    lib.attrByPath ["files" "write"] [] (said instance)
+    ++ lib.optional ((said instance).media.spool or null != null) (said instance).media.spool;
 
   service = name: instance:
     mkMerge [
@@ -39,7 +43,7 @@
           TimeoutStopSec = "${toString (stop instance)}s";
           CPUQuota = mkIf (instance.cpuQuota != null) instance.cpuQuota;
           MemoryMax = mkIf (instance.memoryMax != null) instance.memoryMax;
-          ReadWritePaths = lib.attrByPath ["files" "write"] [] (lib.recursiveUpdate cfg.settings instance.settings);
+          ReadWritePaths = writes instance;
         };
       }
       (mkIf instance.batch {
@@ -69,26 +73,26 @@ in {
         }
       ]
       ++ lib.concatLists (lib.mapAttrsToList (name: i: let
-          at = "services.reelmill.worker.instances.${name}";
-        in
-          credentials.noneInStore "${at}.settings" (lib.recursiveUpdate cfg.settings i.settings)
-          ++ [
-            {
-              assertion = i.startAt == [] || i.batch;
-              message = "${at}.startAt is for a batch; set ${at}.batch";
-            }
-            {
-              assertion = i.gpuMemoryMiB == null || i.gpuMemoryMiB >= i.gpuMemoryPerSessionMiB;
-              message = "${at}.gpuMemoryMiB is less than one encoder session needs (gpuMemoryPerSessionMiB)";
-            }
-            {
-              assertion = builtins.match "[A-Za-z0-9_-]+" name != null;
-              message = "${at}: the name becomes part of a unit's name; use letters, digits, - and _";
-            }
-          ])
-        instances.on);
+        at = "services.reelmill.worker.instances.${name}";
+      in
+        credentials.noneInStore "${at}.settings" (said i)
+        ++ [
+          {
+            assertion = i.startAt == [] || i.batch;
+            message = "${at}.startAt is for a batch; set ${at}.batch";
+          }
+          {
+            assertion = i.gpuMemoryMiB == null || i.gpuMemoryMiB >= i.gpuMemoryPerSessionMiB;
+            message = "${at}.gpuMemoryMiB is less than one encoder session needs (gpuMemoryPerSessionMiB)";
+          }
+          {
+            assertion = builtins.match "[A-Za-z0-9_-]+" name != null;
+            message = "${at}: the name becomes part of a unit's name; use letters, digits, - and _";
+          }
+        ])
+      instances.on);
 
-    environment.etc."reelmill/worker.toml".source = settings "default";
+    environment.etc."reelmill/worker.toml" = mkIf (instances.on ? default) {source = settings "default";};
     environment.systemPackages = [cfg.package];
 
     users.users.reelmill-worker = {

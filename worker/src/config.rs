@@ -350,10 +350,15 @@ impl FromStr for Gpu {
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let number = !s.is_empty() && s.len() <= 3 && s.bytes().all(|b| b.is_ascii_digit());
-        let uuid = s.strip_prefix("GPU-").or(s.strip_prefix("MIG-")).is_some_and(|id| {
-            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
-        });
-        if number || uuid { Ok(Self(s.to_owned())) } else { Err(NotOneOf("a GPU's number, e.g. 0, and its UUID, e.g. GPU-1c2d3e4f")) }
+        let uuid = s
+            .strip_prefix("GPU-")
+            .or(s.strip_prefix("MIG-"))
+            .is_some_and(|id| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'));
+        if number || uuid {
+            Ok(Self(s.to_owned()))
+        } else {
+            Err(NotOneOf("a GPU's number, e.g. 0, and its UUID, e.g. GPU-1c2d3e4f"))
+        }
     }
 }
 

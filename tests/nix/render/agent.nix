@@ -17,3 +17,11 @@
 in
   render.below "alone" (machine [{services.reelmill.agent.enable = true;}])
   // render.below "example" (machine [../../../nixos/profiles/examples/agent.nix ../../../nixos/profiles/examples/worker.nix])
+  // {
+    refused = render.refused {
+      "a password in the store".services.reelmill.agent = {
+        enable = true;
+        settings.page.password = "hunter2";
+      };
+    };
+  }

@@ -5,7 +5,7 @@
   unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub;
   folder = hub {
     backup = {
       enable = true;

@@ -5,7 +5,7 @@
   unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub lines word;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub lines word;
   mosquitto = hub {broker.kind = "mosquitto";};
   cfg = mosquitto.services.mosquitto;
   listener = index: l: ''

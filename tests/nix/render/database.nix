@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub;
   cfg = (hub {database.kind = "postgresql";}).services.postgresql;
   quoted = value:
     if lib.isBool value

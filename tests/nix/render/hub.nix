@@ -12,3 +12,13 @@
 in
   render.below "program/alone" (machine {services.reelmill.hub.enable = true;})
   // render.below "program/example" (machine ../../../nixos/profiles/examples/hub.nix)
+  // {
+    "program/refused" = render.refused {
+      "keys in the store".services.reelmill.hub = {
+        enable = true;
+        settings.store.access_key = "me";
+        settings.store.secret_key = "hunter2";
+        settings.queue.url = "amqp://me:hunter2@hub";
+      };
+    };
+  }

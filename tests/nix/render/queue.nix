@@ -5,7 +5,7 @@
   unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub lines;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines;
   redis = hub {};
   server = redis.services.redis.servers.reelmill;
   yes = value:

@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub;
   distribution = (hub {registry.kind = "distribution";}).services.dockerRegistry;
   gitea = (hub {registry.kind = "gitea";}).services.gitea;
 in {

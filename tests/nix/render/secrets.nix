@@ -5,7 +5,7 @@
   unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) hub lines;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub lines;
   openbao = hub {secrets.kind = "openbao";};
   vault =
     (self.inputs.nixpkgs.lib.nixosSystem {

@@ -5,7 +5,7 @@
   unit,
   ...
 }: let
-  inherit (import ../lib-hub.nix {inherit self lib;}) etc hub lines;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines;
   garage = hub {};
   minio = hub {store.kind = "minio";};
   rustfs = hub {store.kind = "rustfs";};

@@ -128,7 +128,10 @@ pub fn arguments(
     arguments.extend(readable.flat_map(|folder| ["--readable".into(), folder.into()]));
     arguments.extend(besides.devices.iter().flat_map(|device| ["--device".into(), device.into()]));
     arguments.extend(besides.environment.iter().map(|(name, value)| format!("--env={name}={value}").into()));
-    let gpu = programs.gpu.iter().flat_map(|gpu| [("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("CUDA_VISIBLE_DEVICES", gpu.as_str())]);
+    let gpu = programs
+        .gpu
+        .iter()
+        .flat_map(|gpu| [("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("CUDA_VISIBLE_DEVICES", gpu.as_str())]);
     arguments.extend(gpu.map(|(name, value)| format!("--env={name}={value}").into()));
     arguments.extend(programs.reach.map(|port| flag("reach", port.into())));
     if let Some(Writable { folder, largest_file }) = &programs.writable {

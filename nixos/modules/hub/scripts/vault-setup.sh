@@ -8,12 +8,9 @@ umask 077
 
 # api METHOD PATH [no-token]: its standard input is what is sent; no secret is an argument of a program.
 api() {
-  local answer code token=()
-  if [[ -z ${3:-} ]]; then
-    token=(--header @<(printf 'X-Vault-Token: %s\n' "$(<"$folder/root-token")"))
-  fi
+  local answer code
   answer=$(curl --silent --show-error --max-time 60 --request "$1" --data-binary @- --write-out '\n%{http_code}' \
-    "${token[@]}" "$url/v1/$2")
+    --header @<([[ -n ${3:-} ]] || printf 'X-Vault-Token: %s\n' "$(<"$folder/root-token")") "$url/v1/$2")
   code=${answer##*$'\n'} answer=${answer%$'\n'*}
   if [[ $code == 404 ]]; then
     return 44
@@ -59,14 +56,16 @@ if [[ ! -e $folder/root-token ]]; then
   exit 0
 fi
 
-if [[ $(api GET sys/mounts </dev/null | jq 'has("kv/") or (.data // {} | has("kv/"))') == false ]]; then
+mounts=$(api GET sys/mounts </dev/null)
+if [[ $(jq 'has("kv/") or (.data // {} | has("kv/"))' <<<"$mounts") == false ]]; then
   api POST sys/mounts/kv <<<'{"type": "kv", "options": {"version": "2"}}' >/dev/null
 fi
 for policy in "$policies"/*.hcl; do
   name=$(basename "$policy" .hcl)
   jq -n --rawfile policy "$policy" '{policy: $policy}' | api PUT "sys/policies/acl/$name" >/dev/null
 done
-if [[ $(api GET sys/auth </dev/null | jq 'has("approle/") or (.data // {} | has("approle/"))') == false ]]; then
+ways=$(api GET sys/auth </dev/null)
+if [[ $(jq 'has("approle/") or (.data // {} | has("approle/"))' <<<"$ways") == false ]]; then
   api POST sys/auth/approle <<<'{"type": "approle"}' >/dev/null
 fi
 for role in reelmill-hub reelmill-worker; do

@@ -8,7 +8,7 @@
     (self.inputs.nixpkgs.lib.nixosSystem {
       modules = [
         self.nixosModules.default
-        ../../nixos/profiles/hub.nix
+        ../../../nixos/profiles/hub.nix
         {
           nixpkgs.hostPlatform = "x86_64-linux";
           networking.hostName = "hub";
