@@ -38,11 +38,10 @@ pub(crate) struct Given {
     /// With --hub: the digest of the farm's authority, by which the node knows the hub
     #[arg(long, value_name = "HEX", requires = "hub", value_parser = digest)]
     ca_sha256: Option<Sha256>,
-    /// With --hub: a file that holds the token that lets the node in; without one an operator approves it
+    /// With --hub: a file with the token that lets the node in; without one an operator approves it
     #[arg(long, value_name = "FILE", requires = "hub", conflicts_with = "join_token")]
     join_token_file: Option<PathBuf>,
-    /// The token itself. While this runs everybody on this machine can read it, and later whoever reads the shell's
-    /// history: prefer --join or --join-token-file
+    /// The token itself. Others on this machine and the shell's history see it: prefer --join or --join-token-file
     #[arg(long, value_name = "TOKEN", requires = "hub")]
     join_token: Option<String>,
     /// The name of the machine and of the node

@@ -32,7 +32,8 @@ fn the_document_shows_what_is_told() {
     let shown = format!("$ reelmill image inspect node.raw\nnode.raw: 101 MB\n{FRESH}```\n");
     assert!(document.contains(&shown), "the document shows something else than\n{shown}");
     let desk = Desk::new(32);
-    let given = ["--join", "join.toml", "--hostname", "orin-3", "--ssh-key", "id.pub"];
+    let given = ["--join", "join.toml", "--hostname", "orin-3", "--ssh-key", "id.pub", "--worker-env", "worker.env"];
+    assert!(document.contains(&given.join(" ")), "the document gives something else");
     let (_, told) = desk.reelmill(&[&["configure", "node.raw"], &given[..]].concat(), "");
     let told = told.strip_prefix("node.raw is configured\n").expect("its first line");
     assert!(
