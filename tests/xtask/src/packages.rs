@@ -246,6 +246,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(Selection::Named(name)) if name == "boot" => {
             &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK, SWTPM]
         }
+        Command::Test(Selection::Named(name)) if name == "aarch64" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP],
         Command::Test(Selection::Named(name)) if name == "image" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP, QEMU],
         Command::Test(_) => &[
             LINKER,
