@@ -1,10 +1,10 @@
-# The NixOS tests: every other `.nix` file here is one, by its name.
+# The NixOS tests: every other `.nix` file here is one, by its name; what several share is called `lib-…` or lies in `lib`.
 {
   self,
   lib,
   pkgs,
 }: let
-  files = lib.filterAttrs (name: kind: kind == "regular" && lib.hasSuffix ".nix" name && name != "default.nix") (builtins.readDir ./.);
+  files = lib.filterAttrs (name: kind: kind == "regular" && lib.hasSuffix ".nix" name && !(lib.hasPrefix "lib-" name) && name != "default.nix") (builtins.readDir ./.);
   test = file:
     pkgs.testers.runNixOSTest {
       imports = [./${file}];
