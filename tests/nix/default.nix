@@ -1,10 +1,11 @@
-# The NixOS tests: every other `.nix` file here is one, by its name; what several share is called `lib-…` or lies in `lib`.
+# The NixOS tests: every other `.nix` file here is one, by its name; what several share lies in `lib`.
 {
   self,
   lib,
   pkgs,
 }: let
-  files = lib.filterAttrs (name: kind: kind == "regular" && lib.hasSuffix ".nix" name && !(lib.hasPrefix "lib-" name) && name != "default.nix") (builtins.readDir ./.);
+  shared = ["default.nix" "lib-hub.nix" "pretty.nix"];
+  files = lib.filterAttrs (name: kind: kind == "regular" && lib.hasSuffix ".nix" name && !(lib.elem name shared)) (builtins.readDir ./.);
   test = file:
     pkgs.testers.runNixOSTest {
       imports = [./${file}];
