@@ -13,8 +13,7 @@
       equip(node)
       clip("source.mp4", 12)
       hub.succeed("reelmill submit /tmp/source.mp4 --hub http://127.0.0.1:7700", timeout=900)
-      job = json.loads(hub.succeed("curl -sf 'http://127.0.0.1:7700/v1/jobs?limit=1'"))
-      job = (job["jobs"] if isinstance(job, dict) else job)[0]
+      [job] = json.loads(hub.succeed("curl -sf 'http://127.0.0.1:7700/v1/jobs?limit=1'"))["jobs"]
       assert job["state"] == "done", job
       master = f"http://127.0.0.1:7700/v1/jobs/{job['id']}/output/master.m3u8"
 

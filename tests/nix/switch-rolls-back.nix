@@ -49,7 +49,8 @@
       well, well_hash = release("well")
 
       with subtest("a system whose worker does not come up is undone"):
-          said = send(f"node switch store_path={unwell} nar_hash={unwell_hash} release_ctr=2 'verify={\"timeout_s\":60}'", code=7)
+          verify = """'verify={"timeout_s":60}'"""
+          said = send(f"node switch store_path={unwell} nar_hash={unwell_hash} release_ctr=2 {verify}", code=7)
           assert "unwell" in said, said
           assert node.succeed("readlink -f /run/current-system").strip() == old
           node.wait_for_unit("reelmill-worker.service")
