@@ -31,7 +31,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the settings and exit: 0 if they can be used.
-    CheckConfig,
+    CheckConfig {
+        /// Look at the settings alone, as where a system is built for another machine: no secret is read.
+        #[arg(long)]
+        settings_only: bool,
+    },
     /// Read what NVIDIA's tegrastats printed, and print one JSON object for each line: 0 if all could be read.
     Tegrastats {
         /// The file; `-` is standard input. Empty lines and those with a `#` are passed over.

@@ -1,11 +1,13 @@
 //! The node's place in its farm: joins the broker's session to what the agent sees of its node and can do to it.
 
 mod belonging;
+mod way;
 mod world;
 
 use std::{
     fs,
     future::Future,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     pin::Pin,
     sync::{
@@ -75,6 +77,10 @@ struct Watched {
     conf_ver: PathBuf,
     /// Where the root helper leaves what became of the node's systems.
     systems: PathBuf,
+    /// Where the page listens.
+    page: Vec<SocketAddr>,
+    /// This node's address on the way to the broker.
+    way: watch::Receiver<Option<IpAddr>>,
 }
 
 impl Watched {
@@ -85,6 +91,7 @@ impl Watched {
             window: self.window,
             conf_ver: set_conf::version_in(&self.conf_ver),
             bad: system::bad_systems(&self.systems),
+            metrics: Some(way::metrics_at(&self.page, *self.way.borrow())),
         }
     }
 }
@@ -124,6 +131,8 @@ impl Place {
             window: config.window,
             conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
             systems: config.helper.folder.clone(),
+            page: config.page.listen.clone(),
+            way: way::follow(settings.host.clone(), settings.port, shutdown.graceful().clone()),
         };
         let world = world::of(first, &Standing::of(first), &watched.beside(first), &mut reported);
         let around = world.around.clone();

@@ -65,7 +65,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         ) => {
             unreachable!("it needs no settings")
         }
-        Some(Command::CheckConfig) => check(&config)?,
+        Some(Command::CheckConfig { settings_only }) => check(&config, *settings_only)?,
         // One thread: the agent mostly waits, and each further one costs memory beside the encoders.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(&config))?,
     }
@@ -77,8 +77,12 @@ fn config_error(error: ConfigError) -> anyhow::Error {
     Hinted::new(error, "the settings are listed in docs/operate/agent.md").into()
 }
 
-fn check(config: &Config) -> anyhow::Result<()> {
-    password(&config.page)?;
+fn check(config: &Config, settings_only: bool) -> anyhow::Result<()> {
+    if settings_only {
+        asks_for_a_password(&config.page)?;
+    } else {
+        password(&config.page)?;
+    }
     let at: Vec<_> = config.page.listen.iter().map(ToString::to_string).collect();
     println!("node: {}\npage: {}\nthe configuration can be used", config.node.as_str(), at.join(", "));
     Ok(())
@@ -88,9 +92,12 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     shutdown.also_on_stdin_eof();
     let stop = shutdown.graceful().clone();
-    let config = &enrol::settled(config)?;
+    let mut config = enrol::settled(config)?;
     let password = password(&config.page)?;
     let listeners = bind(&config.page).await?;
+    // Port 0 has become a port.
+    config.page.listen = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    let config = &config;
     let started = Instant::now();
     let tags = Arc::new(SaidTags::open(&config.state_folder));
     let mut eyes = Eyes::new(config, tags.clone(), started, &stop);
@@ -99,7 +106,7 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let (mut place, commands) = Belonging::find(config, &first, desk.clone(), tags, &shutdown).await?;
     let pulse = Arc::new(Pulse::new(config.sample_seconds.duration()));
     let guard = Guard::new(names(config), password);
-    let router = page::router(desk.clone(), guard, stop.clone());
+    let router = page::router(desk.clone(), config.worker.status.clone(), guard, stop.clone());
     let serving: Vec<_> = listeners
         .into_iter()
         .map(|listener| tokio::spawn(page::serve(listener, router.clone(), stop.clone())))
@@ -155,15 +162,20 @@ async fn look_on(
 
 /// The password of the page, if it has one.
 fn password(page: &PageSection) -> anyhow::Result<Option<Secret>> {
-    let password = page.password.as_ref().map(|p| p.resolve().context("cannot read page.password")).transpose()?;
+    asks_for_a_password(page)?;
+    page.password.as_ref().map(|p| p.resolve().context("cannot read page.password")).transpose()
+}
+
+/// Whether a page that other machines can reach asks them for a password, or need not.
+fn asks_for_a_password(page: &PageSection) -> anyhow::Result<()> {
     let open = page.listen.iter().find(|at| !at.ip().is_loopback());
     match open {
-        Some(at) if password.is_none() && !page.without_password => Err(Hinted::new(
+        Some(at) if page.password.is_none() && !page.without_password => Err(Hinted::new(
             format!("other machines can reach the page at {at}, and it asks nobody who they are"),
             "set page.password (PAGE_PASSWORD), or say page.without_password = true if all of them may read it",
         )
         .into()),
-        _ => Ok(password),
+        _ => Ok(()),
     }
 }
 

@@ -102,9 +102,24 @@ fn the_service_manager_hears_that_it_is_ready_alive_and_ending() {
 }
 
 fn check_config(settings: &[(&str, &str)]) -> (Option<i32>, String) {
-    let output = agent(settings).arg("check-config").output().expect("it runs");
+    check_config_with(&[], settings)
+}
+
+fn check_config_with(words: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = agent(settings).arg("check-config").args(words).output().expect("it runs");
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (output.status.code(), text)
+}
+
+#[test]
+fn settings_can_be_checked_where_no_secret_is() {
+    let credential = ("PAGE_PASSWORD", "file:/run/credentials/reelmill-agent.service/page");
+    let settings = [("PAGE_LISTEN", "0.0.0.0:9310"), credential];
+    assert_eq!(check_config(&settings).0, Some(1));
+    let (code, text) = check_config_with(&["--settings-only"], &settings);
+    assert_eq!((code, text.as_str()), (Some(0), "node: edge-1\npage: 0.0.0.0:9310\nthe configuration can be used\n"));
+    let (code, text) = check_config_with(&["--settings-only"], &settings[..1]);
+    assert!(code == Some(1) && text.contains("it asks nobody who they are"), "{text}");
 }
 
 #[test]

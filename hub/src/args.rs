@@ -8,7 +8,10 @@ use reelmill_api::NodeId;
 
 use crate::{
     config::{Config, Overrides},
-    enrol::operator::{NodeCommand, TokenCommand},
+    enrol::{
+        broker_files::CaCommand,
+        operator::{NodeCommand, TokenCommand},
+    },
 };
 use reelmill_daemon::Env;
 
@@ -27,7 +30,14 @@ pub enum Command {
     /// Serve the API and the page; without a configured queue and store also these, on loopback.
     Serve(Options),
     /// Say whether the configuration can be used, and exit.
-    CheckConfig(Options),
+    CheckConfig {
+        /// Where the configuration is.
+        #[command(flatten)]
+        options: Options,
+        /// Look at the settings alone, as where a system is built for another machine: presets need not be here.
+        #[arg(long)]
+        settings_only: bool,
+    },
     /// Tokens that let nodes into the farm.
     Token {
         /// Which hub's.
@@ -45,6 +55,15 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: NodeCommand,
+    },
+    /// What the farm's authority vouches for, in files.
+    Ca {
+        /// Which hub's.
+        #[command(flatten)]
+        options: Options,
+        /// For whom.
+        #[command(subcommand)]
+        command: CaCommand,
     },
 }
 

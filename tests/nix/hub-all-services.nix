@@ -2,7 +2,7 @@
 {
   name = "hub-all-services";
   nodes.hub = {lib, ...}: {
-    imports = [./lib/hub.nix];
+    imports = [./lib/machine-hub.nix];
     services.reelmill.hub = {
       store.kind = "garage";
       queue.kind = "redis";

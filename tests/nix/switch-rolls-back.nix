@@ -2,13 +2,13 @@
 {
   name = "switch-rolls-back";
   nodes = {
-    hub = ./lib/hub.nix;
+    hub = ./lib/machine-hub.nix;
     node = {
       lib,
       pkgs,
       ...
     }: {
-      imports = [./lib/node.nix];
+      imports = [./lib/machine-node.nix];
       # A worker that never comes up, and a system that differs in nothing that matters.
       specialisation.unwell.configuration.systemd.services.reelmill-worker.serviceConfig.ExecStart =
         lib.mkForce (lib.getExe' pkgs.coreutils "false");

@@ -2,8 +2,8 @@
 {
   name = "worker-drain";
   nodes = {
-    hub = ./lib/hub.nix;
-    node = ./lib/node.nix;
+    hub = ./lib/machine-hub.nix;
+    node = ./lib/machine-node.nix;
   };
   testScript =
     builtins.readFile ./lib/farm.py

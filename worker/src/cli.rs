@@ -34,6 +34,10 @@ pub enum Command {
         /// Also try the queue and the store.
         #[arg(long)]
         connect: bool,
+        /// Look at the settings alone, as where a system is built for another machine: no secret is read, and no program
+        /// or folder looked for.
+        #[arg(long, conflicts_with = "connect")]
+        settings_only: bool,
     },
     /// Tell what this machine can do, and what is missing with the command that would fix it: 0 if it can work.
     Doctor {

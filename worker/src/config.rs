@@ -11,6 +11,9 @@ use reelmill_api::{PresetName, QueueName, preset::Tag};
 use reelmill_daemon::{ConfigError, Env, SecretRef, StoreSection, load_toml};
 use serde::Deserialize;
 
+/// Where single files are made by a worker that no unit of systemd gives a folder.
+const SPOOL: &str = "/tmp/transcode";
+
 /// Everything that can be set. Unknown keys are refused with file, line and column.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -94,10 +97,13 @@ pub struct MediaSection {
     /// A media process without progress for so many seconds is killed (`STALL_SECONDS`). Default: 120.
     pub stall_seconds: NonZeroU32,
     /// Where single files are made (`SPOOL_FOLDER`), for a stream cannot go back to write an index; ladders need no disk.
-    /// Default: `/tmp/transcode`.
-    pub spool: PathBuf,
+    /// Default: `spool` in the folder that systemd's `CacheDirectory=` makes; without one, `/tmp/transcode`.
+    pub spool: Option<PathBuf>,
     /// The largest file that may be made there, GiB. Default: 2048.
     pub spool_gib: NonZeroU32,
+    /// The NVIDIA GPU that media programs see (`GPU`), by its number in the order of the bus, as `nvidia-smi` counts, or by
+    /// its UUID. Default: all, of which CUDA takes the first.
+    pub gpu: Option<Gpu>,
     /// Encoder sessions that the GPU's driver allows at once, one for each rendition (`NVENC_SESSIONS`): 8 on consumer cards
     /// since 2024. Default: as many as it gives.
     pub nvenc_sessions: Option<NonZeroU32>,
@@ -215,8 +221,9 @@ impl Default for MediaSection {
             memory_mib: number(8192),
             cpu_hours: number(96),
             stall_seconds: number(120),
-            spool: PathBuf::from("/tmp/transcode"),
+            spool: None,
             spool_gib: number(2048),
+            gpu: None,
             nvenc_sessions: None,
             confinement: Confinement::default(),
         }
@@ -255,7 +262,10 @@ impl Config {
         env.read("CONCURRENCY", &mut self.concurrency);
         env.read("HWACCEL", &mut self.hwaccel);
         env.read("NVENC_PRESET", &mut self.nvenc_preset);
-        env.read_some("CACHE_DIRECTORY", &mut self.cache_folder);
+        let mut of_unit = None;
+        env.read_some::<PathBuf>("CACHE_DIRECTORY", &mut of_unit);
+        self.media.spool = self.media.spool.take().or(of_unit.as_ref().map(|folder| folder.join("spool")));
+        self.cache_folder = of_unit.or(self.cache_folder.take());
         env.read_some("REELMILL_CACHE_FOLDER", &mut self.cache_folder);
         env.secret("QUEUE_URL", &mut self.queue.url);
         env.read("QUEUE_NAME", &mut self.queue.name);
@@ -267,12 +277,20 @@ impl Config {
         env.read("REELMILL_FFPROBE", &mut self.media.ffprobe);
         env.read("REELMILL_GST", &mut self.media.gst);
         env.read_paths("REELMILL_GST_PLUGINS", &mut self.media.gst_plugins);
+        env.read_some("GPU", &mut self.media.gpu);
         env.read_some("NVENC_SESSIONS", &mut self.media.nvenc_sessions);
         env.read("MEDIA_MEMORY_MIB", &mut self.media.memory_mib);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
-        env.read("SPOOL_FOLDER", &mut self.media.spool);
+        env.read_some("SPOOL_FOLDER", &mut self.media.spool);
         env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);
         env.read("STATUS_LISTEN", &mut self.status.listen);
+    }
+}
+
+impl MediaSection {
+    /// Where single files are made.
+    pub fn spool(&self) -> &Path {
+        self.spool.as_deref().unwrap_or(Path::new(SPOOL))
     }
 }
 
@@ -312,6 +330,43 @@ impl FromStr for HwAccel {
             "none" => Ok(Self::None),
             _ => Err(NotOneOf("auto, cuda, jetson, none")),
         }
+    }
+}
+
+/// An NVIDIA GPU, by its number or its UUID.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Gpu(String);
+
+impl Gpu {
+    /// As CUDA names it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Gpu {
+    type Err = NotOneOf;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let number = !s.is_empty() && s.len() <= 3 && s.bytes().all(|b| b.is_ascii_digit());
+        let uuid = s
+            .strip_prefix("GPU-")
+            .or(s.strip_prefix("MIG-"))
+            .is_some_and(|id| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'));
+        if number || uuid {
+            Ok(Self(s.to_owned()))
+        } else {
+            Err(NotOneOf("a GPU's number, e.g. 0, and its UUID, e.g. GPU-1c2d3e4f"))
+        }
+    }
+}
+
+impl TryFrom<String> for Gpu {
+    type Error = NotOneOf;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
     }
 }
 
@@ -380,6 +435,30 @@ mod tests {
         assert_eq!(config.nvenc_preset, NvencPreset(6));
         let shown = format!("{config:?}");
         assert!(!shown.contains("secret@") && !shown.contains("topsecret"), "{shown}");
+    }
+
+    #[test]
+    fn a_unit_of_systemd_gives_the_folders_that_nobody_names() {
+        let folders = |pairs: &[(&str, &str)]| {
+            let config = from_env(pairs).expect("a configuration");
+            (config.cache_folder.clone(), config.media.spool().to_owned())
+        };
+        let path = PathBuf::from;
+        assert_eq!(folders(&[]), (None, path("/tmp/transcode")));
+        let unit = ("CACHE_DIRECTORY", "/var/cache/worker");
+        assert_eq!(folders(&[unit]), (Some(path("/var/cache/worker")), path("/var/cache/worker/spool")));
+        let named = [unit, ("SPOOL_FOLDER", "/srv"), ("REELMILL_CACHE_FOLDER", "/c")];
+        assert_eq!(folders(&named), (Some(path("/c")), path("/srv")));
+    }
+
+    #[test]
+    fn a_gpu_is_a_number_or_a_uuid_and_nothing_that_could_be_more_arguments() {
+        for good in ["0", "15", "GPU-1c2d3e4f-0000-0000-0000-000000000000", "MIG-1c2d3e4f"] {
+            assert_eq!(good.parse::<Gpu>().map(|gpu| gpu.0).map_err(|e| e.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "-1", "0,1", "GPU-", "GPU-x", "all", "0 LD_PRELOAD=x"] {
+            assert!(bad.parse::<Gpu>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Programs {
     pub writable: Option<confine::Writable>,
     /// A port besides the gateway's that this run's process may connect to; only for live sources.
     pub reach: Option<u16>,
+    /// The NVIDIA GPU that they see; all of them unless one is named.
+    pub gpu: Option<crate::config::Gpu>,
     /// GStreamer, on a node that encodes with it.
     pub jetson: Option<jetson::Jetson>,
     /// Limits of a media process.

@@ -150,6 +150,7 @@ pub fn programs(media: &MediaSection) -> anyhow::Result<Programs> {
         writable: None,
         jetson: None,
         reach: None,
+        gpu: media.gpu.clone(),
         limits: Limits {
             memory_bytes: u64::from(media.memory_mib.get()) << 20,
             cpu: Duration::from_secs(u64::from(media.cpu_hours.get()) * 3600),
@@ -176,10 +177,11 @@ fn readable(folder: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// If it is no full path.
 pub fn spool(media: &MediaSection) -> anyhow::Result<Spool> {
-    if media.spool.is_absolute() {
-        return Ok(Spool::new(media.spool.clone(), u64::from(media.spool_gib.get()) << 30));
+    let spool = media.spool();
+    if spool.is_absolute() {
+        return Ok(Spool::new(spool.to_owned(), u64::from(media.spool_gib.get()) << 30));
     }
-    let message = format!("[media] spool (SPOOL_FOLDER): {} is no full path", media.spool.display());
+    let message = format!("[media] spool (SPOOL_FOLDER): {} is no full path", spool.display());
     Err(Hinted::new(message, "give the full path of a folder, e.g. /var/spool/reelmill").into())
 }
 

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use reelmill_api::{Failure, Location, S3Location};
-use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process};
+use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process, store::KeysError};
 use reelmill_storage::Access;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {
-            Some(Command::CheckConfig { connect }) => check(&config, *connect).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::CheckConfig { settings_only: true, .. }) => {
+                check_settings(&config).map(|()| ExitCode::SUCCESS)
+            }
+            Some(Command::CheckConfig { connect, .. }) => check(&config, *connect).await.map(|()| ExitCode::SUCCESS),
             Some(Command::Doctor { json }) => examine(&config, *json).await,
             Some(Command::One) => Ok(ExitCode::from(u8::from(!one::run(&config, &shutdown).await?))),
             Some(Command::Confine(_)) => unreachable!("handled before the program starts"),
@@ -125,6 +128,22 @@ async fn examine(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
         print!("{diagnosis}");
     }
     Ok(if diagnosis.works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What can be said of settings on any machine.
+fn check_settings(config: &Config) -> anyhow::Result<()> {
+    // Presets of the owner's own may be on the worker's machine only, and whatever is chosen may be one of them.
+    if config.preset_folder.as_ref().is_none_or(|folder| folder.exists()) {
+        setup::lanes(config, &setup::presets(config)?)?;
+    }
+    http::require_loopback(config.status.listen)?;
+    setup::spool(&config.media)?;
+    match config.store.keys() {
+        Ok(_) | Err(KeysError::CannotResolve { .. }) => {}
+        Err(e) => return Err(e.into()),
+    }
+    println!("the settings can be used");
+    Ok(())
 }
 
 async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {

@@ -149,6 +149,24 @@ fn a_queue_that_is_not_there_is_told_with_its_address_and_without_its_password()
 }
 
 #[test]
+fn settings_can_be_checked_where_neither_secrets_nor_presets_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("hub.toml");
+    let check = |text: &str, words: &[&str]| {
+        fs::write(&file, text).expect("a file");
+        hub(&["check-config", "--config", file.to_str().expect("text")]).args(words).output().expect("it runs")
+    };
+    let good = "preset_folder = \"/nowhere/presets\"\n\
+                [queue]\nurl = \"file:/run/credentials/reelmill-hub.service/queue-url\"\n\
+                [store]\nendpoint = \"http://127.0.0.1:3900\"\n\
+                access_key = \"file:/run/credentials/reelmill-hub.service/access-key\"\n\
+                secret_key = \"file:/run/credentials/reelmill-hub.service/secret-key\"\n";
+    assert!(check(good, &["--settings-only"]).status.success());
+    refused(check(good, &[]), &["/nowhere/presets"]);
+    refused(check(&good.replace("secret_key", "session_token"), &["--settings-only"]), &["AWS_SECRET_ACCESS_KEY"]);
+}
+
+#[test]
 fn check_config_says_what_is_wrong_without_starting_anything() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("hub.toml");

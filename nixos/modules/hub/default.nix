@@ -2,5 +2,5 @@
 {lib, ...}: {
   imports =
     map (name: ./. + "/${name}")
-    (lib.filter (name: name != "default.nix" && lib.hasSuffix ".nix" name) (lib.attrNames (builtins.readDir ./.)));
+    (lib.filter (name: name != "default.nix" && lib.hasSuffix ".nix" name && !lib.hasSuffix "-options.nix" name) (lib.attrNames (builtins.readDir ./.)));
 }

@@ -64,6 +64,7 @@ const STEPS: &[Step] = &[
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
     Step { name: "live-long", kind: Kind::Long, starts_farm: true, work: live },
     Step { name: "boot", kind: Kind::Long, starts_farm: true, work: boot },
+    Step { name: "image", kind: Kind::Long, starts_farm: true, work: image },
     Step { name: "nix-lint", kind: Kind::Slow, starts_farm: false, work: nix_lint },
     Step { name: "nix", kind: Kind::Slow, starts_farm: false, work: nix },
     Step { name: "licences", kind: Kind::Slow, starts_farm: false, work: licences },
@@ -200,6 +201,12 @@ fn live(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
 /// Machines with firmware, boot loader and kernel, whose power is cut: a minute a boot, one machine at a time.
 fn boot(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     let mut cargo = checkout.cargo(&["test", "--locked", "--package", "reelmill-agent", "--test", "boot"]);
+    passed(program::run(cargo.args(["--", "--ignored", "--nocapture", "--test-threads=1"])))
+}
+
+/// A disk image of the boards' definitions that boots by UEFI, twice, as a node of a real hub.
+fn image(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let mut cargo = checkout.cargo(&["test", "--locked", "--package", "reelmill-appliance", "--test", "image_boot"]);
     passed(program::run(cargo.args(["--", "--ignored", "--nocapture", "--test-threads=1"])))
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn all(config: &Config) -> Vec<Finding> {
         Ok(programs) => findings.extend(engines(config, programs).await),
         Err(e) => findings.push(missing("media programs", &e)),
     }
-    findings.push(spool(&config.media.spool));
+    findings.push(spool(config.media.spool()));
     findings.extend(queue(config).await);
     findings.extend(store(config).await);
     findings

@@ -128,6 +128,11 @@ pub fn arguments(
     arguments.extend(readable.flat_map(|folder| ["--readable".into(), folder.into()]));
     arguments.extend(besides.devices.iter().flat_map(|device| ["--device".into(), device.into()]));
     arguments.extend(besides.environment.iter().map(|(name, value)| format!("--env={name}={value}").into()));
+    let gpu = programs
+        .gpu
+        .iter()
+        .flat_map(|gpu| [("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("CUDA_VISIBLE_DEVICES", gpu.as_str())]);
+    arguments.extend(gpu.map(|(name, value)| format!("--env={name}={value}").into()));
     arguments.extend(programs.reach.map(|port| flag("reach", port.into())));
     if let Some(Writable { folder, largest_file }) = &programs.writable {
         arguments.extend(["--writable".into(), folder.into(), flag("file-bytes", *largest_file)]);
@@ -300,5 +305,27 @@ pub fn probe_kernel() -> Enforcement {
     match attempt.join() {
         Ok(Ok(enforcement)) => enforcement,
         Ok(Err(_)) | Err(_) => Enforcement::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::MediaSection, engine::Limits, setup};
+
+    #[test]
+    fn a_media_process_sees_the_gpu_that_is_named_and_no_other() {
+        let limits = Limits { memory_bytes: 1, cpu: std::time::Duration::from_secs(1), files: 1 };
+        let check = |gpu: Option<&str>, want: &[&str]| {
+            let sh = PathBuf::from("/bin/sh");
+            let gpu = gpu.map(|gpu| gpu.parse().expect("a GPU"));
+            let media = MediaSection { ffmpeg: sh.clone(), ffprobe: sh.clone(), gpu, ..MediaSection::default() };
+            let programs = setup::programs(&media).expect("there is a shell");
+            let all = arguments(&programs, &limits, 1, &Besides::default(), &sh);
+            let told: Vec<_> = all.iter().filter_map(|arg| arg.to_str()?.strip_prefix("--env=")).collect();
+            assert_eq!(told, want);
+        };
+        check(None, &[]);
+        check(Some("1"), &["CUDA_DEVICE_ORDER=PCI_BUS_ID", "CUDA_VISIBLE_DEVICES=1"]);
     }
 }

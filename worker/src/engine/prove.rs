@@ -61,7 +61,7 @@ impl Prover {
         let store = folder.map(|folder| {
             let settings =
                 format!("{version}, {hardware:?}, {preset}, {} bytes of memory", programs.limits.memory_bytes);
-            let settings = format!("{settings}, {:?}", programs.jetson);
+            let settings = format!("{settings}, {:?}, {:?}", programs.jetson, programs.gpu);
             store::Store::new(&folder, &programs.ffmpeg, &settings)
         });
         let fresh = Facts { hardware, program: version, encodes: Vec::new(), refusals: Vec::new(), cuda: None };

@@ -60,6 +60,25 @@ async fn a_setting_that_cannot_be_used_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_can_be_checked_where_neither_secrets_nor_programs_are() {
+    let desk = Desk::new().await;
+    let check = |words: &[&str], secret: Option<&str>| {
+        let mut worker = desk.command("reelmill-worker", &[&["check-config"], words].concat());
+        worker.env("AWS_ACCESS_KEY_ID", "file:/run/credentials/reelmill-worker.service/access-key");
+        worker.env_remove("AWS_SECRET_ACCESS_KEY").envs(secret.map(|key| ("AWS_SECRET_ACCESS_KEY", key)));
+        worker.env("REELMILL_FFMPEG", "/nowhere/ffmpeg").env("PRESET_FOLDER", "/nowhere/presets");
+        let output = worker.output().expect("it starts");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        (output.status.code(), said)
+    };
+    let secret = Some("file:/run/credentials/reelmill-worker.service/secret-key");
+    assert_eq!(check(&["--settings-only"], secret), (Some(0), "the settings can be used\n".to_owned()));
+    let (code, said) = check(&["--settings-only"], None);
+    assert!(code == Some(1) && said.contains("a store needs both keys"), "{said}");
+    assert_eq!(check(&[], secret).0, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_cannot_be_reached_is_named() {
     let desk = Desk::new().await;
     let port = nobody();

@@ -98,7 +98,12 @@ impl Setup {
 
     /// With a unit started at boot.
     pub fn enabled(self, name: &str) -> Self {
-        let link = self.on_disk(&format!("/etc/systemd/system/multi-user.target.wants/{name}"));
+        self.wanted("multi-user.target", name)
+    }
+
+    /// With a unit that another one wants.
+    pub fn wanted(self, by: &str, name: &str) -> Self {
+        let link = self.on_disk(&format!("/etc/systemd/system/{by}.wants/{name}"));
         symlink(format!("{UNITS}/{name}"), link).expect("the disk is ours");
         self
     }

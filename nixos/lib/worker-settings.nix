@@ -1,0 +1,43 @@
+# What an instance's options say, as the worker's own settings.
+{
+  lib,
+  pkgs,
+  cfg,
+  instances,
+}: name: let
+  instance = cfg.instances.${name};
+  credentials = import ./credentials.nix {inherit lib;};
+  toml = import ./settings.nix {inherit lib pkgs;};
+  inherit (lib) recursiveUpdate;
+
+  # The lesser of what is said of sessions and what is planned of the GPU's memory.
+  sessions = lib.filter (n: n != null) [
+    instance.nvencSessions
+    (
+      if instance.gpuMemoryMiB == null
+      then null
+      else instance.gpuMemoryMiB / instance.gpuMemoryPerSessionMiB
+    )
+  ];
+  said = {
+    inherit (instance) presets hwaccel tags;
+    concurrency = instances.concurrency.${name};
+    nvenc_preset = instance.nvencPreset;
+    preset_folder = instance.presetFolder;
+    status.listen = "127.0.0.1:${toString instances.port.${name}}";
+    media = {
+      inherit (instance) gpu;
+      nvenc_sessions =
+        if sessions == []
+        then null
+        else lib.foldl' lib.min (lib.head sessions) sessions;
+    };
+  };
+  references = (credentials "${instances.unit name}.service" instance).values;
+in
+  toml {
+    name = "worker-${name}";
+    settings = lib.foldl' recursiveUpdate {} [said references cfg.settings instance.settings];
+    inherit (cfg) package;
+    program = "reelmill-worker";
+  }
