@@ -30,7 +30,7 @@
     nixosConfigurations = farm.configurations;
     inherit (farm) images;
 
-    packages = perSystem (pkgs: pkgs.reelmillPackages);
+    packages = perSystem (pkgs: pkgs.reelmillPackages // farm.packages.${pkgs.stdenv.hostPlatform.system} or {});
     apps = perSystem (pkgs: import ./nixos/packages/apps.nix {inherit self pkgs lib;});
     devShells = perSystem (pkgs: {default = pkgs.callPackage ./nixos/packages/shell.nix {};});
     formatter = perSystem (pkgs: pkgs.reelmill-alejandra);

@@ -4,8 +4,7 @@
   lib,
   pkgs,
 }: let
-  shared = ["default.nix" "lib-hub.nix" "pretty.nix"];
-  files = lib.filterAttrs (name: kind: kind == "regular" && lib.hasSuffix ".nix" name && !(lib.elem name shared)) (builtins.readDir ./.);
+  files = lib.filterAttrs (name: kind: kind == "regular" && lib.hasSuffix ".nix" name && name != "default.nix") (builtins.readDir ./.);
   test = file:
     pkgs.testers.runNixOSTest {
       imports = [./${file}];
