@@ -16,6 +16,7 @@ pub mod record;
 pub mod records;
 pub mod room;
 pub mod settings;
+pub mod timer;
 pub mod toplevel;
 pub mod units;
 
