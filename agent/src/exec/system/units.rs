@@ -1,6 +1,9 @@
 //! Units that outlive who started them: `switch-to-configuration` in one of its own, and the dead-man's timer.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use reelmill_api::fleet::StorePath;
 
@@ -23,6 +26,8 @@ const SWITCHING: &str = "switch";
 const DEAD_MAN: &str = "dead-man";
 /// How often a unit is looked at that an earlier run of this program began.
 const LOOK: Duration = Duration::from_millis(500);
+/// A message bus that is silent for so long is none.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What is done with a system. Each has a unit of its own, so that none is taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,17 +101,20 @@ pub async fn stop_trying(change: &Pending) -> Result<(), Undone> {
 /// Waits for the end of a unit that an earlier run of this program began.
 ///
 /// # Errors
-/// If the message bus is silent: who undoes a system without one must not wait for it.
+/// If the message bus is silent for a while: who undoes a system without one must not wait for it.
 async fn wait_for(id: &BatchId, limit: Duration) -> Result<(), Error> {
     let (unit, systemd) = (transient::unit_of(SWITCHING, id), Systemd::new(UnitName::worker()));
+    let mut heard = Instant::now();
     let over = async {
         loop {
             match systemd.state(unit.as_str()).await {
                 Ok(state) if state.activity.is_over() => return Ok(()),
-                Err(e @ Error::TimedOut { .. }) => return Err(e),
-                // Who cannot be asked now may be asked again.
-                _ => tokio::time::sleep(LOOK).await,
+                Ok(_) => heard = Instant::now(),
+                Err(e) if heard.elapsed() >= SILENCE => return Err(e),
+                // A bus that is started anew answers soon.
+                Err(_) => {}
             }
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::time::timeout(limit, over).await.unwrap_or_else(|_| {

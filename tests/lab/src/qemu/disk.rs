@@ -43,6 +43,8 @@ const MOUNTS: &str = "LABEL=root / ext4 defaults 0 1\nLABEL=ESP /boot vfat umask
 /// look.
 pub const KERNEL_WORDS: &str =
     "root=LABEL=root rw console=ttyS0 quiet panic=5 no_timer_check systemd.mask=serial-getty@ttyS0.service";
+/// What takes a machine with hardware help a second takes this one minutes on a busy host.
+const PATIENT: &str = "[Manager]\nDefaultTimeoutStartSec=900s\nDefaultDeviceTimeoutSec=900s\n";
 
 /// A way to boot, as systemd-boot lists it.
 #[derive(Clone, Debug)]
@@ -111,6 +113,7 @@ impl Disk {
 fn with_a_line(setup: Setup) -> Setup {
     let setup = SHELL.iter().fold(setup, |setup, (name, text)| setup.unit(name, text));
     let setup = setup.file("/etc/systemd/network/lab.network", NETWORK).file("/etc/fstab", MOUNTS);
+    let setup = setup.file("/etc/systemd/system.conf.d/lab.conf", PATIENT);
     let wants = |target: &str| setup.folder.path().join(format!("disk/etc/systemd/system/{target}.wants"));
     for (target, unit) in [("sockets.target", "lab-shell.socket"), ("multi-user.target", "systemd-networkd.service")] {
         fs::create_dir_all(wants(target)).expect("the disk is ours");
