@@ -73,7 +73,6 @@ in {
       ++ ["d ${metrics} 0775 root reelmill-hub -"];
     systemd.services.reelmill-hub-backup = {
       description = "Reelmill: backup of the hub";
-      startAt = cfg.schedule;
       after = ["reelmill-hub-secrets.service" "network-online.target"] ++ lib.optional postgresql "postgresql.service";
       wants = ["network-online.target"];
       unitConfig = lib.optionalAttrs isFolder {RequiresMountsFor = cfg.target;};
@@ -113,9 +112,14 @@ in {
         // lib.optionalAttrs (!isFolder) {LoadCredential = ["password:${toString cfg.passwordFile}"];}
         // lib.optionalAttrs (cfg.environmentFile != null) {EnvironmentFile = cfg.environmentFile;};
     };
-    systemd.timers.reelmill-hub-backup.timerConfig = {
-      Persistent = true;
-      RandomizedDelaySec = "30min";
+    systemd.timers.reelmill-hub-backup = {
+      description = "Reelmill: when the hub is backed up";
+      wantedBy = ["timers.target"];
+      timerConfig = {
+        OnCalendar = cfg.schedule;
+        Persistent = true;
+        RandomizedDelaySec = "30min";
+      };
     };
   };
 }

@@ -1,12 +1,11 @@
 # What a machine is made of: the units that are only on a Jetson, and what is set of its modules.
 {
+  self,
   lib,
   systems,
   unit,
-  ...
 }: let
-  # An evaluation that stands in for nixpkgs writes a limit where nobody has set one.
-  withoutLimits = lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""];
+  inherit (import ../../../nixos/lib/render.nix {inherit self lib;}) withoutLimits;
   of = config: name: withoutLimits (unit config name);
   jetson = systems.jetson-orin-nx-nvme;
   json = lib.generators.toPretty {multiline = true;};

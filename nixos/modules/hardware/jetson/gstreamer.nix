@@ -20,7 +20,5 @@ in {
 
   config = {
     services.reelmill.worker.settings.media.gst_plugins = mkDefault ["${cfg.gstPlugins}"];
-    # NVIDIA's libraries look for the graphics memory of the board's own processor by this.
-    systemd.services.reelmill-worker.environment.AARCH64_IGPU = mkDefault "1";
   };
 }
