@@ -279,6 +279,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             HTPASSWD,
             ALERTMANAGER,
             NODE_EXPORTER,
+            REDIS_EXPORTER,
         ],
     }
 }
