@@ -13,6 +13,9 @@
     })
     disks
     ;
+  render = import "${self}/nixos/lib/render.nix" {inherit self lib;};
+  # The board whose system a stand-in boots: all of its units and settings.
+  whole = "x86-cpu";
   definition = partition: lib.generators.toINI {} {Partition = partition;};
   definitions = folder: lib.mapAttrs' (name: partition: lib.nameValuePair "${folder}/${name}.conf" (definition partition));
   # What is written where.
@@ -33,5 +36,9 @@
       "reelmill-store.service" = unit config "reelmill-store.service";
     };
 in
-  lib.concatMapAttrs (name: disk: lib.mapAttrs' (path: lib.nameValuePair "${name}/${path}") (board disk.config))
+  render.below "${whole}/system" (let
+    inherit (disks.${whole}) config;
+  in
+    render.units "reelmill-" config // render.etc config // {"polkit.rules" = config.security.polkit.extraConfig;})
+  // lib.concatMapAttrs (name: disk: render.below name (board disk.config))
   (lib.filterAttrs (_: disk: disk.config ? image && disk.config.image ? repart) disks)
