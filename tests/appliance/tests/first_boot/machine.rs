@@ -28,11 +28,20 @@ pub(crate) fn machine(test: &str) -> Option<Setup> {
         .enabled("reelmill-first-boot.service")
         .unit("reelmill-stick.service", &unit("reelmill-stick.service"))
         // There is no disk to mount; see the test.
-        .unit("run-reelmill-stick.mount", "[Mount]\nWhat=/run/reelmill/stick\nWhere=/run/reelmill/stick\nOptions=bind\n")
+        .unit(
+            "run-reelmill-stick.mount",
+            "[Mount]\nWhat=/run/reelmill/stick\nWhere=/run/reelmill/stick\nOptions=bind\n",
+        )
         .unit("reelmill-agent.service", include_str!("../../../../agent/units/reelmill-agent.service"))
-        .file("/etc/systemd/system/reelmill-agent.service.d/host.conf", "[Service]\nReadWritePaths=-/var/lib/reelmill-host\n")
+        .file(
+            "/etc/systemd/system/reelmill-agent.service.d/host.conf",
+            "[Service]\nReadWritePaths=-/var/lib/reelmill-host\n",
+        )
         .enabled("reelmill-agent.service")
-        .file("/usr/lib/sysusers.d/reelmill-agent.conf", include_str!("../../../../agent/units/reelmill-agent.sysusers"))
+        .file(
+            "/usr/lib/sysusers.d/reelmill-agent.conf",
+            include_str!("../../../../agent/units/reelmill-agent.sysusers"),
+        )
         .file("/etc/reelmill/agent.toml", "join = [\"/var/lib/reelmill-host/join.toml\"]\n")
         .unit("reelmill-worker.service", WORKER)
         .enabled("reelmill-worker.service")

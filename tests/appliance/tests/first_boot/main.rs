@@ -18,7 +18,9 @@ fn what_was_laid_on_the_boot_partition_is_in_force_and_gone_from_there() {
     // The network is up by the file, and no other is asked for.
     let network = machine.ok(&["cat", "/run/systemd/network/10-reelmill-join.network"]);
     assert!(network.contains("Name=lab0\n") && network.contains("Address=10.7.0.3/24\n"), "{network}");
-    eventually("the address", || machine.ok(&["ip", "-4", "addr", "show", "lab0"]).contains("10.7.0.3/24").then_some(()));
+    eventually("the address", || {
+        machine.ok(&["ip", "-4", "addr", "show", "lab0"]).contains("10.7.0.3/24").then_some(())
+    });
     eventually("the way out", || machine.ok(&["ip", "route"]).contains("default via 10.7.0.1 dev lab0").then_some(()));
 
     // Keys let in root alone, the agent has its join file, and the worker its settings.
@@ -38,7 +40,9 @@ fn what_was_laid_on_the_boot_partition_is_in_force_and_gone_from_there() {
     // The agent asks the hub that the file names.
     eventually("the agent's question", || {
         let told = machine.journal(&["--unit=reelmill-agent.service"]);
-        told.iter().any(|entry| entry["MESSAGE"].as_str().is_some_and(|m| m.contains("https://10.7.0.1:7443"))).then_some(())
+        told.iter()
+            .any(|entry| entry["MESSAGE"].as_str().is_some_and(|m| m.contains("https://10.7.0.1:7443")))
+            .then_some(())
     });
 
     // Nothing is left, not even as bytes.
@@ -49,7 +53,9 @@ fn what_was_laid_on_the_boot_partition_is_in_force_and_gone_from_there() {
     // The next boot finds none of it there, and is the same machine.
     let machine = machine.boot_again();
     assert_eq!(machine.ok(&["uname", "-n"]), "orin-3");
-    eventually("the address", || machine.ok(&["ip", "-4", "addr", "show", "lab0"]).contains("10.7.0.3/24").then_some(()));
+    eventually("the address", || {
+        machine.ok(&["ip", "-4", "addr", "show", "lab0"]).contains("10.7.0.3/24").then_some(())
+    });
     let ran = machine.run_as("reelmill-agent", &["sh", "-c", "echo >> /var/lib/reelmill-host/join.toml"]);
     assert!(ran.status.success(), "the agent can wipe its token");
 }
@@ -92,12 +98,18 @@ fn a_stick_is_read_until_the_machine_has_its_join_file() {
     let plug = "mkdir -p /run/reelmill/stick && cp -r /run-stick/. /run/reelmill/stick/ && systemctl start reelmill-stick.service";
     machine.ok(&["sh", "-c", plug]);
     assert_eq!(machine.ok(&["uname", "-n"]), "orin-3");
-    eventually("the address", || machine.ok(&["ip", "-4", "addr", "show", "lab0"]).contains("10.7.0.3/24").then_some(()));
+    eventually("the address", || {
+        machine.ok(&["ip", "-4", "addr", "show", "lab0"]).contains("10.7.0.3/24").then_some(())
+    });
     assert_eq!(machine.ok(&["find", "/run/reelmill/stick", "-type", "f"]), "");
 
     machine.write("/run/reelmill/stick/hostname", "thief\n");
     machine.write("/run/reelmill/stick/authorized_keys", KEY);
     machine.ok(&["systemctl", "start", "reelmill-stick.service"]);
     assert_eq!(machine.ok(&["uname", "-n"]), "orin-3");
-    assert_eq!(machine.ok(&["ls", "/run/reelmill/stick"]), "authorized_keys\nhostname\nreelmill", "it is left as it was");
+    assert_eq!(
+        machine.ok(&["ls", "/run/reelmill/stick"]),
+        "authorized_keys\nhostname\nreelmill",
+        "it is left as it was"
+    );
 }
