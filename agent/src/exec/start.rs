@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     deeds::Told,
-    first_boot::{self, FirstBoot, user_data::{self, UserData}},
+    first_boot::{
+        self, FirstBoot,
+        user_data::{self, UserData},
+    },
 };
 
 /// Does the few things on this node that need root, for commands that it judges itself.

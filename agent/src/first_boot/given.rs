@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{network, state, worker_env};
-use crate::enrol::join_file::JoinFile;
+use crate::enrol::join_file;
 
 /// The longest of the files; they hold a few lines.
 pub const LONGEST: u64 = 64 * 1024;
@@ -64,9 +64,11 @@ impl Kind {
         match self {
             Self::Keys => keys(&text).map(|keys| vec![(state::KEYS, Some(keys))]).map_err(told),
             Self::HostName => host_name(&text).map(|name| vec![(state::HOST_NAME, Some(name))]).map_err(told),
-            Self::WorkerEnv => worker_env::rewritten(&text).map(|env| vec![(state::WORKER_ENV, Some(env))]).map_err(told),
+            Self::WorkerEnv => {
+                worker_env::rewritten(&text).map(|env| vec![(state::WORKER_ENV, Some(env))]).map_err(told)
+            }
             Self::Join => {
-                let join = JoinFile::parse(path, &text).map_err(|e| e.to_string())?;
+                let join = join_file::parse(path, &text).map_err(|e| e.to_string())?;
                 let network = join.network.as_ref().map(network::file).transpose().map_err(told)?;
                 let node = join.node.as_ref().map(|node| host_name(node.as_str())).transpose().map_err(told)?;
                 // The join file itself comes last: where it is, all of it was taken.
@@ -134,8 +136,18 @@ mod tests {
         let kept = format!("{KEY}\nno-pty,command=\"echo a b\" {KEY}\n");
         assert_eq!(understand(Kind::Keys, &text), Ok(vec![(state::KEYS, Some(kept))]));
         let bad = "line 2 is no public key of SSH such as `ssh-ed25519 AAAA... anna`";
-        for line in ["hello", "ssh-ed25519 AAAA", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIKsy", "ssh-ed25519", "-----BEGIN OPENSSH PRIVATE KEY-----"] {
-            assert_eq!(understand(Kind::Keys, &format!("{KEY}\n{line}\n")), Err(format!("authorized_keys: {bad}")), "{line}");
+        for line in [
+            "hello",
+            "ssh-ed25519 AAAA",
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIKsy",
+            "ssh-ed25519",
+            "-----BEGIN OPENSSH PRIVATE KEY-----",
+        ] {
+            assert_eq!(
+                understand(Kind::Keys, &format!("{KEY}\n{line}\n")),
+                Err(format!("authorized_keys: {bad}")),
+                "{line}"
+            );
         }
         assert_eq!(understand(Kind::Keys, "# none\n"), Err("authorized_keys: there is no key in it".to_owned()));
     }
@@ -153,16 +165,20 @@ mod tests {
 
     #[test]
     fn a_join_file_brings_its_network_and_name_along() {
-        let text = format!("hub = \"https://hub:7443\"\nca_sha256 = \"{PIN}\"\nnode = \"orin-3\"\n[network]\naddress = \"10.0.0.7/24\"\n");
+        let text = format!(
+            "hub = \"https://hub:7443\"\nca_sha256 = \"{PIN}\"\nnode = \"orin-3\"\n[network]\naddress = \"10.0.0.7/24\"\n"
+        );
         let kept = understand(Kind::Join, &text).expect("a good file");
         let names: Vec<_> = kept.iter().map(|(name, content)| (*name, content.is_some())).collect();
         assert_eq!(names, [(state::NETWORK, true), (state::NODE, true), (state::JOIN, true)]);
         assert_eq!(kept[2].1.as_deref(), Some(text.as_str()));
-        let plain = understand(Kind::Join, &format!("hub = \"https://hub:7443\"\nca_sha256 = \"{PIN}\"\n")).expect("a good file");
+        let plain = understand(Kind::Join, &format!("hub = \"https://hub:7443\"\nca_sha256 = \"{PIN}\"\n"))
+            .expect("a good file");
         assert_eq!(plain[..2], [(state::NETWORK, None), (state::NODE, None)], "what an earlier one brought goes");
         let told = understand(Kind::Join, &text.replace("[network]", "[net]")).expect_err("a typo");
         assert!(told.starts_with("join.toml:4:2: unknown key `net`"), "{told}");
-        let told = understand(Kind::Join, &format!("{text}interface = \"eth0\\n[Network]\"\n")).expect_err("a line more");
+        let told =
+            understand(Kind::Join, &format!("{text}interface = \"eth0\\n[Network]\"\n")).expect_err("a line more");
         assert!(told.starts_with("join.toml: `network.interface`"), "{told}");
     }
 

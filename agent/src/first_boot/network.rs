@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use crate::enrol::join_file::{Network, Subnet};
+use reelmill_api::enrol::{Network, Subnet};
 
 /// The longest name of an interface that Linux knows.
 const LONGEST_INTERFACE: usize = 15;
@@ -18,7 +18,8 @@ pub fn file(network: &Network) -> Result<String, String> {
     let matched = match &network.interface {
         Some(name) if is_interface(name) => format!("Name={name}\n"),
         Some(_) => {
-            return Err("`network.interface` must be a name such as eth0: up to 15 letters, digits, `.`, `_` and `-`".to_owned());
+            return Err("`network.interface` must be a name such as eth0: up to 15 letters, digits, `.`, `_` and `-`"
+                .to_owned());
         }
         // Cables, and no bridges, tunnels or the like.
         None => "Type=ether\nKind=!*\n".to_owned(),
@@ -58,7 +59,9 @@ fn is_interface(name: &str) -> bool {
 fn contains(Subnet(own, bits): Subnet, other: IpAddr) -> bool {
     let bits = u32::from(bits);
     match (own, other) {
-        (IpAddr::V4(own), IpAddr::V4(other)) => (own.to_bits() ^ other.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0,
+        (IpAddr::V4(own), IpAddr::V4(other)) => {
+            (own.to_bits() ^ other.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0
+        }
         (IpAddr::V6(own), IpAddr::V6(other)) => {
             let is_link_local = |at: Ipv6Addr| at.segments()[0] & 0xffc0 == 0xfe80;
             is_link_local(other) || (own.to_bits() ^ other.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0
@@ -99,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_gateway_elsewhere_is_on_the_link() {
-        let on_link = |subnet, gateway| check(None, subnet, Some(gateway), &[]).map(|text| text.contains("GatewayOnLink=yes"));
+        let on_link =
+            |subnet, gateway| check(None, subnet, Some(gateway), &[]).map(|text| text.contains("GatewayOnLink=yes"));
         assert_eq!(on_link("203.0.113.7/32", "172.31.1.1"), Ok(true));
         assert_eq!(on_link("10.0.0.7/25", "10.0.0.200"), Ok(true));
         assert_eq!(on_link("10.0.0.7/8", "10.9.9.9"), Ok(false));
@@ -115,8 +119,14 @@ mod tests {
         }
         let table = [
             (check(None, "127.0.0.1/8", None, &[]), "`network.address` is 127.0.0.1, which no machine can have"),
-            (check(None, "10.0.0.7/24", Some("fd00::1"), &[]), "`network.gateway` is fd00::1, which 10.0.0.7/24 cannot go through"),
-            (check(None, "10.0.0.7/24", Some("10.0.0.7"), &[]), "`network.gateway` is 10.0.0.7, which 10.0.0.7/24 cannot go through"),
+            (
+                check(None, "10.0.0.7/24", Some("fd00::1"), &[]),
+                "`network.gateway` is fd00::1, which 10.0.0.7/24 cannot go through",
+            ),
+            (
+                check(None, "10.0.0.7/24", Some("10.0.0.7"), &[]),
+                "`network.gateway` is 10.0.0.7, which 10.0.0.7/24 cannot go through",
+            ),
             (check(None, "10.0.0.7/24", None, &["0.0.0.0"]), "`network.dns` has 0.0.0.0, which nobody can be asked at"),
         ];
         for (told, want) in table {

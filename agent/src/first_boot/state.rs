@@ -71,12 +71,7 @@ impl State {
     }
 
     /// Puts into force what is kept; what went wrong. `run` is what is gone after a boot, `set_name` names the machine.
-    pub fn put_into_force(
-        &self,
-        run: &Path,
-        set_name: &dyn Fn(&str) -> io::Result<()>,
-        step: Step<'_>,
-    ) -> Vec<String> {
+    pub fn put_into_force(&self, run: &Path, set_name: &dyn Fn(&str) -> io::Result<()>, step: Step<'_>) -> Vec<String> {
         let name = self.name(set_name).map_err(|e| format!("cannot set this machine's name: {e}"));
         let network = self.network(run).map_err(|e| format!("cannot set up the join file's network: {e}"));
         step("in force");

@@ -57,14 +57,15 @@ fn take_kind(
     }
     let Some(kept) = found else { return Ok(()) };
     for (name, content) in kept {
-        state
-            .keep(name, content.as_deref(), step)
-            .map_err(|e| format!("cannot keep {name}: {e}"))?;
+        state.keep(name, content.as_deref(), step).map_err(|e| format!("cannot keep {name}: {e}"))?;
     }
     for path in to_wipe {
         match wipe::wipe(&path, step) {
             Ok(()) => log::info!("took {}, and wiped it there", path.display()),
-            Err(e) => log::error!("took {}, and cannot wipe it there: {e}; whoever gets the medium can read it", path.display()),
+            Err(e) => log::error!(
+                "took {}, and cannot wipe it there: {e}; whoever gets the medium can read it",
+                path.display()
+            ),
         }
     }
     Ok(())
@@ -123,9 +124,12 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             fs::create_dir(folder.path().join("boot")).expect("ours");
             let machine = Self(folder);
-            for (name, text) in
-                [("join.toml", JOIN), ("authorized_keys", KEY), ("worker.env", "QUEUE_URL=redis://hub\n"), ("hostname", "orin-3\n")]
-            {
+            for (name, text) in [
+                ("join.toml", JOIN),
+                ("authorized_keys", KEY),
+                ("worker.env", "QUEUE_URL=redis://hub\n"),
+                ("hostname", "orin-3\n"),
+            ] {
                 fs::write(machine.at("boot").join(name), text).expect("ours");
             }
             machine
@@ -189,7 +193,11 @@ mod tests {
             let mode = fs::metadata(machine.at("state").join(name)).expect("there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
-        assert_eq!(machine.boot(&mut |_| ()).0.as_deref(), Some("orin-3"), "the next boot has no files and the same name");
+        assert_eq!(
+            machine.boot(&mut |_| ()).0.as_deref(),
+            Some("orin-3"),
+            "the next boot has no files and the same name"
+        );
         assert_eq!(machine.files(), files);
     }
 

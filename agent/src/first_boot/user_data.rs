@@ -16,7 +16,10 @@ use clap::Args;
 use reelmill_daemon::Hinted;
 use serde::Deserialize;
 
-use super::{given::{Kind, LONGEST}, state};
+use super::{
+    given::{Kind, LONGEST},
+    state,
+};
 use crate::exec::files::{self, PRIVATE};
 
 /// How long a machine's network may take to reach its provider.
@@ -60,8 +63,13 @@ pub async fn run(asked: &UserData) -> anyhow::Result<()> {
         return Ok(());
     };
     let hint = "order the machine with a join.toml as its user data; docs/operate/appliance.md";
-    let given = understand(&text).map_err(|why| Hinted::new(format!("the user data from {from} cannot be used: {why}"), hint))?;
-    DirBuilder::new().recursive(true).mode(0o700).create(&asked.to).with_context(|| format!("cannot make {}", asked.to.display()))?;
+    let given = understand(&text)
+        .map_err(|why| Hinted::new(format!("the user data from {from} cannot be used: {why}"), hint))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&asked.to)
+        .with_context(|| format!("cannot make {}", asked.to.display()))?;
     for (kind, text) in given {
         let path = asked.to.join(kind.file());
         files::replace(&path, text.as_bytes(), PRIVATE).with_context(|| format!("cannot write {}", path.display()))?;
@@ -119,7 +127,8 @@ pub fn understand(text: &str) -> Result<Vec<(Kind, String)>, String> {
     }
     let has_files = text.lines().any(|line| line.trim() == "[files]");
     let given = if has_files {
-        let parsed: Files = reelmill_daemon::config::parse_toml(Path::new("user-data"), text).map_err(|e| e.to_string())?;
+        let parsed: Files =
+            reelmill_daemon::config::parse_toml(Path::new("user-data"), text).map_err(|e| e.to_string())?;
         let kind = |(name, text): (String, String)| {
             let kind = Kind::ALL.into_iter().find(|kind| kind.file() == name);
             let known = Kind::ALL.map(Kind::file).join("`, `");
@@ -150,7 +159,9 @@ mod tests {
 
     #[test]
     fn several_files_stand_in_a_table() {
-        let text = format!("[files]\n\"join.toml\" = '''\n{JOIN}'''\n\"worker.env\" = \"QUEUE_URL=redis://hub\"\nhostname = \"gpu-1\"\n");
+        let text = format!(
+            "[files]\n\"join.toml\" = '''\n{JOIN}'''\n\"worker.env\" = \"QUEUE_URL=redis://hub\"\nhostname = \"gpu-1\"\n"
+        );
         let want = vec![
             (Kind::HostName, "gpu-1".to_owned()),
             (Kind::Join, JOIN.to_owned()),
@@ -163,9 +174,15 @@ mod tests {
     fn what_is_neither_is_told() {
         let table = [
             ("#cloud-config\nusers: []\n", "it is a #cloud-config, which Reelmill does not read"),
-            ("[files]\nmotd = \"hi\"\n", "`files` has a file that nobody reads; known are `authorized_keys`, `hostname`, `worker.env`, `join.toml`"),
+            (
+                "[files]\nmotd = \"hi\"\n",
+                "`files` has a file that nobody reads; known are `authorized_keys`, `hostname`, `worker.env`, `join.toml`",
+            ),
             ("[files]\nhostname = 7\n", "user-data:2:12: invalid type: integer `7`, expected a string"),
-            ("[files]\nhostname = \"A B\"\n", "hostname: a machine's name is 1 to 63 lower-case letters, digits and hyphens, without a hyphen at its ends"),
+            (
+                "[files]\nhostname = \"A B\"\n",
+                "hostname: a machine's name is 1 to 63 lower-case letters, digits and hyphens, without a hyphen at its ends",
+            ),
             ("#!/bin/sh\necho hunter2\n", "join.toml:2:6: "),
         ];
         for (text, want) in table {

@@ -79,11 +79,16 @@ mod tests {
     #[test]
     fn settings_are_kept_as_they_were_meant() {
         let text = "# the farm's\n\nQUEUE_URL=redis://:p%40ss@hub:6379\n AWS_SECRET_ACCESS_KEY = 'no'\n";
-        assert_eq!(rewritten(text), Err("line 4: before the first `=` must be a name of capital letters, digits and `_`".to_owned()));
+        assert_eq!(
+            rewritten(text),
+            Err("line 4: before the first `=` must be a name of capital letters, digits and `_`".to_owned())
+        );
         let text = "QUEUE_URL=redis://:p%40ss@hub:6379\nAWS_SECRET_ACCESS_KEY='a b$c\\d\"e'\nPRESET=\"x,y\"\nTAGS=\n";
         assert_eq!(
             rewritten(text).as_deref(),
-            Ok("QUEUE_URL=\"redis://:p%40ss@hub:6379\"\nAWS_SECRET_ACCESS_KEY=\"a b\\$c\\\\d\\\"e\"\nPRESET=\"x,y\"\nTAGS=\"\"\n")
+            Ok(
+                "QUEUE_URL=\"redis://:p%40ss@hub:6379\"\nAWS_SECRET_ACCESS_KEY=\"a b\\$c\\\\d\\\"e\"\nPRESET=\"x,y\"\nTAGS=\"\"\n"
+            )
         );
         assert_eq!(rewritten(""), Ok(String::new()));
     }

@@ -33,7 +33,9 @@ type Generation = (u32, Option<StorePath>);
 pub fn surplus(all: &[Generation], present: Option<u32>, stay: &[StorePath], keep: usize) -> Vec<u32> {
     let newest: BTreeSet<u32> = all.iter().rev().take(keep).map(|(number, _)| *number).collect();
     let stays = |(number, system): &&Generation| {
-        newest.contains(number) || present == Some(*number) || system.as_ref().is_some_and(|system| stay.contains(system))
+        newest.contains(number)
+            || present == Some(*number)
+            || system.as_ref().is_some_and(|system| stay.contains(system))
     };
     all.iter().filter(|generation| !stays(generation)).map(|(number, _)| *number).collect()
 }
@@ -60,10 +62,12 @@ pub async fn tidy(changes: &Changes, keep: usize) -> Result<(), Undone> {
     let present = facts.generation.map(|(number, _)| number);
     let old = surplus(&all, present, &stay, keep.max(1));
     let marker = changes.settings.state_folder.join(MENU_IS_OLD);
-    take_away(&profile, &old, &marker).map_err(|e| Undone::for_now("disk", format!("cannot take generations away: {e}")))?;
+    take_away(&profile, &old, &marker)
+        .map_err(|e| Undone::for_now("disk", format!("cannot take generations away: {e}")))?;
     if marker.exists() {
         renew_menu(changes).await?;
-        files::forget(&marker).map_err(|e| Undone::for_now("disk", format!("cannot remove {}: {e}", marker.display())))?;
+        files::forget(&marker)
+            .map_err(|e| Undone::for_now("disk", format!("cannot remove {}: {e}", marker.display())))?;
     }
     let collected = Program::new("nix-store", ["--gc"], COLLECT_LIMIT).answer().await;
     let said = collected.map_err(|e| cannot("collect garbage", &e))?;
@@ -89,7 +93,11 @@ async fn renew_menu(changes: &Changes) -> Result<(), Undone> {
         return Err(Undone::for_now("no_system", why));
     };
     let program = Path::new(system.as_str()).join(toplevel::SWITCH).display().to_string();
-    Program::new(&program, ["boot"], MENU_LIMIT).answer().await.map(drop).map_err(|e| cannot("tell the boot loader", &e))
+    Program::new(&program, ["boot"], MENU_LIMIT)
+        .answer()
+        .await
+        .map(drop)
+        .map_err(|e| cannot("tell the boot loader", &e))
 }
 
 fn cannot(what: &str, why: &Failed) -> Undone {
@@ -106,7 +114,8 @@ mod tests {
 
     /// `all` is a letter for each generation's system, `.` for one that cannot be read.
     fn check(all: &[(u32, char)], present: Option<u32>, stay: &str, keep: usize, want: &[u32]) {
-        let all: Vec<_> = all.iter().map(|(number, letter)| (*number, (*letter != '.').then(|| system(*letter)))).collect();
+        let all: Vec<_> =
+            all.iter().map(|(number, letter)| (*number, (*letter != '.').then(|| system(*letter)))).collect();
         let stay: Vec<_> = stay.chars().map(system).collect();
         assert_eq!(surplus(&all, present, &stay, keep), want, "{all:?} {present:?} {keep}");
     }

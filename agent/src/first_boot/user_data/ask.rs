@@ -82,7 +82,10 @@ impl Provider {
         let exchange = async {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
             let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-            let request = Request::builder().method(method).uri(path).header(header::HOST, self.to_string().trim_start_matches("http://"));
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header(header::HOST, self.to_string().trim_start_matches("http://"));
             let request = if value.is_empty() { request } else { request.header(name, value) };
             let request = request.body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
             let answered = async {
