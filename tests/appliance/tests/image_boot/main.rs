@@ -46,6 +46,7 @@ fn an_image_boots_grows_comes_into_the_farm_and_keeps_its_state() {
     in_the_farm(&farm, &node);
     assert_eq!(node.state(), first, "what the node is outlasts a boot");
     node.knows_its_store();
+    node.takes_another_system();
 }
 
 /// The image of a board, as its golden files say it is made.

@@ -46,6 +46,7 @@ pub(crate) fn stand_in(setup: Setup) -> Setup {
         )
         // NixOS writes it at the first boot.
         .file("/etc/machine-id", "uninitialized\n")
+        .file("/etc/system.nix", include_str!("system.nix"))
         .program("reelmill-agent")
         .program("reelmill-exec");
     let units =
@@ -124,6 +125,20 @@ impl Node {
         assert_eq!(links.next(), links.next());
     }
 
+    /// Another system can be made from what the image brought and put into force, and the first one stays to go back to.
+    pub(crate) fn takes_another_system(&self) {
+        const PROFILE: &str = "--profile /nix/var/nix/profiles/system";
+        const BUILD: &str = "export HOME=/root; nix-build --no-out-link /etc/system.nix --argstr name second";
+        let built = self.vm.ok(&format!("{BUILD} 2>&1 >/root/second"));
+        // The kernel and the initrd are those of the image, which Nix knew.
+        let made: Vec<&str> = built.lines().filter(|line| line.starts_with("building ")).collect();
+        assert!(made.len() == 1 && made[0].contains("nixos-system-second.drv"), "{built}");
+        self.vm.ok(&format!("export HOME=/root; nix-env {PROFILE} --set $(cat /root/second) && nix-store --gc"));
+        let generations = self.vm.ok(&format!("nix-env {PROFILE} --list-generations"));
+        assert_eq!(generations.lines().count(), 2, "{generations}");
+        self.vm.ok("test -e $(readlink -f /nix/var/nix/profiles/system-1-link)/init && test -e /nix/var/nix/profiles/system/init");
+    }
+
     /// The agent has said that it is ready, and nothing failed on the way.
     pub(crate) fn is_ready(&self) {
         self.vm.ok("systemctl is-active reelmill-agent.service");
@@ -158,7 +173,7 @@ impl Node {
 
     /// What must outlast a boot.
     pub(crate) fn state(&self) -> String {
-        self.vm.ok("cat /etc/machine-id; cd /var/lib/reelmill-agent; ls; sha256sum key.pem cert.pem; stat -c %s /dev/disk/by-partlabel/*; \
+        self.vm.ok("cat /etc/machine-id; cd /var/lib/reelmill-agent; ls; sha256sum key.pem cert.pem; \
             df --output=size / | tail -n 1; cat /proc/cmdline")
     }
 
