@@ -97,11 +97,8 @@ in {
     systemd.services.prometheus = mkIf (isLocal && cfg.nodePasswordFile != null) {
       serviceConfig.LoadCredential = ["node-password:${toString cfg.nodePasswordFile}"];
     };
-    systemd.tmpfiles.settings."10-reelmill-metrics"."/var/lib/reelmill-metrics".d = {
-      user = "root";
-      group = "root";
-      mode = "0755";
-    };
+    # The hub's user writes there too.
+    systemd.tmpfiles.rules = ["d /var/lib/reelmill-metrics 0775 root reelmill-hub -"];
     services.rabbitmq = mkIf (queue == "rabbitmq") {
       plugins = ["rabbitmq_prometheus"];
       configItems."prometheus.tcp.ip" = mkDefault "127.0.0.1";

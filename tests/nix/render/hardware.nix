@@ -14,7 +14,7 @@ in {
   "jetson/reelmill-tegrastats.socket" = of jetson "reelmill-tegrastats.socket";
   "jetson/reelmill-tegrastats@.service" = of jetson "reelmill-tegrastats@.service";
   "jetson/reelmill-codec-clocks.service" = of jetson "reelmill-codec-clocks.service";
-  "jetson/settings.nix" = json {
+  "jetson/settings.txt" = json {
     jetpack = {inherit (jetson.hardware.nvidia-jetpack) enable som carrierBoard majorVersion super maxClock configureCuda;};
     autoUpdate = jetson.hardware.nvidia-jetpack.firmware.autoUpdate;
     nvpmodel = jetson.services.nvpmodel.profileNumber;
@@ -23,7 +23,7 @@ in {
     groups = jetson.users.users.reelmill-worker.extraGroups;
     socket = jetson.services.reelmill.agent.settings.tegrastats.socket;
   };
-  "nvidia/settings.nix" = json {
+  "nvidia/settings.txt" = json {
     driver = lib.getName systems.x86-server.hardware.nvidia.package;
     inherit (systems.x86-server.hardware.nvidia) open nvidiaPersistenced;
     inherit (systems.x86-server.boot) kernelModules blacklistedKernelModules;

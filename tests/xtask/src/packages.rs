@@ -275,6 +275,7 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args;
 
     fn check(here: &[&str], root: bool, want: Result<&[&str], &str>) {
         let on_path = |name: &str| here.contains(&name);
@@ -321,6 +322,19 @@ mod tests {
             false,
             Err("cannot install ffmpeg: neither root nor sudo\nhint: as root, apt-get install ffmpeg"),
         );
+    }
+
+    #[test]
+    fn the_flakes_shell_brings_every_program_that_is_asked_for() {
+        let shell = include_str!("../../../nixos/packages/shell.nix");
+        let commands = ["test", "test boot", "test image", "lint", "demo", "bench", "damage", "fuzz", "fmt", "ui"];
+        for line in commands {
+            let command = args::parse(line.split(' ').map(str::to_owned)).expect("a command of ours");
+            for group in needed_by(&command) {
+                let brought = group.programs.iter().any(|program| shell.contains(&format!("\n    \"{program}\" =")));
+                assert!(brought, "{line}: {:?}", group.programs);
+            }
+        }
     }
 
     #[test]
