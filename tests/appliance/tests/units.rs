@@ -137,17 +137,21 @@ fn programs(unit: &str) -> impl Iterator<Item = &str> {
     of_units.filter_map(|(.., value)| value.trim_start_matches(['-', '@', ':', '+', '!']).split(' ').next())
 }
 
-/// A machine on which the units of a golden folder are installed; what they start does nothing.
-fn machine(test: &str, folder: &str) -> Option<(Machine, Vec<String>)> {
-    let mut setup = Setup::new(test)?;
+/// A machine on which the units of a golden folder are installed; what they start is this script.
+fn installed(mut setup: Setup, folder: &str, script: &str) -> (Setup, Vec<String>) {
     let units = units(folder);
     for (name, text) in &units {
         setup = setup.file(&format!("{UNITS}/{name}"), text);
         for program in programs(text) {
-            setup = setup.script(program, "#!/bin/sh\n");
+            setup = setup.script(program, script);
         }
     }
-    Some((setup.boot(), units.into_iter().map(|(name, _)| name).collect()))
+    (setup, units.into_iter().map(|(name, _)| name).collect())
+}
+
+fn machine(test: &str, folder: &str) -> Option<(Machine, Vec<String>)> {
+    let (setup, names) = installed(Setup::new(test)?, folder, "#!/bin/sh\n");
+    Some((setup.boot(), names))
 }
 
 #[test]
@@ -181,6 +185,66 @@ fn what_others_can_reach_is_locked_in() {
             assert!(score <= MOST, "the exposure of {folder}/{name} is {score}");
         }
     }
+}
+
+/// A worker that is ready at once and takes a second to end.
+const WORKER: &str = "#!/bin/sh
+PATH=/usr/bin
+trap 'sleep 1; exit 0' TERM
+systemd-notify --ready
+while :; do sleep 0.1; done\n";
+const OWN: &str = "reelmill-worker.service";
+const OTHER: &str = "reelmill-worker@archive.service";
+
+/// The node of the example with all workers running.
+fn node_of_workers(test: &str) -> Option<Machine> {
+    let users = fs::read_to_string(repository().join("worker/units/reelmill-worker.sysusers")).expect("the users");
+    let (mut setup, names) = installed(Setup::new(test)?, "worker/example", WORKER);
+    for name in names.iter().filter(|name| name.ends_with(".service")) {
+        // The script's child speaks for it, and says so once.
+        let drop_in = format!("{UNITS}/{name}.d/test.conf");
+        setup = setup.file(&drop_in, "[Service]\nNotifyAccess=all\nWatchdogSec=0\n");
+    }
+    for secret in ["queue-url", "access-key", "secret-key"] {
+        setup = setup.file(&format!("/var/lib/secrets/{secret}"), "hunter2\n");
+    }
+    let machine = setup.file("/usr/lib/sysusers.d/reelmill-worker.conf", &users).boot();
+    // As NixOS does what the first line of the golden text says.
+    let wants = format!("{UNITS}/{OWN}.wants");
+    machine.ok(&["mkdir", "-p", &wants]);
+    machine.ok(&["ln", "-s", &format!("{UNITS}/{OTHER}"), &wants]);
+    machine.ok(&["systemctl", "daemon-reload"]);
+    machine.ok(&["systemctl", "start", OWN]);
+    for unit in [OWN, OTHER] {
+        machine.wait_for(unit, "ActiveState", "active");
+    }
+    Some(machine)
+}
+
+#[test]
+fn what_is_done_to_the_nodes_own_worker_is_done_to_the_others() {
+    let Some(machine) = node_of_workers("what_is_done_to_the_nodes_own_worker_is_done_to_the_others") else { return };
+    let state = |unit: &str| machine.property(unit, "ActiveState");
+    let pid = |unit: &str| machine.property(unit, "MainPID");
+    // Who waits for the end of the node's own waits for all.
+    machine.ok(&["systemctl", "stop", OWN]);
+    assert_eq!((state(OWN), state(OTHER)), ("inactive".to_owned(), "inactive".to_owned()));
+    // To restart what does not run is to start it, which is how the agent ends a drain.
+    machine.ok(&["systemctl", "restart", OWN]);
+    machine.wait_for(OTHER, "ActiveState", "active");
+    let before = (pid(OWN), pid(OTHER));
+    machine.ok(&["systemctl", "restart", OWN]);
+    machine.wait_for(OTHER, "ActiveState", "active");
+    assert!(pid(OWN) != before.0 && pid(OTHER) != before.1);
+    // One that dies takes nobody with it.
+    let before = (pid(OWN), pid(OTHER));
+    machine.ok(&["kill", "-KILL", &before.0]);
+    machine.wait_for(OWN, "NRestarts", "1");
+    machine.wait_for(OWN, "ActiveState", "active");
+    assert_eq!(pid(OTHER), before.1, "another worker was restarted");
+    // Both are held together.
+    assert_eq!(machine.property(OTHER, "Slice"), "reelmill-workers.slice");
+    assert_ne!(machine.property("reelmill-workers.slice", "MemoryMax"), "infinity");
 }
 
 /// What a program says of a golden file of settings.
