@@ -10,8 +10,9 @@ use std::{
 
 use reelmill_appliance::{golden, text};
 use reelmill_lab::{
+    media,
     nspawn::{Machine, Setup},
-    programs::{command, output},
+    programs::{command, output, program},
 };
 
 /// As systemd counts: 0 is locked in, 10 is root with all doors open.
@@ -245,6 +246,47 @@ fn what_is_done_to_the_nodes_own_worker_is_done_to_the_others() {
     // Both are held together.
     assert_eq!(machine.property(OTHER, "Slice"), "reelmill-workers.slice");
     assert_ne!(machine.property("reelmill-workers.slice", "MemoryMax"), "infinity");
+}
+
+/// One job instead of the worker's own work, in the unit with all that locks it in.
+fn one(worker: &str) -> String {
+    format!(
+        "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\nExecStart={worker} one\n\
+         StandardInput=file:/etc/job.json\nReadWritePaths=/srv/out\n\
+         Environment=REELMILL_FFMPEG=/usr/bin/ffmpeg REELMILL_FFPROBE=/usr/bin/ffprobe\n\
+         Environment=REELMILL_FILE_ROOTS=/srv/films REELMILL_OUTPUT_ROOTS=/srv/out\n"
+    )
+}
+
+/// A stream and a file, which is made in the spool.
+#[test]
+fn locked_in_the_worker_still_makes_ladders_and_files() {
+    const TEST: &str = "locked_in_the_worker_still_makes_ladders_and_files";
+    let Some(setup) = Setup::with_packages(TEST, &["ffmpeg"]) else { return };
+    let unit = text("worker/alone/reelmill-worker.service");
+    let worker = programs(&unit).next().expect("it starts a program").to_owned();
+    let users = fs::read_to_string(repository().join("worker/units/reelmill-worker.sysusers")).expect("the users");
+    let machine = setup
+        .file(&format!("{UNITS}/{OWN}"), &unit)
+        .file(&format!("{UNITS}/{OWN}.d/one.conf"), &one(&worker))
+        .file("/usr/lib/sysusers.d/reelmill-worker.conf", &users)
+        .bind(&program("reelmill-worker"), &worker)
+        .bind(&media::clip(), "/srv/films/film.mp4")
+        .boot();
+    machine.ok(&["install", "--directory", "--owner=reelmill-worker", "/srv/out"]);
+    for (preset, made) in [("hls-ladder", "/master.m3u8"), ("proxy", ".mp4")] {
+        let job = format!(
+            r#"{{"input":"file:///srv/films/film.mp4","output":"file:///srv/out/{preset}","preset":"{preset}"}}"#
+        );
+        machine.write("/etc/job.json", &job);
+        let started = machine.run(&["systemctl", "start", OWN]);
+        let told = machine.journal(&[&format!("--unit={OWN}")]);
+        let told: Vec<_> = told.iter().filter_map(|entry| entry["MESSAGE"].as_str()).collect();
+        assert!(started.status.success(), "{preset}: {told:#?}");
+        let files = machine.ok(&["find", &format!("/srv/out/{preset}"), "-type", "f"]);
+        assert!(files.contains(made), "{preset}: {files}");
+        assert!(!told.iter().any(|line| line.contains("confines media processes only")), "{told:#?}");
+    }
 }
 
 /// What a program says of a golden file of settings.
