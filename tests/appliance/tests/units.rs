@@ -274,7 +274,7 @@ fn locked_in_the_worker_still_makes_ladders_and_files() {
         .bind(&media::clip(), "/srv/films/film.mp4")
         .boot();
     machine.ok(&["install", "--directory", "--owner=reelmill-worker", "/srv/out"]);
-    for (preset, made) in [("hls-ladder", "/master.m3u8"), ("proxy", ".mp4")] {
+    for (preset, made) in [("hls-ladder", "/master.m3u8"), ("proxy", "/proxy.mov")] {
         let job = format!(
             r#"{{"input":"file:///srv/films/film.mp4","output":"file:///srv/out/{preset}","preset":"{preset}"}}"#
         );
