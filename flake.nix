@@ -18,16 +18,30 @@
       lib.genAttrs systems (system:
         f (import nixpkgs {
           inherit system;
-          overlays = [self.overlays.default];
+          overlays = [jetpack-nixos.overlays.default self.overlays.default];
+          # NVIDIA's libraries, which only the packages for a Jetson have in them.
+          config.allowUnfreePredicate = package: lib.any (name: lib.hasInfix name (lib.getName package)) ["l4t" "cuda"];
         }));
     farm = import ./images {inherit self lib nixpkgs;};
+    tests = pkgs: import ./tests/nix {inherit self lib pkgs;};
   in {
-    overlays.default = import ./nixos/packages;
-    packages = perSystem (pkgs: pkgs.reelmillPackages);
+    overlays.default = import ./nixos/packages {inherit tests;};
     nixosModules = import ./nixos {inherit self jetpack-nixos;};
     nixosConfigurations = farm.configurations;
     inherit (farm) images;
-    legacyPackages.x86_64-linux.golden = import ./tests/nix/render {inherit self lib;};
-    formatter = perSystem (pkgs: pkgs.alejandra);
+
+    packages = perSystem (pkgs: pkgs.reelmillPackages);
+    apps = perSystem (pkgs: import ./nixos/packages/apps.nix {inherit self pkgs lib;});
+    devShells = perSystem (pkgs: {default = pkgs.callPackage ./nixos/packages/shell.nix {};});
+    formatter = perSystem (pkgs: pkgs.reelmill-alejandra);
+    checks = perSystem (pkgs: tests pkgs // {form = pkgs.callPackage ./nixos/packages/form.nix {inherit self;};});
+
+    legacyPackages.x86_64-linux = rec {
+      golden = import ./tests/nix/render {inherit self lib;};
+      # All files of this repository that are made by evaluation, by path.
+      texts =
+        lib.mapAttrs' (path: lib.nameValuePair "tests/nix/golden/${path}") golden
+        // {"docs/operate/options.md" = import ./nixos/lib/options-text.nix {inherit self lib nixpkgs;};};
+    };
   };
 }

@@ -57,6 +57,9 @@ pub struct Config {
     /// Where the ledger of commands and, unless told otherwise, the node's identity lie. Default: the folder that systemd's
     /// `StateDirectory=` makes (`STATE_DIRECTORY`), else `/var/lib/reelmill-agent`.
     pub state_folder: PathBuf,
+    /// A folder in memory, where the node's key is laid out to be used (`RUNTIME_DIRECTORY`); systemd's `RuntimeDirectory=` makes
+    /// it. Default: none; then the key is used where it lies.
+    pub runtime_folder: Option<PathBuf>,
     /// Files that bring the node into a farm (`JOIN`, separated by colons), the first that is there counts; only where no broker
     /// is named and no farm has taken the node in. Default: `reelmill/join.toml` on `/boot`, `/efi`, or whatever is labelled
     /// `REELMILL` below `/run/media` and `/mnt`.
@@ -154,6 +157,7 @@ impl Default for Config {
             worker: WorkerSection { status: WORKER_STATUS.parse().expect("a loopback address") },
             tegrastats: TegrastatsSection { program: PathBuf::from("tegrastats"), socket: None },
             state_folder: PathBuf::from(STATE_FOLDER),
+            runtime_folder: None,
             join: Vec::new(),
             broker: BrokerSection::default(),
             helper: HelperSection { socket: PathBuf::from(HELPER_SOCKET), folder: PathBuf::from(HELPER_FOLDER) },
@@ -212,6 +216,7 @@ impl Config {
         env.read("TEGRASTATS", &mut self.tegrastats.program);
         env.read_some("TEGRASTATS_SOCKET", &mut self.tegrastats.socket);
         env.read("STATE_DIRECTORY", &mut self.state_folder);
+        env.read_some("RUNTIME_DIRECTORY", &mut self.runtime_folder);
         env.read_paths("JOIN", &mut self.join);
         env.read_some("BROKER_HOST", &mut self.broker.host);
         env.read_some("BROKER_PORT", &mut self.broker.port);
@@ -296,7 +301,8 @@ mod tests {
              [::1]:2], password: Some(Plain([secret])), without_password: true, names: \
              [HostName(\"edge-1.example.net\")] }, worker: WorkerSection { status: LoopbackUrl { at: [::1]:9321, path: \
              \"/a\" } }, tegrastats: TegrastatsSection { program: \"/opt/tegrastats\", socket: \
-             Some(\"/run/tegrastats\") }, state_folder: \"/srv/agent\", join: [\"/a\", \"/b\"], broker: BrokerSection { host: \
+             Some(\"/run/tegrastats\") }, state_folder: \"/srv/agent\", runtime_folder: None, \
+             join: [\"/a\", \"/b\"], broker: BrokerSection { host: \
              Some(HostName(\"hub.example\")), port: Some(8884), ca: Some(\"/ca\"), cert: Some(\"/cert\"), key: \
              Some(\"/key\"), trust: Some(\"/trust\"), clock_is_right: true }, helper: \
              HelperSection { socket: \"/run/helper\", folder: \"/srv/helper\" } }"

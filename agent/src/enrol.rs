@@ -4,6 +4,7 @@ pub mod ask;
 pub mod files;
 pub mod join_file;
 pub mod renew;
+pub mod seal;
 
 use std::{path::Path, time::Duration};
 
@@ -122,7 +123,7 @@ async fn once(
     machine: &Machine,
     tell: &watch::Sender<Option<Enrolment>>,
 ) -> Result<Enrolled, String> {
-    let file = JoinFile::parse(path, text).map_err(|e| e.to_string())?;
+    let file = join_file::parse(path, text).map_err(|e| e.to_string())?;
     let folder = &config.state_folder;
     let disk = |e: std::io::Error| format!("cannot keep this node's key in {}: {e}", folder.display());
     let key = files::Pair::in_use(folder).own_key().map_err(disk)?;
@@ -137,7 +138,7 @@ async fn once(
     let tags = file.tags.iter().chain(&config.tags).cloned().collect();
     let node = file.node.clone().unwrap_or_else(|| config.node.clone());
     let csr = files::request(&key).map_err(disk)?;
-    let request = JoinRequest { node, csr, token: file.token(), tags, machine: machine.clone() };
+    let request = JoinRequest { node, csr, token: file.token().cloned(), tags, machine: machine.clone() };
     match ask::ask(&file.hub, file.ca_sha256, None, JOIN_PATH, &request).await {
         Ok(JoinAnswer::Enrolled(place)) => settle(config, &file, path, &place).await,
         Ok(JoinAnswer::Pending { why, .. }) => Err(pending(why)),
@@ -160,7 +161,7 @@ async fn settle(config: &Config, file: &JoinFile, path: &Path, place: &Membershi
     files::keep(folder, place, &enrolled)
         .map_err(|e| format!("cannot keep this node's certificate in {}: {e}", folder.display()))?;
     log::info!("{} is a node of the farm of {}", enrolled.node, enrolled.hub);
-    if let Err(e) = JoinFile::wipe(path) {
+    if let Err(e) = join_file::wipe(path) {
         log::warn!("cannot wipe the token from {}: {e}; it lets nobody in any more", path.display());
     }
     Ok(enrolled)

@@ -1,11 +1,13 @@
 //! The node's place in its farm: joins the broker's session to what the agent sees of its node and can do to it.
 
 mod belonging;
+mod way;
 mod world;
 
 use std::{
     fs,
     future::Future,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     pin::Pin,
     sync::{
@@ -38,7 +40,8 @@ use crate::{
     config::{BrokerSection, Config, Window},
     core::{ANSWERED, Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
-    desk, enrol,
+    desk,
+    enrol::{self, seal},
     exec::{set_conf, system},
     standing::Standing,
     systemd::{Systemd, unit::UnitName},
@@ -74,6 +77,10 @@ struct Watched {
     conf_ver: PathBuf,
     /// Where the root helper leaves what became of the node's systems.
     systems: PathBuf,
+    /// Where the page listens.
+    page: Vec<SocketAddr>,
+    /// This node's address on the way to the broker.
+    way: watch::Receiver<Option<IpAddr>>,
 }
 
 impl Watched {
@@ -84,6 +91,7 @@ impl Watched {
             window: self.window,
             conf_ver: set_conf::version_in(&self.conf_ver),
             bad: system::bad_systems(&self.systems),
+            metrics: Some(way::metrics_at(&self.page, *self.way.borrow())),
         }
     }
 }
@@ -102,6 +110,10 @@ impl Place {
         shutdown: &Shutdown,
     ) -> anyhow::Result<Option<(Self, Work)>> {
         let Some(settings) = settings(config) else { return Ok(None) };
+        // Without its key the node is no part of its farm, and its page must still say so.
+        if let Err(e) = seal::lay_out(&config.state_folder, config.runtime_folder.as_deref()) {
+            log::error!("cannot use this node's key in {}: {e}", config.state_folder.display());
+        }
         let enrolled = enrol::is_enrolled(&config.state_folder);
         let trust = trust(&file(config, config.broker.trust.as_ref(), "trust.json"), enrolled.is_some())?;
         let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
@@ -119,6 +131,8 @@ impl Place {
             window: config.window,
             conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
             systems: config.helper.folder.clone(),
+            page: config.page.listen.clone(),
+            way: way::follow(settings.host.clone(), settings.port, shutdown.graceful().clone()),
         };
         let world = world::of(first, &Standing::of(first), &watched.beside(first), &mut reported);
         let around = world.around.clone();
@@ -185,7 +199,13 @@ fn settings(config: &Config) -> Option<Settings> {
         node: config.node.clone(),
         host: host.as_ref()?.as_str().to_owned(),
         port: port.map_or(PORT, u16::from),
-        identity: Identity { ca: of(ca, "ca.pem"), cert: of(cert, "cert.pem"), key: of(key, "key.pem") },
+        identity: Identity {
+            ca: of(ca, "ca.pem"),
+            cert: of(cert, "cert.pem"),
+            key: key
+                .clone()
+                .unwrap_or_else(|| seal::key_to_use(&config.state_folder, config.runtime_folder.as_deref())),
+        },
         keep_alive: Settings::KEEP_ALIVE,
     })
 }
@@ -201,6 +221,7 @@ fn reach(config: &Config, settings: &Settings, see: See, connect_anew: Arc<Notif
         trust: file(config, config.broker.trust.as_ref(), "trust.json"),
         conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
         state_folder: config.state_folder.clone(),
+        runtime_folder: config.runtime_folder.clone(),
     }
 }
 

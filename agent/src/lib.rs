@@ -9,6 +9,7 @@ pub mod desk;
 pub mod enrol;
 pub mod exec;
 pub mod farm;
+pub mod first_boot;
 pub mod ledger;
 pub mod look;
 mod loopback;

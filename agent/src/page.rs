@@ -10,15 +10,19 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::header::{CONTENT_TYPE, HeaderName},
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderName},
+    },
     middleware,
-    response::{Html, IntoResponse},
+    response::{Html, IntoResponse, Response},
     routing::get,
 };
+use reelmill_daemon::metrics::OPENMETRICS;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{guard::Guard, serve::serve};
-use crate::{desk::Desk, metrics};
+use crate::{config::LoopbackUrl, desk::Desk, metrics, worker_status};
 
 /// Everything that the page loads: address, media type, content.
 const ASSETS: [(&str, &str, &str); 6] = [
@@ -36,21 +40,26 @@ const PAGE: &str = include_str!("page/index.html");
 #[derive(Clone)]
 struct App {
     desk: Arc<Desk>,
+    worker: LoopbackUrl,
     events: events::Listeners,
 }
 
-/// All routes, behind the guard. Event streams end with `stop`.
-pub fn router(desk: Arc<Desk>, guard: Guard, stop: CancellationToken) -> Router {
+/// All routes, behind the guard; `worker` is where the worker tells its status. Event streams end with `stop`.
+pub fn router(desk: Arc<Desk>, worker: LoopbackUrl, guard: Guard, stop: CancellationToken) -> Router {
     let page = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/api/status", get(status))
         .route("/api/events", get(events::stream))
-        .route("/metrics", get(metrics_text));
+        .route("/metrics", get(metrics_text))
+        .route("/metrics/worker", get(worker_metrics));
     let page = ASSETS.into_iter().fold(page, |router, (path, media_type, content)| {
         router.route(path, get(move || async move { ([(CONTENT_TYPE, media_type)], content) }))
     });
-    page.layer(middleware::from_fn_with_state(Arc::new(guard), guard::guard))
-        .with_state(App { desk, events: events::Listeners::new(stop) })
+    page.layer(middleware::from_fn_with_state(Arc::new(guard), guard::guard)).with_state(App {
+        desk,
+        worker,
+        events: events::Listeners::new(stop),
+    })
 }
 
 async fn status(State(app): State<App>) -> impl IntoResponse {
@@ -59,6 +68,14 @@ async fn status(State(app): State<App>) -> impl IntoResponse {
 
 async fn metrics_text(State(app): State<App>) -> impl IntoResponse {
     typed(metrics::CONTENT_TYPE, metrics::render(&app.desk.newest().snapshot))
+}
+
+/// The worker's own metrics, which it shows on loopback only.
+async fn worker_metrics(State(app): State<App>) -> Response {
+    match worker_status::metrics(&app.worker).await {
+        Ok(text) => typed(OPENMETRICS, text).into_response(),
+        Err(why) => (StatusCode::BAD_GATEWAY, format!("{why}\n")).into_response(),
+    }
 }
 
 fn typed(media_type: &'static str, body: String) -> ([(HeaderName, &'static str); 1], String) {

@@ -92,9 +92,12 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     shutdown.also_on_stdin_eof();
     let stop = shutdown.graceful().clone();
-    let config = &enrol::settled(config)?;
+    let mut config = enrol::settled(config)?;
     let password = password(&config.page)?;
     let listeners = bind(&config.page).await?;
+    // Port 0 has become a port.
+    config.page.listen = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    let config = &config;
     let started = Instant::now();
     let tags = Arc::new(SaidTags::open(&config.state_folder));
     let mut eyes = Eyes::new(config, tags.clone(), started, &stop);
@@ -103,7 +106,7 @@ async fn work(config: &Config) -> anyhow::Result<()> {
     let (mut place, commands) = Belonging::find(config, &first, desk.clone(), tags, &shutdown).await?;
     let pulse = Arc::new(Pulse::new(config.sample_seconds.duration()));
     let guard = Guard::new(names(config), password);
-    let router = page::router(desk.clone(), guard, stop.clone());
+    let router = page::router(desk.clone(), config.worker.status.clone(), guard, stop.clone());
     let serving: Vec<_> = listeners
         .into_iter()
         .map(|listener| tokio::spawn(page::serve(listener, router.clone(), stop.clone())))

@@ -1,4 +1,5 @@
-//! What the worker on this node says of itself: its loopback status, read once for every look.
+//! What the worker on this node says of itself: its loopback status, read once for every look, and its metrics, when somebody
+//! asks for them.
 
 use std::{io, time::Duration};
 
@@ -11,6 +12,9 @@ use crate::{config::LoopbackUrl, loopback};
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The longest answer that is read; one with a hundred tasks has about 50 kB.
 const LONGEST: u64 = 1 << 20;
+
+/// Where a worker shows its metrics, beside its status.
+const METRICS: &str = "/metrics";
 
 /// Why a worker's status is not known.
 #[derive(Debug, thiserror::Error)]
@@ -34,19 +38,39 @@ pub enum Silence {
 /// # Errors
 /// If it does not come in time, or is none.
 pub async fn read(url: &LoopbackUrl) -> Result<WorkerStatus, Silence> {
+    understand(&ask(url).await?)
+}
+
+/// The metrics of the worker that tells its status there, as it writes them.
+///
+/// # Errors
+/// If they do not come in time, or are none.
+pub async fn metrics(status: &LoopbackUrl) -> Result<String, Silence> {
+    let url = LoopbackUrl { at: status.at, path: METRICS.to_owned() };
+    let answer = ask(&url).await?;
+    let text = String::from_utf8(body(&answer)?.to_vec()).map_err(|e| Silence::Strange(e.to_string()))?;
+    // A text that was cut off would hide series, and what reads it could not tell.
+    if text.ends_with("# EOF\n") { Ok(text) } else { Err(Silence::Strange("metrics without their end".to_owned())) }
+}
+
+async fn ask(url: &LoopbackUrl) -> Result<Vec<u8>, Silence> {
     let answer = timeout(PATIENCE, loopback::ask(url, LONGEST)).await.map_err(|_| Silence::Late)?;
-    understand(&answer.map_err(|e| match e.kind() {
+    answer.map_err(|e| match e.kind() {
         io::ErrorKind::ConnectionRefused => Silence::Nobody(url.at),
         _ => Silence::Broken(e),
-    })?)
+    })
 }
 
 /// The status in an answer.
 fn understand(answer: &[u8]) -> Result<WorkerStatus, Silence> {
+    serde_json::from_slice(body(answer)?).map_err(|e| Silence::Strange(e.to_string()))
+}
+
+fn body(answer: &[u8]) -> Result<&[u8], Silence> {
     let strange = |why: &str| Silence::Strange(why.to_owned());
     match loopback::parts(answer) {
         None => Err(strange("no head of an answer")),
-        Some((b"200", body)) => serde_json::from_slice(body).map_err(|e| Silence::Strange(e.to_string())),
+        Some((b"200", body)) => Ok(body),
         Some(_) => Err(strange("the answer is not 200 OK")),
     }
 }
@@ -89,15 +113,29 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn reads_the_metrics_of_a_worker_to_their_end() {
+        const WHOLE: &str = "reelmill_worker_fps 1\n# EOF\n";
+        let url = worker_at("/metrics", format!("HTTP/1.0 200 OK\r\n\r\n{WHOLE}")).await;
+        assert_eq!(metrics(&url).await.expect("metrics"), WHOLE);
+        let url = worker_at("/metrics", "HTTP/1.0 200 OK\r\n\r\nreelmill_wor".to_owned()).await;
+        let error = metrics(&url).await.expect_err("cut off").to_string();
+        assert_eq!(error, "what answers at the worker's address is no worker: metrics without their end");
+    }
+
     /// A worker that answers what it is told, then closes.
     async fn worker(answer: String) -> LoopbackUrl {
+        worker_at("/status", answer).await
+    }
+
+    async fn worker_at(path: &'static str, answer: String) -> LoopbackUrl {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let at = listener.local_addr().expect("it is bound");
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("somebody asks");
             let mut request = [0; 200];
             let read = stream.read(&mut request).await.expect("a request");
-            assert!(request[..read].starts_with(b"GET /status HTTP/1.0\r\n"));
+            assert!(request[..read].starts_with(format!("GET {path} HTTP/1.0\r\n").as_bytes()));
             stream.write_all(answer.as_bytes()).await.expect("it reads");
         });
         LoopbackUrl { at, path: "/status".to_owned() }

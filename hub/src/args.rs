@@ -8,7 +8,10 @@ use reelmill_api::NodeId;
 
 use crate::{
     config::{Config, Overrides},
-    enrol::operator::{NodeCommand, TokenCommand},
+    enrol::{
+        broker_files::CaCommand,
+        operator::{NodeCommand, TokenCommand},
+    },
 };
 use reelmill_daemon::Env;
 
@@ -52,6 +55,15 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: NodeCommand,
+    },
+    /// What the farm's authority vouches for, in files.
+    Ca {
+        /// Which hub's.
+        #[command(flatten)]
+        options: Options,
+        /// For whom.
+        #[command(subcommand)]
+        command: CaCommand,
     },
 }
 

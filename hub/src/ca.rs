@@ -20,6 +20,7 @@ use reelmill_daemon::Hinted;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 pub use csr::{BadCsr, Csr};
 
@@ -230,6 +231,17 @@ impl From<[u8; 16]> for Serial {
     fn from(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
+}
+
+/// Until when the first certificate of a PEM file is good.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn good_until(path: &Path) -> anyhow::Result<Timestamp> {
+    let der = CertificateDer::from_pem_file(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (_, cert) =
+        X509Certificate::from_der(&der).with_context(|| format!("{}: this is no certificate", path.display()))?;
+    Ok(Timestamp::from_second(cert.validity().not_after.timestamp())?)
 }
 
 /// The key first: where the certificate is, both are.

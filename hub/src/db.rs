@@ -14,7 +14,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use jobs::{Filter, Submitted};
+pub use jobs::{Failing, Filter, Submitted};
 pub use outbox::Outgoing;
 
 /// What makes each version of the schema from the one before it.
@@ -161,5 +161,56 @@ mod tests {
         assert_eq!(db.job(&job.id).await.expect("read").and_then(|j| j.report), Some(report));
         let listed = db.jobs(Filter { state: None, limit: 10 }).await.expect("read");
         assert_eq!(listed.iter().map(|j| j.report.is_some()).collect::<Vec<_>>(), [false]);
+    }
+
+    #[tokio::test]
+    async fn names_the_sources_that_fail_again_and_again() {
+        use reelmill_api::{AttemptId, ErrorKind, Event, EventBody, Failure, Progress, Task};
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
+        let failed = |retry_in_seconds| EventBody::Failed {
+            failure: Failure::new(ErrorKind::BadSource, "no picture"),
+            retry_in_seconds,
+        };
+        let progress = || EventBody::Progress { progress: Progress::default() };
+        // One that was given up at once, thrice; one that is tried the fourth time; one that failed long ago; one that failed
+        // and then did not; one that failed twice.
+        let told: [(&str, &str, Vec<(u32, EventBody)>); 7] = [
+            ("s3://in/bad", "2026-11-22T10:00:00.000Z", vec![(1, failed(None))]),
+            ("s3://in/bad", "2026-11-22T10:00:01.000Z", vec![(1, failed(None))]),
+            ("s3://in/bad", "2026-11-22T10:00:02.000Z", vec![(1, failed(None))]),
+            ("s3://in/slow", "2026-11-22T10:00:00.000Z", vec![(3, failed(Some(5))), (4, progress())]),
+            ("s3://in/old", "2026-11-20T10:00:00.000Z", vec![(5, failed(None))]),
+            (
+                "s3://in/good",
+                "2026-11-22T10:00:00.000Z",
+                vec![
+                    (4, failed(Some(5))),
+                    (5, EventBody::Done { report: Box::new(crate::sample::report(&crate::sample::job())) }),
+                ],
+            ),
+            ("s3://in/twice", "2026-11-22T10:00:00.000Z", vec![(2, failed(Some(5)))]),
+        ];
+        for (at, (input, now, events)) in told.into_iter().enumerate() {
+            let id = uuid::Uuid::from_u128(at as u128 + 1);
+            let input = input.parse().expect("a location");
+            let job = reelmill_api::job::Job { id: reelmill_api::JobId::new(id), input, ..crate::sample::job() };
+            let task = serde_json::json!({"job": job.id, "input": job.input, "preset": job.preset});
+            db.submit(&job, &serde_json::from_value::<Task>(task).expect("a task")).await.expect("stored");
+            for (attempt, body) in events {
+                let attempt = AttemptId::new(attempt, 7);
+                let event = Event { job: job.id, attempt, node: "n".to_owned(), body };
+                assert_eq!(db.apply(&[event], "1", now).await.expect("applied").len(), 1);
+            }
+        }
+        let since: jiff::Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
+        let failing = async |least, most| {
+            let found = db.failing(since, least, most).await.expect("read");
+            found.into_iter().map(|Failing { source, attempts }| format!("{source} {attempts}")).collect::<Vec<_>>()
+        };
+        assert_eq!(failing(3, 10).await, ["s3://in/bad 3", "s3://in/slow 3"]);
+        assert_eq!(failing(2, 10).await, ["s3://in/bad 3", "s3://in/slow 3", "s3://in/twice 2"]);
+        assert_eq!(failing(2, 1).await, ["s3://in/bad 3"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Who is let into the farm: judges what nodes ask, makes their certificates, and remembers both. Whatever a judgement changes
 //! is on the disk before its answer goes out, and a node that did not hear the answer gets the same one again.
 
+pub mod broker_files;
 mod gate;
 pub mod operator;
 mod server;

@@ -17,7 +17,7 @@ pub(crate) use self::place::all_names;
 pub use self::{
     node::{Known, Message, Unfit},
     nodes::{Changes, MOST, Nodes, Told},
-    place::Place,
+    place::{Place, Shown},
 };
 use crate::db::Db;
 

@@ -96,7 +96,7 @@ impl Hub {
             storage,
             terms,
             input_bucket,
-            gauges: Gauges::new(),
+            gauges: Gauges::new(place.as_ref().map(fleet::Place::shown).unwrap_or_default()),
             stop: stop.clone(),
         };
 

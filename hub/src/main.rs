@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use reelmill_daemon::{Shutdown, log, process, report};
 use reelmill_hub::{
     args::{Args, Command, Options},
-    enrol::operator::{self, NodeCommand, TokenCommand},
+    enrol::{
+        broker_files::{self, CaCommand},
+        operator::{self, NodeCommand, TokenCommand},
+    },
 };
 
 #[tokio::main]
@@ -19,6 +22,7 @@ async fn main() -> ExitCode {
         Command::CheckConfig { options, settings_only } => check(options, settings_only),
         Command::Token { options, command } => token(options, command).await,
         Command::Node { options, command } => node(options, command).await,
+        Command::Ca { options, command } => ca(options, command).await,
     };
     result.inspect_err(|e| report(&**e)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
@@ -48,5 +52,10 @@ async fn token(options: Options, command: TokenCommand) -> anyhow::Result<()> {
 
 async fn node(options: Options, command: NodeCommand) -> anyhow::Result<()> {
     print!("{}", operator::node(&options.load()?, command, Timestamp::now()).await?);
+    Ok(())
+}
+
+async fn ca(options: Options, command: CaCommand) -> anyhow::Result<()> {
+    print!("{}", broker_files::issue(&options.load()?, command, Timestamp::now()).await?);
     Ok(())
 }

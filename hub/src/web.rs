@@ -9,6 +9,7 @@ mod output;
 mod pages;
 mod problem;
 mod range;
+mod targets;
 mod uploads;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use axum::{
     middleware,
     routing::{get, post, put},
 };
+use jiff::Timestamp;
 use reelmill_api::{Lane, Location, QueueName, S3Location, location::BadLocation, problem::Problem};
 use reelmill_daemon::Metrics;
 use reelmill_queue::SharedQueue;
@@ -79,6 +81,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/events/nodes", get(nodes::changes))
         .route("/v1/nodes", get(nodes::list))
         .route("/v1/nodes/{node}", get(nodes::show))
+        .route("/v1/targets", get(targets::list))
         .route("/v1/presets", get(jobs::presets))
         .route("/v1/uploads/{name}", put(uploads::store))
         .route("/v1/health", get(health::health))
@@ -95,7 +98,7 @@ async fn wrong_method() -> Refusal {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Metrics, Refusal> {
-    Ok(app.gauges.measure(&app.db, &app.nodes, &app.queue, &app.lanes()).await?)
+    Ok(app.gauges.measure(&app.db, &app.nodes, &app.queue, &app.lanes(), Timestamp::now()).await?)
 }
 
 /// JSON with its media type.

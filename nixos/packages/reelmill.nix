@@ -1,20 +1,84 @@
-# The programs of Reelmill.
+# The packages: which programs each has, with their units and what they call.
 {
   lib,
-  rustPlatform,
-}:
-rustPlatform.buildRustPackage {
-  pname = "reelmill";
-  version = "0.1.0";
-  src = lib.fileset.toSource {
+  callPackage,
+  stdenvNoCC,
+  makeBinaryWrapper,
+  ffmpeg-headless,
+  # NixOS tests by name.
+  tests,
+}: let
+  programs = callPackage ./programs.nix {};
+  # Every unit file there is, beside the program it belongs to; what a package lacks the program for, it leaves out.
+  units = lib.fileset.toSource {
     root = ../..;
-    fileset = lib.fileset.unions [../../Cargo.toml ../../Cargo.lock ../../agent ../../hub ../../worker];
+    fileset = lib.fileset.unions (map lib.fileset.maybeMissing [../../agent/units ../../hub/units ../../worker/units]);
   };
-  cargoLock.lockFile = ../../Cargo.lock;
-  meta = {
+
+  package = {
+    pname,
+    description,
+    names,
+    # Of these programs the units are installed.
+    folders,
+    wrapping ? "",
+  }:
+    stdenvNoCC.mkDerivation {
+      inherit pname;
+      inherit (programs) version;
+      dontUnpack = true;
+      nativeBuildInputs = [makeBinaryWrapper];
+      inherit programs units names folders;
+      installPhase = ''
+        runHook preInstall
+        source ${./install.sh}
+        ${wrapping}
+        runHook postInstall
+      '';
+      # A program that does not start is found here and not on a node.
+      doInstallCheck = stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform;
+      installCheckPhase = lib.concatMapStrings (name: "$out/bin/${name} --help > /dev/null\n") (lib.remove "reelmill-gst" names);
+      passthru = {inherit programs tests;};
+      meta =
+        programs.meta
+        // {
+          inherit description;
+          mainProgram = lib.head names;
+        };
+    };
+
+  # ffmpeg as nixpkgs has it in its cache: with NVENC and CUDA filters where it was built on the system that it is for.
+  reach = ''
+    wrapProgram "$out/bin/reelmill-worker" --prefix PATH : ${lib.makeBinPath [ffmpeg-headless]}
+  '';
+
+  # The Jetson's child. What it loads is the machine's own, see gst-plugins.nix.
+  gst = lib.optional stdenvNoCC.hostPlatform.isAarch64 "reelmill-gst";
+in {
+  all = package {
+    pname = "reelmill";
     description = "A transcoding farm that you flash";
-    license = lib.licenses.asl20;
-    mainProgram = "reelmill";
-    platforms = lib.platforms.linux;
+    names = ["reelmill" "reelmill-hub" "reelmill-worker" "reelmill-agent" "reelmill-exec"] ++ gst;
+    folders = ["agent" "hub" "worker"];
+    wrapping = reach;
+  };
+  hub = package {
+    pname = "reelmill-hub";
+    description = "Reelmill's hub: the job API, its page, and the farm's register of nodes";
+    names = ["reelmill-hub"];
+    folders = ["hub"];
+  };
+  agent = package {
+    pname = "reelmill-agent";
+    description = "Reelmill's agent: tells how a node is and does what the farm's operators command";
+    names = ["reelmill-agent" "reelmill-exec"];
+    folders = ["agent"];
+  };
+  worker = package {
+    pname = "reelmill-worker";
+    description = "Reelmill's worker: leases tasks, runs media programs, publishes to S3";
+    names = ["reelmill-worker"] ++ gst;
+    folders = ["worker"];
+    wrapping = reach;
   };
 }

@@ -20,6 +20,9 @@ use reelmill_api::{
 
 use crate::gateway::Counters;
 
+/// How an attempt ends that does not fail.
+const PUBLISHED: &str = "published";
+
 /// What is known once at start.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -47,6 +50,7 @@ pub struct Desk {
     frames: Counter,
     fps: Gauge<f64, AtomicU64>,
     tasks: Gauge,
+    published_media: Family<PresetLabels, Counter<f64, AtomicU64>>,
     read: Counter,
     stored: Counter,
 }
@@ -95,6 +99,7 @@ impl Desk {
             frames: Counter::default(),
             fps: Gauge::default(),
             tasks: Gauge::default(),
+            published_media: Family::default(),
             read: Counter::default(),
             stored: Counter::default(),
         };
@@ -103,6 +108,11 @@ impl Desk {
         registry.register(metrics::WORKER_FRAMES, "Frames encoded, once per source frame", desk.frames.clone());
         registry.register(metrics::WORKER_FPS, "Frames per second now, over all tasks", desk.fps.clone());
         registry.register(metrics::WORKER_RUNNING, "Tasks in work", desk.tasks.clone());
+        registry.register(
+            metrics::WORKER_PUBLISHED_MEDIA,
+            "Seconds of sources that were published",
+            desk.published_media.clone(),
+        );
         registry.register(metrics::WORKER_READ_BYTES, "Bytes read from sources", desk.read.clone());
         registry.register(metrics::WORKER_STORED_BYTES, "Bytes stored as output", desk.stored.clone());
         let proven: Family<CapabilityLabels, Gauge<f64, AtomicU64>> = Family::default();
@@ -113,6 +123,15 @@ impl Desk {
         );
         for fact in &desk.identity.capabilities {
             proven.get_or_create(&CapabilityLabels::of(fact)).set(fact.speed);
+        }
+        // A counter that appears with its first event hides that event from every rate.
+        for preset in &desk.identity.presets {
+            let preset = preset.to_string();
+            drop(desk.published_media.get_or_create(&PresetLabels { preset: preset.clone() }));
+            for outcome in ErrorKind::ALL.map(ErrorKind::as_str).into_iter().chain([PUBLISHED]) {
+                let labels = AttemptLabels { preset: preset.clone(), outcome: outcome.to_owned() };
+                drop(desk.attempts.get_or_create(&labels));
+            }
         }
         Arc::new(desk)
     }
@@ -151,7 +170,10 @@ impl Desk {
                 self.durations
                     .get_or_create(&PresetLabels { preset: preset.clone() })
                     .observe(report.timings.encode_seconds);
-                "published".to_owned()
+                self.published_media
+                    .get_or_create(&PresetLabels { preset: preset.clone() })
+                    .inc_by(report.source.duration_seconds.unwrap_or_default().max(0.0));
+                PUBLISHED.to_owned()
             }
             Err(kind) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);

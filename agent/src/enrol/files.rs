@@ -19,7 +19,7 @@ use reelmill_api::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::join_file::HubUrl;
+use super::{join_file::HubUrl, seal};
 
 /// Where it is written that a farm has taken the node in.
 const ENROLLED: &str = "enrolled.toml";
@@ -89,7 +89,7 @@ impl Enrolled {
 /// A key and its certificate, of which the node has one in use, and for a while the next and the last.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// The key, PEM.
+    /// The key, PEM or sealed.
     pub key: PathBuf,
     /// The certificate, PEM.
     pub cert: PathBuf,
@@ -123,17 +123,20 @@ impl Pair {
         write(&to.cert, &fs::read(&self.cert)?)
     }
 
-    /// The key, made now if there is none. A TPM would be asked here; none is, yet.
+    /// The key, made now if there is none, and sealed where there is a TPM.
     ///
     /// # Errors
     /// If it cannot be read or made.
     pub fn own_key(&self) -> io::Result<KeyPair> {
-        match fs::read_to_string(&self.key) {
-            Ok(text) => KeyPair::from_pem(&text)
-                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it holds no key; remove it")),
+        let no_key = || io::Error::new(io::ErrorKind::InvalidData, "it holds no key; remove it");
+        match fs::read(&self.key) {
+            Ok(rest) => {
+                let pem = String::from_utf8(seal::open(rest)?).map_err(|_| no_key())?;
+                KeyPair::from_pem(&pem).map_err(|_| no_key())
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let key = KeyPair::generate().map_err(io::Error::other)?;
-                write(&self.key, key.serialize_pem().as_bytes())?;
+                write(&self.key, &seal::close(&key.serialize_pem()))?;
                 Ok(key)
             }
             Err(e) => Err(e),

@@ -3,158 +3,37 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Seek as _, Write as _},
-    net::IpAddr,
     path::{Path, PathBuf},
 };
 
-use reelmill_api::{
-    NodeId,
-    enrol::JoinToken,
-    fleet::Sha256,
-    preset::{Tag, line_and_column},
-};
+use reelmill_api::enrol::MAX_JOIN_FILE;
+pub use reelmill_api::enrol::{HubUrl, JoinFile};
 use reelmill_daemon::{ConfigError, config::parse_toml};
-use serde::Deserialize;
 
-use toml::Spanned;
-use url::Url;
-
-/// The longest file; it holds a few lines.
-const LONGEST: u64 = 16 * 1024;
 /// Where a stick or a partition with this label is mounted, below a user's folder or not.
 const LABEL: &str = "REELMILL";
 
-/// What the file says.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JoinFile {
-    /// The hub's door, as in `https://hub.example:7443`.
-    pub hub: HubUrl,
-    /// The digest of the farm's authority: whoever cannot show it is not the hub.
-    pub ca_sha256: Sha256,
-    /// The word that lets the node in; without it an operator approves its code.
-    #[serde(default)]
-    token: Option<Spanned<String>>,
-    /// The name that the node would like. Default: the one in its settings.
-    #[serde(default)]
-    pub node: Option<NodeId>,
-    /// The tags that it would like.
-    #[serde(default)]
-    pub tags: Vec<Tag>,
-    /// A network without DHCP. It is checked here; the image sets the network up by it before the agent starts.
-    #[serde(default)]
-    pub network: Option<Network>,
+/// Reads what a file says; `path` names it in errors.
+///
+/// # Errors
+/// What is wrong, with line and column, and never what stands for the token.
+pub fn parse(path: &Path, text: &str) -> Result<JoinFile, ConfigError> {
+    parse_toml(path, text)
 }
 
-/// A network of fixed addresses.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// Which interface, as in `eth0`. Default: the first that has a cable.
-    #[serde(default)]
-    pub interface: Option<String>,
-    /// The node's address and how long its network's part is, as in `10.0.0.7/24`.
-    pub address: Subnet,
-    /// The way to other networks.
-    #[serde(default)]
-    pub gateway: Option<IpAddr>,
-    /// Who is asked for names.
-    #[serde(default)]
-    pub dns: Vec<IpAddr>,
-}
-
-/// An address and the length of its network's part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Subnet(pub IpAddr, pub u8);
-
-impl TryFrom<String> for Subnet {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let parts = text.split_once('/').and_then(|(at, bits)| Some((at.parse().ok()?, bits.parse().ok()?)));
-        let most = |at: &IpAddr| if at.is_ipv4() { 32 } else { 128 };
-        let fits = parts.filter(|(at, bits)| (1..=most(at)).contains(bits));
-        fits.map(|(at, bits)| Self(at, bits)).ok_or("an address must be written as 10.0.0.7/24")
-    }
-}
-
-/// Where the hub's door is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HubUrl {
-    /// Its host, a name or an address without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-}
-
-impl TryFrom<String> for HubUrl {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let bad = "the hub must be written as https://HOST:PORT";
-        let url = Url::parse(&text).map_err(|_| bad)?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if url.scheme() != "https" || !bare || !url.username().is_empty() || url.password().is_some() {
-            return Err(bad);
-        }
-        let host = url.host_str().ok_or(bad)?.trim_matches(['[', ']']).to_owned();
-        Ok(Self { host, port: url.port_or_known_default().ok_or(bad)? })
-    }
-}
-
-impl std::fmt::Display for HubUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "https://[{host}]:{port}") } else { write!(f, "https://{host}:{port}") }
-    }
-}
-
-/// Without its token.
-impl std::fmt::Debug for JoinFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JoinFile").field("hub", &self.hub).finish_non_exhaustive()
-    }
-}
-
-impl JoinFile {
-    /// Reads what a file says; `path` names it in errors.
-    ///
-    /// # Errors
-    /// What is wrong, with line and column, and never what stands for the token.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let file: Self = parse_toml(path, text)?;
-        match &file.token {
-            Some(token) if !token.get_ref().is_empty() && token.get_ref().parse::<JoinToken>().is_err() => {
-                let (line, column) = line_and_column(text, token.span().start);
-                let message = reelmill_api::enrol::BadToken.to_string();
-                Err(ConfigError::Parse { path: path.to_owned(), line, column, message })
-            }
-            _ => Ok(file),
-        }
-    }
-
-    /// The token, if one is left.
-    pub fn token(&self) -> Option<JoinToken> {
-        self.token.as_ref().and_then(|token| token.get_ref().parse().ok())
-    }
-
-    /// Writes over the token where it lies, byte for byte, so that on most media it is gone.
-    ///
-    /// # Errors
-    /// If the medium cannot be written.
-    pub fn wipe(path: &Path) -> io::Result<()> {
-        let text = fs::read_to_string(path)?;
-        let Ok(Self { token: Some(token), .. }) = Self::parse(path, &text) else { return Ok(()) };
-        let span = token.span();
-        // An empty text and blanks after it: the file stays as long, and can still be read.
-        let blank = format!("{:<1$}", "\"\"", span.len());
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        file.seek(io::SeekFrom::Start(span.start as u64))?;
-        file.write_all(blank.as_bytes())?;
-        file.sync_all()
-    }
+/// Writes over the token where it lies, byte for byte, so that on most media it is gone.
+///
+/// # Errors
+/// If the medium cannot be written.
+pub fn wipe(path: &Path) -> io::Result<()> {
+    let text = fs::read_to_string(path)?;
+    let Some(span) = parse(path, &text).ok().and_then(|file| file.token_span()) else { return Ok(()) };
+    // An empty text and blanks after it: the file stays as long, and can still be read.
+    let blank = format!("{:<1$}", "\"\"", span.len());
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.seek(io::SeekFrom::Start(span.start as u64))?;
+    file.write_all(blank.as_bytes())?;
+    file.sync_all()
 }
 
 /// Where the file may lie unless settings name other places: the boot partition, then whatever has our label.
@@ -179,7 +58,7 @@ pub fn find(places: &[PathBuf]) -> Result<Option<(PathBuf, String)>, String> {
             // Only root may look at most boot partitions; then nothing is known of a file there.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => log::debug!("{}", told(&e)),
             Err(e) => return Err(told(&e)),
-            Ok(meta) if !meta.is_file() || meta.len() > LONGEST => return Err(told(&"this is no join.toml")),
+            Ok(meta) if !meta.is_file() || meta.len() > MAX_JOIN_FILE => return Err(told(&"this is no join.toml")),
             Ok(_) => return fs::read_to_string(path).map(|text| Some((path.clone(), text))).map_err(|e| told(&e)),
         }
     }
@@ -189,6 +68,7 @@ pub fn find(places: &[PathBuf]) -> Result<Option<(PathBuf, String)>, String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use reelmill_api::enrol::{JoinToken, Subnet};
 
     use super::*;
 
@@ -203,14 +83,14 @@ mod tests {
     }
 
     fn parse(text: &str) -> Result<JoinFile, String> {
-        JoinFile::parse(Path::new("join.toml"), text).map_err(|e| e.to_string())
+        super::parse(Path::new("join.toml"), text).map_err(|e| e.to_string())
     }
 
     #[test]
     fn a_whole_file_is_read_and_its_token_never_shown() {
         let file = parse(&whole()).expect("a good file");
         assert_eq!((file.hub.to_string().as_str(), file.hub.port), ("https://hub.example:7443", 7443));
-        assert_eq!(file.token().map(String::from).as_deref(), Some(TOKEN));
+        assert_eq!(file.token().map(JoinToken::expose), Some(TOKEN));
         assert!(!format!("{file:?}").contains("rmj_"));
         assert_eq!(file.network.map(|network| network.address), Some(Subnet([10, 0, 0, 7].into(), 24)));
         let short = format!("hub = \"https://[fd00::1]\"\nca_sha256 = \"{PIN}\"\ntoken = \"\"\n");
@@ -243,12 +123,12 @@ mod tests {
         let path = folder.path().join("join.toml");
         for text in [whole(), whole().replace(&format!("\"{TOKEN}\""), &format!("'''\n{TOKEN}'''"))] {
             fs::write(&path, &text).expect("ours");
-            JoinFile::wipe(&path).expect("wiped");
+            wipe(&path).expect("wiped");
             let left = fs::read_to_string(&path).expect("ours");
             assert_eq!(left.len(), text.len());
             assert!(!left.contains("rmj_") && left.contains("# once\nnode"), "{left}");
             assert!(parse(&left).expect("a good file").token().is_none());
-            JoinFile::wipe(&path).expect("a second time does no harm");
+            wipe(&path).expect("a second time does no harm");
             assert_eq!(fs::read_to_string(&path).expect("ours"), left);
         }
     }

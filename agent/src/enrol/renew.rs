@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ask::{AskError, ask},
     files::{self, Enrolled, Pair},
-    random,
+    random, seal,
 };
 use crate::deeds::{Outcome, Reach, Undone};
 
@@ -34,22 +34,27 @@ const WATCH_EVERY: Duration = Duration::from_secs(3600);
 /// # Errors
 /// What kept it from being done; then the old pair is in use, as before.
 pub async fn rotate(folder: &Path, reach: &Reach) -> Outcome {
+    let runtime = reach.runtime_folder.as_deref();
     let unread = |e: io::Error| Undone::for_now("disk", format!("cannot use {}: {e}", folder.display()));
     let enrolled = Enrolled::read(folder).map_err(unread)?.ok_or_else(|| {
         Undone::for_good("not_supported", "no hub has made this node's certificate, so none can renew it")
     })?;
     // A command and the calendar may both want it.
     let _one = ROTATING.lock().await;
-    let place = new_pair(folder, &enrolled).await?;
+    let place = new_pair(folder, runtime, &enrolled).await?;
     let (used, last, next) = (Pair::in_use(folder), Pair::last(folder), Pair::next(folder));
     used.copy(&last).map_err(unread)?;
+    seal::take_in(folder, runtime).map_err(unread)?;
     next.replace(&used).map_err(unread)?;
+    seal::lay_out(folder, runtime).map_err(unread)?;
     let before = (reach.see)().connections;
     reach.connect_anew.notify_one();
     if let Err(why) = connection(reach, before).await {
         // It may be the broker's fault: the new pair is tried again, and the hub need not make another.
         used.copy(&next).map_err(unread)?;
+        seal::take_in(folder, runtime).map_err(unread)?;
         last.replace(&used).map_err(unread)?;
+        seal::lay_out(folder, runtime).map_err(unread)?;
         reach.connect_anew.notify_one();
         return Err(Undone::for_now("unwell", format!("the broker does not take the new certificate: {why}")));
     }
@@ -65,12 +70,13 @@ pub async fn rotate(folder: &Path, reach: &Reach) -> Outcome {
 
 /// Gets the next pair, and writes it beside the one in use. A key that was made before is used: its certificate may have
 /// been made too, and the answer lost.
-async fn new_pair(folder: &Path, enrolled: &Enrolled) -> Result<Membership, Undone> {
+async fn new_pair(folder: &Path, runtime: Option<&Path>, enrolled: &Enrolled) -> Result<Membership, Undone> {
     let next = Pair::next(folder);
     let unread = |e: io::Error| Undone::for_now("disk", format!("cannot use {}: {e}", next.key.display()));
     let csr = files::request(&next.own_key().map_err(unread)?).map_err(unread)?;
-    let (hub, used) = (super::hub_of(enrolled)?, Pair::in_use(folder));
-    match ask(&hub, enrolled.ca_sha256, Some(&used), RENEW_PATH, &RenewRequest { csr }).await {
+    let hub = super::hub_of(enrolled)?;
+    let shown = Pair { key: seal::key_to_use(folder, runtime), ..Pair::in_use(folder) };
+    match ask(&hub, enrolled.ca_sha256, Some(&shown), RENEW_PATH, &RenewRequest { csr }).await {
         Ok(JoinAnswer::Enrolled(place)) => {
             files::write(&next.cert, place.cert.as_bytes()).map_err(unread)?;
             Ok(*place)

@@ -21,7 +21,13 @@ use super::{
     system::{self, DeadmanOrGuard, System},
     wire::SOCKET,
 };
-use crate::deeds::Told;
+use crate::{
+    deeds::Told,
+    first_boot::{
+        self, FirstBoot,
+        user_data::{self, UserData},
+    },
+};
 
 /// Does the few things on this node that need root, for commands that it judges itself.
 #[derive(Debug, Parser)]
@@ -45,6 +51,10 @@ pub struct Cli {
 enum Command {
     /// Check the settings and exit: 0 if they can be used.
     CheckConfig,
+    /// Take what a person gave this machine before it was switched on, and put it into force; the boot calls this.
+    FirstBoot(FirstBoot),
+    /// Take the user data that a rented machine was ordered with; the boot calls this.
+    UserData(UserData),
     /// Do what needs no command.
     #[command(flatten)]
     LookAfter(DeadmanOrGuard),
@@ -62,6 +72,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match &cli.command {
         Some(Command::Ask) => return runtime()?.block_on(ask()),
+        Some(Command::FirstBoot(asked)) => return first_boot::run(asked),
+        Some(Command::UserData(asked)) => return runtime()?.block_on(user_data::run(asked)),
         Some(Command::LookAfter(what)) => return runtime()?.block_on(system::run(what)),
         Some(Command::CheckConfig) | None => {}
     }

@@ -16,6 +16,7 @@ pub mod record;
 pub mod records;
 pub mod room;
 pub mod settings;
+pub mod tidy;
 pub mod toplevel;
 pub mod units;
 
@@ -52,6 +53,12 @@ pub enum DeadmanOrGuard {
     },
     /// Look whether somebody has put another system into force, and undo it where the node is not well with it.
     Guard,
+    /// Take old systems away, but for those that the node may have to go back to; a timer calls this.
+    Tidy {
+        /// How many of the newest stay in any case.
+        #[arg(long, default_value_t = 3)]
+        keep: usize,
+    },
 }
 
 impl System {
@@ -83,6 +90,7 @@ impl System {
             DeadmanOrGuard::Deadman { after_boot: false } => dead_man::on_fire(&changes).await,
             DeadmanOrGuard::Deadman { after_boot: true } => dead_man::after_boot(&changes).await,
             DeadmanOrGuard::Guard => guard::watch(&changes).await,
+            DeadmanOrGuard::Tidy { keep } => tidy::tidy(&changes, *keep).await,
         };
         Ok(done?)
     }

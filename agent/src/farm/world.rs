@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use reelmill_api::{
     fleet::{PROTOCOL, admission::Facts, health::Heartbeat, topic::Document},
+    nodes::MetricsAt,
     snapshot::{Disk, Snapshot},
 };
 use serde_json::{Value, json};
@@ -53,6 +54,8 @@ pub(super) struct Beside {
     pub(super) conf_ver: u64,
     /// The systems that were undone here, oldest first.
     pub(super) bad: Vec<Bad>,
+    /// Where other machines can have the node's metrics.
+    pub(super) metrics: Option<MetricsAt>,
 }
 
 /// The world of a node that looks so.
@@ -72,7 +75,7 @@ pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, repo
         },
         synchronised: beside.synchronised,
         unwell: unwell.map(|reason| reason.text.clone()).collect(),
-        documents: documents(snapshot, &beside.bad)
+        documents: documents(snapshot, beside)
             .into_iter()
             .map(|(d, body)| reported.versioned(d, body, taken_at))
             .collect(),
@@ -81,7 +84,8 @@ pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, repo
 }
 
 /// What is reported when it changes; what changes all the time is in the heartbeat.
-fn documents(snapshot: &Snapshot, bad: &[Bad]) -> [(Document, Value); 4] {
+fn documents(snapshot: &Snapshot, beside: &Beside) -> [(Document, Value); 4] {
+    let Beside { bad, metrics, .. } = beside;
     let newest = &bad[bad.len().saturating_sub(MOST_BAD)..];
     let bad = newest.iter().map(|bad| {
         let why: String = bad.why.chars().take(LONGEST_WHY).collect();
@@ -102,7 +106,7 @@ fn documents(snapshot: &Snapshot, bad: &[Bad]) -> [(Document, Value); 4] {
                    "bad": bad.collect::<Vec<_>>()}),
         ),
         (Document::Hw, json!({"board": node.board, "hostname": node.hostname})),
-        (Document::Net, json!({"interfaces": addresses.collect::<Vec<_>>()})),
+        (Document::Net, json!({"interfaces": addresses.collect::<Vec<_>>(), "metrics": metrics})),
         (Document::Worker, json!({"worker": worker})),
     ]
 }

@@ -10,4 +10,5 @@ mod farm;
 mod hub;
 mod machines;
 mod place;
+mod tpm;
 mod trial;

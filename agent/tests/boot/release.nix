@@ -1,6 +1,10 @@
 # A system as small as one can be that a machine boots: its first process, what it does before systemd, and the entries of the
 # boot loader, as NixOS writes them.
-{ name, early ? "", words ? "" }:
+{
+  name,
+  early ? "",
+  words ? "",
+}:
 derivation {
   inherit name early words;
   system = builtins.currentSystem;
@@ -34,14 +38,17 @@ derivation {
     case $1 in test | switch) ln -sfn "$system" /run/current-system;; esac
   '';
   builder = "/bin/sh";
-  args = [ "-c" ''
-    PATH=/usr/bin:/bin
-    mkdir -p $out/bin $out/etc/systemd/system
-    printf '%s' "$switch" > $out/bin/switch-to-configuration
-    printf '%s' "$init" > $out/init
-    chmod +x $out/bin/switch-to-configuration $out/init
-    touch $out/etc/systemd/system/reelmill-deadman.service
-    printf '%s\n' "$early" > $out/early
-    printf '%s' "$words" > $out/kernel-params
-  '' ];
+  args = [
+    "-c"
+    ''
+      PATH=/usr/bin:/bin
+      mkdir -p $out/bin $out/etc/systemd/system
+      printf '%s' "$switch" > $out/bin/switch-to-configuration
+      printf '%s' "$init" > $out/init
+      chmod +x $out/bin/switch-to-configuration $out/init
+      touch $out/etc/systemd/system/reelmill-deadman.service
+      printf '%s\n' "$early" > $out/early
+      printf '%s' "$words" > $out/kernel-params
+    ''
+  ];
 }

@@ -119,7 +119,7 @@ pub(crate) async fn serve(desk: Arc<Desk>, password: Option<&str>) -> Served {
     let at = listener.local_addr().expect("it is bound");
     let stop = CancellationToken::new();
     let guard = Guard::new(["shelf-7".to_owned()], password.map(Secret::new));
-    let router = page::router(desk.clone(), guard, stop.clone());
+    let router = page::router(desk.clone(), "http://127.0.0.1:1/status".parse().expect("a URL"), guard, stop.clone());
     let task = tokio::spawn(page::serve(listener, router, stop.clone()));
     Served { at, desk, stop, task }
 }

@@ -1,5 +1,12 @@
 # A system as small as one can be: its script, what it does when it comes into force, and what a boot needs.
-{ name, activate ? "", checks ? "exit 0", kernel ? "k1", script ? "yes", deadman ? "yes" }:
+{
+  name,
+  activate ? "",
+  checks ? "exit 0",
+  kernel ? "k1",
+  script ? "yes",
+  deadman ? "yes",
+}:
 derivation {
   inherit name activate checks kernel script deadman;
   system = builtins.currentSystem;
@@ -34,13 +41,16 @@ derivation {
     : > $lock
   '';
   builder = "/bin/sh";
-  args = [ "-c" ''
-    PATH=/usr/bin:/bin
-    mkdir -p $out/bin $out/etc/systemd/system
-    if [ $script = yes ]; then printf '%s' "$switch" > $out/bin/switch-to-configuration; chmod +x $out/bin/switch-to-configuration; fi
-    if [ $deadman = yes ]; then touch $out/etc/systemd/system/reelmill-deadman.service; fi
-    printf '%s\n' "$activate" > $out/activate
-    printf '#!/bin/sh\n%s\n' "$checks" > $out/pre-switch-checks; chmod +x $out/pre-switch-checks
-    printf '%s' "$kernel" > $out/kernel-params
-  '' ];
+  args = [
+    "-c"
+    ''
+      PATH=/usr/bin:/bin
+      mkdir -p $out/bin $out/etc/systemd/system
+      if [ $script = yes ]; then printf '%s' "$switch" > $out/bin/switch-to-configuration; chmod +x $out/bin/switch-to-configuration; fi
+      if [ $deadman = yes ]; then touch $out/etc/systemd/system/reelmill-deadman.service; fi
+      printf '%s\n' "$activate" > $out/activate
+      printf '#!/bin/sh\n%s\n' "$checks" > $out/pre-switch-checks; chmod +x $out/pre-switch-checks
+      printf '%s' "$kernel" > $out/kernel-params
+    ''
+  ];
 }

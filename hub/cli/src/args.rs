@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, doctor, exit::FAILED, keys, screen::Screen, send, stop, submit, transcode, up};
+use crate::{demo, doctor, exit::FAILED, image, keys, screen::Screen, send, stop, submit, transcode, up};
 
 /// Turn video files into adaptive ladders, on this machine or on a farm.
 #[derive(Debug, Parser)]
@@ -18,6 +18,7 @@ Examples:
   reelmill demo --exit                         the whole farm, once, with a bundled clip
   reelmill up                                  the whole farm on this machine, until Ctrl-C
   reelmill submit holiday.mov                  one more job for the farm that is up
+  reelmill image flash node.raw.zst /dev/sdb   a card that a node starts from
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the source was refused.
 `reelmill help COMMAND` tells more about a command.";
@@ -32,6 +33,7 @@ enum Command {
     Doctor(doctor::Args),
     Send(send::Args),
     Keys(keys::Args),
+    Image(image::Args),
 }
 
 impl Args {
@@ -47,6 +49,7 @@ impl Args {
             Command::Doctor(args) => doctor::run(args).await,
             Command::Send(args) => send::run(args, &screen).await,
             Command::Keys(args) => keys::run(args, &screen),
+            Command::Image(args) => image::run(&args, &screen),
         };
         ended.unwrap_or_else(|error| {
             screen.error(&*error);

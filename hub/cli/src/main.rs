@@ -11,6 +11,7 @@ mod doctor;
 mod exit;
 mod farm;
 mod hub;
+mod image;
 mod job;
 mod keys;
 mod last_words;

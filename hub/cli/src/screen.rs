@@ -52,6 +52,52 @@ impl Screen {
         }
         Meter { screen: self.clone(), pace: Pace::default(), start: Instant::now(), widest: 0 }
     }
+
+    /// Begins to show how far so many bytes have come.
+    pub(crate) fn gauge(&self, what: &'static str, total: u64) -> Gauge {
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            let look = format!("{what} [{{wide_bar}}] {{bytes}} of {{total_bytes}}  {{bytes_per_sec}}  {{eta}}");
+            bar.set_style(ProgressStyle::with_template(&look).expect("a constant template").progress_chars("=> "));
+            bar.set_length(total);
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        Gauge { screen: self.clone(), what, total, start: Instant::now(), pace: Pace::default().into() }
+    }
+}
+
+/// How far bytes have come, on the screen until it is dropped.
+pub(crate) struct Gauge {
+    screen: Screen,
+    what: &'static str,
+    total: u64,
+    start: Instant,
+    pace: std::cell::RefCell<Pace>,
+}
+
+impl Gauge {
+    /// Shows how many of the bytes are done.
+    pub(crate) fn show(&self, done: u64) {
+        match &self.screen.bar {
+            Some(bar) => bar.set_position(done),
+            None => {
+                #[allow(clippy::cast_precision_loss, reason = "whole percents are shown")]
+                let part = (self.total > 0).then(|| done as f64 / self.total as f64);
+                if self.pace.borrow_mut().due(self.start.elapsed(), part) {
+                    self.screen.note(&format!("{} {:3.0} %", self.what, part.unwrap_or(1.0) * 100.0));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.screen.bar {
+            bar.finish_and_clear();
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
 }
 
 /// Writes to standard output; that it was closed is no reason to stop.

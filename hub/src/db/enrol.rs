@@ -1,5 +1,7 @@
 //! Rows of enrolment: tokens, nodes that were taken in, their certificates, and nodes that ask.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use reelmill_api::{
     NodeId,
@@ -40,6 +42,13 @@ pub struct Member {
     pub enrolled_at: Timestamp,
     /// Until when its newest certificate is good; absent when it was put out.
     pub good_until: Option<Timestamp>,
+}
+
+impl Member {
+    /// Whether it was put out of the farm.
+    pub fn is_put_out(&self) -> bool {
+        self.good_until.is_none()
+    }
 }
 
 /// A certificate as it was made.
@@ -211,6 +220,14 @@ impl Db {
     pub async fn members(&self) -> Result<Vec<Member>, DbError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{MEMBER} ORDER BY node"))).fetch_all(&self.pool).await?;
         rows.iter().map(member_of).collect()
+    }
+
+    /// Nodes that were put out of the farm.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn put_out(&self) -> Result<BTreeSet<NodeId>, DbError> {
+        Ok(self.members().await?.into_iter().filter(Member::is_put_out).map(|member| member.node).collect())
     }
 
     /// All nodes that ask, by when they asked last.

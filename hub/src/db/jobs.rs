@@ -1,5 +1,6 @@
 //! Job rows.
 
+use jiff::Timestamp;
 use reelmill_api::{Event, JobId, JobState, Task, job::Job};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
@@ -25,6 +26,15 @@ pub struct Filter {
     pub state: Option<JobState>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// A source at which attempts failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The source.
+    pub source: String,
+    /// Attempts that failed.
+    pub attempts: u32,
 }
 
 const BY_ID: &str = "SELECT * FROM jobs WHERE id = $1";
@@ -79,6 +89,25 @@ impl Db {
         let rows: Vec<(String, i64)> =
             sqlx::query_as("SELECT state, count(*) FROM jobs GROUP BY state").fetch_all(&self.pool).await?;
         rows.into_iter().map(|(state, n)| Ok((parse(&state)?, n))).collect()
+    }
+
+    /// Sources of which at least `least` attempts have failed, by jobs that something happened to since then; the worst first,
+    /// and no more than `most`. What was published in the end has not failed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn failing(&self, since: Timestamp, least: u32, most: u32) -> Result<Vec<Failing>, DbError> {
+        let rows: Vec<(String, u32)> = sqlx::query_as(
+            "SELECT input, sum(CASE state WHEN 'running' THEN attempt - 1 ELSE attempt END) AS attempts FROM jobs
+             WHERE state IN ('queued', 'running', 'failed') AND failure IS NOT NULL AND updated_at >= $1
+             GROUP BY input HAVING attempts >= $2 ORDER BY attempts DESC, input LIMIT $3",
+        )
+        .bind(format!("{since:.3}"))
+        .bind(least)
+        .bind(most)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|(source, attempts)| Failing { source, attempts }).collect())
     }
 
     /// Applies events to their jobs and moves the cursor, all in one transaction, so that no event is applied twice

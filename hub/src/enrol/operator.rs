@@ -115,13 +115,13 @@ fn digits(text: &str) -> Result<String, String> {
 }
 
 /// The database and the authority of a data folder.
-struct Files {
-    db: Db,
-    ca: Ca,
+pub(super) struct Files {
+    pub(super) db: Db,
+    pub(super) ca: Ca,
 }
 
 impl Files {
-    async fn open(data: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn open(data: &Path) -> anyhow::Result<Self> {
         owned(data)?;
         private_folder(data).with_context(|| format!("cannot open the data folder {}", data.display()))?;
         let db = Db::open(&data.join(DATABASE)).await.context("cannot open the hub's database")?;

@@ -8,7 +8,7 @@ use reelmill_api::{
         health::{Capabilities, Health, Heartbeat, Presence},
         topic::{Document, Topic},
     },
-    nodes::{Node, NodeState},
+    nodes::{MetricsAt, Node, NodeState},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -154,6 +154,11 @@ impl Known {
         if document == Document::Hw {
             self.node.board = body["board"]["model"].as_str().map(Text::cut);
         }
+        if document == Document::Net {
+            // An agent of another version may say it in other words, or not at all.
+            let told = serde_json::from_value::<MetricsAt>(body["metrics"].clone());
+            self.node.metrics = told.ok().map(MetricsAt::as_heard);
+        }
         self.node.reported.insert(document, body);
         Ok(())
     }
@@ -278,6 +283,26 @@ mod tests {
             "reported": {"hw": {"ver": 1, "board": {"model": "Jetson-Orin"}}},
         });
         assert_eq!(shown, want);
+    }
+
+    #[test]
+    fn says_where_its_metrics_can_be_had() {
+        let check = |document: &str, want: &str| {
+            let mut known = Known::named("orin-3".parse().expect("a node"));
+            hear(&mut known, "rep/net {\"metrics\":{\"at\":\"10.0.0.9:1\"}}", 1).expect("fit");
+            hear(&mut known, &format!("rep/net {document}"), 2).expect("fit");
+            assert_eq!(serde_json::to_string(&known.node.metrics).expect("JSON"), want, "{document}");
+        };
+        check(r#"{"ver":1,"metrics":{"at":"10.0.0.3:9310"}}"#, r#"{"at":"10.0.0.3:9310"}"#);
+        check(
+            r#"{"metrics":{"nowhere":"its page listens on loopback only"}}"#,
+            r#"{"nowhere":"its page listens on loopback only"}"#,
+        );
+        let refused = r#"{"nowhere":"it names 127.0.0.1:9090, which is no address of one other machine"}"#;
+        check(r#"{"metrics":{"at":"127.0.0.1:9090"}}"#, refused);
+        for unknown in [r#"{"ver":1}"#, r#"{"metrics":{"by":"pigeon"}}"#, r#"{"metrics":{"at":"orin-3"}}"#, "[]"] {
+            check(unknown, "null");
+        }
     }
 
     #[test]

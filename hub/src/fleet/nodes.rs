@@ -2,13 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use jiff::Timestamp;
 use reelmill_api::{
     NodeId,
-    nodes::{BrokerLine, Node, NodeList, NodeState},
+    fleet::topic::Document,
+    nodes::{BrokerLine, MetricsAt, Node, NodeList, NodeState},
 };
 
 use super::node::{Known, Message, Unfit};
@@ -75,6 +77,18 @@ impl Nodes {
         let inner = self.lock();
         let short = |known: &Known| Node { reported: BTreeMap::new(), ..known.node.clone() };
         NodeList { broker: inner.broker.clone(), nodes: inner.known.values().map(short).collect() }
+    }
+
+    /// Those whose metrics others can have: name, address, and whether a worker is there that has metrics too.
+    pub fn targets(&self) -> Vec<(NodeId, SocketAddr, bool)> {
+        let target = |known: &Known| match known.node.metrics {
+            Some(MetricsAt::At(at)) => {
+                let worker = known.node.reported.get(&Document::Worker);
+                Some((known.node.node.clone(), at, worker.is_some_and(|told| told["worker"].is_object())))
+            }
+            _ => None,
+        };
+        self.lock().known.values().filter_map(target).collect()
     }
 
     /// One node, whole.

@@ -20,6 +20,17 @@ use crate::{
     folder::{FleetAddresses, Folder, NodeAddresses, write_atomically},
 };
 
+/// A certificate of the hub's own, whose end is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What it is for: `hub` or `authority`.
+    pub kind: &'static str,
+    /// Its file's name.
+    pub name: String,
+    /// The file, PEM.
+    pub path: PathBuf,
+}
+
 /// What the hub hears the fleet by.
 pub struct Place {
     /// Our line to the broker.
@@ -88,6 +99,17 @@ impl Place {
         let broker = near.to_string();
         let addresses = FleetAddresses { broker, ca: own, cert: operator.cert, key: operator.key, node };
         Ok(Self { settings, embedded: Some(embedded), addresses: Some(addresses) })
+    }
+
+    /// The certificates that the line needs.
+    pub fn shown(&self) -> Vec<Shown> {
+        let Identity { ca, cert, .. } = &self.settings.identity;
+        let shown = |kind, path: &PathBuf| Shown {
+            kind,
+            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: path.clone(),
+        };
+        vec![shown("authority", ca), shown("hub", cert)]
     }
 
     /// How the line is before it was tried.

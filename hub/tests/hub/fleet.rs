@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
@@ -133,6 +134,49 @@ async fn tells_of_the_nodes_that_speak_at_the_broker() {
     assert_eq!((list["nodes"][0]["board"].clone(), list["broker"].clone()), (json!("<b>Orin"), Value::Null));
     assert_eq!(hub.get("/v1/nodes/orin-4").await.status, 404);
     assert_eq!(hub.get("/nodes").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tells_prometheus_where_the_nodes_metrics_are() {
+    let broker = Mosquitto::start();
+    let say = |node: &str, topic: &str, what: Value| {
+        broker.publish(&format!("reelmill/1/n/{node}/{topic}"), what.to_string(), &["-r"]);
+    };
+    say("orin-1", "rep/worker", json!({"ver": 1, "worker": {"state": "ready"}}));
+    say("orin-1", "rep/net", json!({"ver": 1, "metrics": {"at": "10.0.0.1:9310"}}));
+    say("orin-2", "rep/worker", json!({"ver": 1, "worker": null}));
+    say("orin-2", "rep/net", json!({"ver": 1, "metrics": {"at": "[fd00::2]:9310"}}));
+    say("orin-3", "rep/net", json!({"ver": 1, "metrics": {"nowhere": "its page listens on loopback only"}}));
+    say("orin-4", "rep/net", json!({"ver": 1, "metrics": {"at": "127.0.0.1:9090"}}));
+    say("orin-5", "rep/net", json!({"ver": 1}));
+    say("orin-5", "health", json!({"v": 1, "state": "up", "conn": "a", "t": "2026-11-22T10:00:00Z"}));
+    let hub = at(&broker).await;
+    hub.list(|list| (list["nodes"].as_array()?.len() == 5 && list["nodes"][4]["state"] == "up").then_some(())).await;
+
+    let targets = hub.get("/v1/targets").await;
+    assert_eq!(targets.header("content-type"), "application/json");
+    let group = |at: &str, node: &str, job: &str, path: &str| json!({"targets": [at], "labels": {"__metrics_path__": path, "job": job, "node": node}});
+    let want = [
+        group("10.0.0.1:9310", "orin-1", "reelmill-node", "/metrics"),
+        group("10.0.0.1:9310", "orin-1", "reelmill-worker", "/metrics/worker"),
+        group("[fd00::2]:9310", "orin-2", "reelmill-node", "/metrics"),
+    ];
+    assert_eq!(targets.json(), json!(want));
+    let why = |at: usize| hub.get("/v1/nodes").map(move |list| list.json()["nodes"][at]["metrics"].clone());
+    assert_eq!(why(2).await, json!({"nowhere": "its page listens on loopback only"}));
+    let refused = "it names 127.0.0.1:9090, which is no address of one other machine";
+    assert_eq!(why(3).await, json!({"nowhere": refused}));
+    assert_eq!(why(4).await, Value::Null);
+
+    let metrics = hub.get("/metrics").await;
+    let shown: Vec<&str> = metrics.text().lines().filter(|line| line.starts_with("reelmill_hub_node_")).collect();
+    assert!(shown.contains(&"reelmill_hub_node_up{node=\"orin-5\"} 1.0"), "{shown:?}");
+    assert!(shown.contains(&"reelmill_hub_node_up{node=\"orin-1\"} 0.0"), "{shown:?}");
+    // 2026-11-22T10:00:00Z; of the others only the broker's memory tells.
+    let seen: Vec<&&str> = shown.iter().filter(|line| line.contains("last_seen")).collect();
+    assert_eq!(seen, [&"reelmill_hub_node_last_seen_timestamp_seconds{node=\"orin-5\"} 1795341600.0"]);
+    let own = metrics.text().lines().filter(|line| line.starts_with("reelmill_hub_certificate_expiry")).count();
+    assert_eq!(own, 2, "{}", metrics.text());
 }
 
 /// A hub that brings a broker, for a node of that name.

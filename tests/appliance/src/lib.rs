@@ -7,12 +7,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The comparison with what was evaluated.
+pub mod texts;
+
 /// What stands in golden files where a store path has its digest.
 pub const DIGEST: &str = "00000000000000000000000000000000";
 
 /// The folder of golden files.
 pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../nix/golden")
+}
+
+/// The folder of the packages' Nix files and scripts.
+pub fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nixos/packages")
 }
 
 /// The text of a golden file.

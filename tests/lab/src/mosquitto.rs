@@ -16,20 +16,9 @@ use crate::programs::{Running, eventually, free_port, output};
 
 /// What a node may do: read its own commands, write its own states. The broker puts the certificate's name for `%u`. All
 /// lines are patterns: a `topic` line that belongs to no user is for clients without a name only.
-const NODE_ACL: &str = "\
-pattern read  reelmill/1/n/%u/cmd/#
-pattern read  reelmill/1/n/%u/des/#
-pattern write reelmill/1/n/%u/st/+
-pattern write reelmill/1/n/%u/ev/+
-pattern write reelmill/1/n/%u/health
-pattern write reelmill/1/n/%u/cap
-pattern write reelmill/1/n/%u/rep/+
-pattern write reelmill/1/n/%u/m
-pattern write reelmill/1/r/+/%u
-pattern read  reelmill/1/g/+/cmd/#
-";
-/// What the hub may do.
-const HUB_ACL: &str = "user hub\ntopic readwrite reelmill/1/#\n";
+const NODE_ACL: &str = include_str!("../../../hub/acl/nodes.acl");
+/// What the hub and the operator may do.
+const HUB_ACL: &str = include_str!("../../../hub/acl/operators.acl");
 
 /// The broker; stopped when dropped.
 pub struct Mosquitto {

@@ -3,7 +3,9 @@
 //! [`crate::nspawn`].
 
 mod disk;
+mod image;
 mod vm;
 
 pub use disk::{Disk, Entry, KERNEL_WORDS};
+pub use image::Image;
 pub use vm::{Ran, Vm};

@@ -9,6 +9,7 @@ pub(crate) const USAGE: &str = "\
 cargo xtask demo [-- ARGS]           build, then run `reelmill demo ARGS`
 cargo xtask test [--quick] [FILTER]  every check; FILTER is a step's name or a part of a test's name
 cargo xtask lint                     formatting, clippy and the rules of the repository's structure
+cargo xtask fmt                      formats the Rust and the Nix files
 cargo xtask bench [NAME]             the benchmarks, in release mode
 cargo xtask fuzz [TARGET] [--seconds N]  the parsers of outside text under libFuzzer, a minute each
 cargo xtask damage [--count N] [--first N] [--minutes N]  damaged sources through one worker
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Test(Selection),
     /// Run the checks that execute nothing of ours.
     Lint,
+    /// Format the files.
+    Format,
     /// Run the benchmarks.
     Bench {
         /// What the bench program gets.
@@ -77,6 +80,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, 
         "damage" => Ok(Command::Damage { args: passed_on(rest) }),
         "fuzz" => fuzzing(rest),
         "lint" => none(rest, Command::Lint),
+        "fmt" => none(rest, Command::Format),
         "ui" => none(rest, Command::Ui),
         other => Err(Misuse(format!("`{other}` is no xtask command"))),
     }
@@ -153,6 +157,7 @@ mod tests {
         check("test --quick", Ok(Command::Test(Selection::Quick)));
         check("test leases", Ok(Command::Test(Selection::Named("leases".to_owned()))));
         check("lint", Ok(Command::Lint));
+        check("fmt", Ok(Command::Format));
         check("ui", Ok(Command::Ui));
     }
 

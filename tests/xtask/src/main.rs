@@ -11,6 +11,7 @@ mod fuzz;
 mod gstreamer;
 mod lint;
 mod nix;
+mod nixfiles;
 mod npm;
 mod packages;
 mod processes;
@@ -41,7 +42,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let checkout = Checkout::find()?;
     nix::reenter(&checkout)?;
     packages::install(packages::needed_by(&command))?;
-    npm::install(&checkout.ui())?;
+    // Formatting compiles nothing of the farm.
+    if command != Command::Format {
+        npm::install(&checkout.ui())?;
+    }
     match command {
         Command::Help | Command::Ui => Ok(ExitCode::SUCCESS),
         Command::Demo { args } => demo::run(&checkout, &args),
@@ -49,6 +53,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Lint => suite::run(&checkout, &suite::Selection::Lint),
         Command::Bench { args } => bench::run(&checkout, &args),
         Command::Damage { args } => damage::run(&checkout, &args),
+        Command::Format => {
+            program::run(&mut checkout.cargo(&["fmt", "--all"]))?;
+            nixfiles::format(&checkout, false).map(|()| ExitCode::SUCCESS)
+        }
         Command::Fuzz { target, seconds } => fuzz::run(&checkout, target.as_deref(), seconds),
     }
 }

@@ -141,23 +141,90 @@ const FDISK: Group = Group {
     why: "writes the partition tables of disks that boot",
 };
 
+const REGISTRY: Group = Group {
+    programs: &["docker-registry"],
+    variable: None,
+    packages: &["docker-registry"],
+    why: "takes the worker's images from the script that pushes them",
+};
+
+const SKOPEO: Group =
+    Group { programs: &["skopeo"], variable: None, packages: &["skopeo"], why: "pushes the worker's images" };
+
+const JQ: Group = Group { programs: &["jq"], variable: None, packages: &["jq"], why: "what releases are made with" };
+
+const SHELLCHECK: Group = Group {
+    programs: &["shellcheck"],
+    variable: None,
+    packages: &["shellcheck"],
+    why: "looks for mistakes in the packages' scripts",
+};
+
+const SWTPM: Group =
+    Group { programs: &["swtpm"], variable: None, packages: &["swtpm"], why: "is the TPM of a machine that boots" };
+
+const NATS: Group = Group {
+    programs: &["nats-server"],
+    variable: None,
+    packages: &["nats-server"],
+    why: "starts with what the hub's module renders for it",
+};
+
+const RABBITMQ: Group = Group {
+    programs: &["rabbitmqctl"],
+    variable: None,
+    packages: &["rabbitmq-server"],
+    why: "starts with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const POSTGRESQL: Group = Group {
+    programs: &["psql"],
+    variable: None,
+    packages: &["postgresql"],
+    why: "starts with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const NGINX: Group = Group {
+    programs: &["nginx"],
+    variable: None,
+    packages: &["nginx-light"],
+    why: "stands before the hub with what its module renders; its own service may be switched off again",
+};
+
+const BACKUP: Group = Group {
+    programs: &["restic"],
+    variable: None,
+    packages: &["restic", "age", "sqlite3", "openssl"],
+    why: "makes backups of a hub and puts them back, as its scripts do",
+};
+
+const DOSFSTOOLS: Group = Group {
+    programs: &["mkfs.vfat"],
+    variable: None,
+    packages: &["dosfstools"],
+    why: "makes and checks the file systems that `reelmill image` writes into",
+};
+
 /// What a command needs on the machine.
 pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
     match command {
         Command::Help => &[],
         Command::Ui => &[NODE, NPM],
         Command::Lint => &[LINKER, NODE, NPM],
+        Command::Format => &[LINKER],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Bench { args } if bench::is_of_the_agent(args) => &[LINKER, NODE, NPM, MOSQUITTO, NODE_EXPORTER],
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
         Command::Test(Selection::Named(name)) if name == "boot" => {
-            &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK]
+            &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK, SWTPM]
         }
+        Command::Test(Selection::Named(name)) if name == "image" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP, QEMU],
         Command::Test(_) => &[
             LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD,
+            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
+            SHELLCHECK,
         ],
     }
 }

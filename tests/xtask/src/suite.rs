@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     browser,
     checkout::Checkout,
-    ffmpeg8, gstreamer, lint, npm, program,
+    ffmpeg8, gstreamer, lint, nixfiles, npm, program,
     steps::{Outcome, Steps},
 };
 
@@ -64,6 +64,9 @@ const STEPS: &[Step] = &[
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
     Step { name: "live-long", kind: Kind::Long, starts_farm: true, work: live },
     Step { name: "boot", kind: Kind::Long, starts_farm: true, work: boot },
+    Step { name: "image", kind: Kind::Long, starts_farm: true, work: image },
+    Step { name: "nix-lint", kind: Kind::Slow, starts_farm: false, work: nix_lint },
+    Step { name: "nix", kind: Kind::Slow, starts_farm: false, work: nix },
     Step { name: "licences", kind: Kind::Slow, starts_farm: false, work: licences },
     Step { name: "advisories", kind: Kind::Slow, starts_farm: false, work: advisories },
 ];
@@ -201,6 +204,25 @@ fn boot(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     passed(program::run(cargo.args(["--", "--ignored", "--nocapture", "--test-threads=1"])))
 }
 
+/// A disk image of the boards' definitions that boots by UEFI, twice, as a node of a real hub.
+fn image(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    let mut cargo = checkout.cargo(&["test", "--locked", "--package", "reelmill-appliance", "--test", "image_boot"]);
+    passed(program::run(cargo.args(["--", "--ignored", "--nocapture", "--test-threads=1"])))
+}
+
+fn nix_lint(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    nixfiles::format(checkout, true)?;
+    passed(nixfiles::dead_code(checkout))
+}
+
+/// The flake is evaluated, and what its modules produce is compared with the golden files.
+fn nix(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    match nixfiles::why_not() {
+        Some(why) => Ok(Outcome::Skipped(why)),
+        None => passed(nixfiles::evaluate(checkout)),
+    }
+}
+
 fn licences(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     deny(checkout, &["licenses", "bans", "sources"])
 }
@@ -241,6 +263,7 @@ mod tests {
     fn a_filter_is_a_step_or_a_part_of_a_tests_name() {
         check(Selection::Named("clippy".to_owned()), &[("clippy", None)]);
         check(Selection::Named("checkers".to_owned()), &[("checkers", None)]);
+        check(Selection::Named("nix".to_owned()), &[("nix", None)]);
         check(Selection::Named("browser".to_owned()), &[("build", None), ("browser", None)]);
         check(Selection::Named("leases".to_owned()), &[("build", None), ("tests", Some("leases"))]);
     }

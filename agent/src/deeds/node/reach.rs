@@ -43,4 +43,6 @@ pub struct Reach {
     pub conf_ver: PathBuf,
     /// Where the node's identity lies.
     pub state_folder: PathBuf,
+    /// Where its key is laid out to be used, if not there.
+    pub runtime_folder: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! How a node asks a hub to take it in, and what it is answered: over HTTPS, before it has a place at the broker.
 
 mod code;
+mod join_file;
 
 use std::{fmt, str::FromStr};
 
@@ -13,6 +14,7 @@ use crate::{
     preset::Tag,
 };
 pub use code::{BadPairingCode, PairingCode};
+pub use join_file::{HubUrl, JoinFile, MAX_JOIN_FILE, Network, Subnet};
 
 /// Where a node asks to be taken in. `POST` a [`JoinRequest`], hear a [`JoinAnswer`].
 pub const JOIN_PATH: &str = "/v1/enrol";

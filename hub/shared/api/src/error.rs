@@ -25,6 +25,17 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::BadSource,
+        Self::BadRequest,
+        Self::NoCapability,
+        Self::Busy,
+        Self::Infrastructure,
+        Self::Canceled,
+        Self::Bug,
+    ];
+
     /// The name used on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,6 +10,8 @@ pub const WORKER_FRAMES: &str = "reelmill_worker_frames";
 pub const WORKER_FPS: &str = "reelmill_worker_fps";
 /// Tasks in work now.
 pub const WORKER_RUNNING: &str = "reelmill_worker_tasks_running";
+/// Seconds of sources that were published, counted once however many renditions were made. Label: `preset`.
+pub const WORKER_PUBLISHED_MEDIA: &str = "reelmill_worker_published_media_seconds";
 /// Bytes read from sources.
 pub const WORKER_READ_BYTES: &str = "reelmill_worker_source_read_bytes";
 /// Bytes stored as output.
@@ -25,6 +27,15 @@ pub const HUB_LANE_DEPTH: &str = "reelmill_hub_lane_depth";
 pub const HUB_LANE_OLDEST: &str = "reelmill_hub_lane_oldest_seconds";
 /// Nodes by state, as the hub knows them. Label: `state`.
 pub const HUB_NODES: &str = "reelmill_nodes";
+
+/// When a node last said something, by the hub's clock. Label: `node`.
+pub const HUB_NODE_LAST_SEEN: &str = "reelmill_hub_node_last_seen_timestamp_seconds";
+/// 1 while a node is there. Label: `node`.
+pub const HUB_NODE_UP: &str = "reelmill_hub_node_up";
+/// Until when a certificate is good. Labels: `kind` (`node`, `hub` or `authority`), `name`.
+pub const HUB_CERTIFICATE_EXPIRY: &str = "reelmill_hub_certificate_expiry_timestamp_seconds";
+/// Attempts at a source that failed within a day, of the sources of which the most failed. Label: `source`.
+pub const HUB_SOURCE_FAILURES: &str = "reelmill_hub_source_failures";
 
 /// A metric of a node, as the agent shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

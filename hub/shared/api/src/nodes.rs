@@ -1,6 +1,6 @@
 //! A node as its hub knows it: what `GET /v1/nodes` shows. All of it was told by the node itself, and is bounded.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,46 @@ pub struct Node {
     /// Its last heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
+    /// Where its metrics can be had; absent where it has not said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsAt>,
     /// What it reports, whole; only where one node is asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reported: BTreeMap<Document, Value>,
+}
+
+/// Where other machines can have a node's metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricsAt {
+    /// At its page, which listens there.
+    At(SocketAddr),
+    /// Nowhere, and why.
+    Nowhere(Text<200>),
+}
+
+impl MetricsAt {
+    /// Nowhere, because of that.
+    pub fn nowhere(why: &str) -> Self {
+        Self::Nowhere(Text::cut(why))
+    }
+
+    /// What a node says of itself, as far as somebody else may believe it: an address of the reader's own machine, or of no
+    /// single machine, is nobody's page.
+    #[must_use]
+    pub fn as_heard(self) -> Self {
+        match self {
+            Self::At(at) if is_of_one_machine(at) => self,
+            Self::At(at) => Self::nowhere(&format!("it names {at}, which is no address of one other machine")),
+            Self::Nowhere(_) => self,
+        }
+    }
+}
+
+fn is_of_one_machine(at: SocketAddr) -> bool {
+    let ip = at.ip().to_canonical();
+    let is_broadcast = matches!(ip, std::net::IpAddr::V4(ip) if ip.is_broadcast());
+    at.port() != 0 && !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
 }
 
 /// Whether a node is there.
@@ -109,7 +146,29 @@ impl Node {
             tags: Vec::new(),
             ops: BTreeMap::new(),
             heartbeat: None,
+            metrics: None,
             reported: BTreeMap::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_at_an_address_of_one_other_machine_or_nowhere() {
+        let check = |at: &str, want: &str| {
+            let heard = MetricsAt::At(at.parse().expect("an address")).as_heard();
+            assert_eq!(serde_json::to_string(&heard).expect("JSON"), want, "{at}");
+        };
+        check("10.0.0.3:9310", r#"{"at":"10.0.0.3:9310"}"#);
+        check("[fd00::3]:9310", r#"{"at":"[fd00::3]:9310"}"#);
+        let nowhere = |at: &str| format!(r#"{{"nowhere":"it names {at}, which is no address of one other machine"}}"#);
+        for at in ["127.0.0.1:9310", "[::1]:1", "0.0.0.0:1", "[::]:1", "224.0.0.1:1", "255.255.255.255:1", "10.0.0.3:0"]
+        {
+            check(at, &nowhere(at));
+        }
+        check("[::ffff:127.0.0.1]:1", &nowhere("[::ffff:127.0.0.1]:1"));
     }
 }

@@ -19,6 +19,11 @@ impl Cgroup {
         Self { folder }
     }
 
+    /// Its name.
+    pub(super) fn name(&self) -> String {
+        self.folder.file_name().expect("it has one").to_string_lossy().into_owned()
+    }
+
     /// Where it lies.
     pub(super) fn folder(&self) -> &Path {
         &self.folder

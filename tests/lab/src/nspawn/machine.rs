@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Setup, cgroup::Cgroup};
+use super::{Setup, cgroup::Cgroup, setup::Network};
 use crate::programs::{Running, eventually, output};
 
 /// The overlay is mounted where only this process and its children see it, so it is gone when they are, however they
@@ -204,9 +204,15 @@ fn command(setup: &Setup, cgroup: &Cgroup) -> Command {
         .arg(path("tree"));
     // Older systemds let nobody in the guest confine himself.
     command.arg(format!("--system-call-filter={LANDLOCK}"));
-    if !setup.host_network {
-        command.arg("--private-network");
-    }
+    command.args(match &setup.network {
+        Network::None => vec!["--private-network".to_owned()],
+        Network::Host => Vec::new(),
+        // The name of the machine names its interface on the host, of which there is one each.
+        Network::Bridge(bridge) => {
+            let machine = cgroup.name().replace("reelmill-lab-", "m");
+            vec![format!("--network-bridge={bridge}"), format!("--machine={machine}")]
+        }
+    });
     for (from, to) in &setup.binds {
         command.arg(format!("--bind-ro={}:{to}", from.display()));
     }

@@ -3,13 +3,14 @@
 use std::{
     fs,
     io::Write as _,
+    net::Ipv4Addr,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
 use tempfile::TempDir;
 
-use super::{Machine, root};
+use super::{Bridge, Machine, root};
 use crate::programs::program;
 
 /// Where units are installed.
@@ -22,7 +23,18 @@ pub struct Setup {
     pub(crate) folder: TempDir,
     /// What of this machine is seen in that one, read-only: from, to.
     pub(crate) binds: Vec<(PathBuf, String)>,
-    pub(super) host_network: bool,
+    pub(super) network: Network,
+}
+
+/// What of the host's network a machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Network {
+    /// Loopback of its own, and nothing else.
+    None,
+    /// The host's.
+    Host,
+    /// An interface `host0` of its own in a bridge of that name.
+    Bridge(String),
 }
 
 impl Setup {
@@ -45,7 +57,7 @@ impl Setup {
         // Others than root walk through it: the tree is theirs too.
         fs::set_permissions(folder.path().join("disk"), fs::Permissions::from_mode(0o755)).expect("it is ours");
         Some(
-            Self { root: root::with(packages), folder, binds: Vec::new(), host_network: false }
+            Self { root: root::with(packages), folder, binds: Vec::new(), network: Network::None }
                 .file("/etc/hostname", "node\n"),
         )
     }
@@ -86,15 +98,34 @@ impl Setup {
 
     /// With a unit started at boot.
     pub fn enabled(self, name: &str) -> Self {
-        let link = self.on_disk(&format!("/etc/systemd/system/multi-user.target.wants/{name}"));
+        self.wanted("multi-user.target", name)
+    }
+
+    /// With a unit that another one wants.
+    pub fn wanted(self, by: &str, name: &str) -> Self {
+        let link = self.on_disk(&format!("/etc/systemd/system/{by}.wants/{name}"));
         symlink(format!("{UNITS}/{name}"), link).expect("the disk is ours");
         self
     }
 
     /// With the network of the host instead of one of its own, which has only loopback.
     pub fn host_network(mut self) -> Self {
-        self.host_network = true;
+        self.network = Network::Host;
         self
+    }
+
+    /// With an interface `host0` in that network and this name, up and without an address: what runs in the machine gives it one.
+    pub fn in_network(mut self, bridge: &Bridge, name: &str) -> Self {
+        self.network = Network::Bridge(bridge.name().to_owned());
+        self.file("/etc/hostname", &format!("{name}\n"))
+    }
+
+    /// The same with an address.
+    pub fn at(self, bridge: &Bridge, name: &str, address: Ipv4Addr) -> Self {
+        let network = format!("[Match]\nName=host0\n[Network]\nAddress={address}/24\nGateway={}\n", bridge.host());
+        self.in_network(bridge, name)
+            .file("/etc/systemd/network/10-lab.network", &network)
+            .enabled("systemd-networkd.service")
     }
 
     /// Boots it, until all that is started at boot has started or failed.

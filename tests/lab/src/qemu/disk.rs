@@ -14,7 +14,7 @@ use super::Vm;
 use crate::{nspawn::Setup, programs::output};
 
 /// What a machine's root has besides that of a container.
-pub(super) const PACKAGES: &[&str] =
+const PACKAGES: &[&str] =
     &["linux-image-cloud-amd64", "initramfs-tools", "systemd-boot", "systemd-boot-efi", "kmod", "udev"];
 /// Where the firmware lies that Debian's package brings.
 const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -66,19 +66,14 @@ impl Entry {
 /// A disk and the firmware's variables; gone when dropped.
 pub struct Disk {
     folder: TempDir,
+    pub(super) tpm: bool,
 }
 
 impl Disk {
     /// The disk of such a machine, which boots the first of the entries by itself. `setup` is from [`Disk::setup`].
     pub fn new(setup: Setup, entries: &[Entry]) -> Self {
-        let setup = with_a_line(setup);
+        let setup = whole(setup.file("/etc/fstab", MOUNTS));
         let folder = TempDir::new().expect("a temporary folder");
-        let tree = setup.folder.path().join("disk");
-        for (from, to) in &setup.binds {
-            let to = tree.join(to.trim_start_matches('/'));
-            fs::create_dir_all(to.parent().expect("a file in a folder")).expect("the disk is ours");
-            fs::copy(from, to).expect("a program that was built");
-        }
         let place = |name: &str| folder.path().join(name);
         let root = make_root(&setup, &place("root.ext4"));
         let esp = make_esp(&setup.root, entries, &place("esp.fat"));
@@ -86,13 +81,24 @@ impl Disk {
         for part in [root, esp] {
             fs::remove_file(part).expect("a file of ours");
         }
-        fs::copy(FIRMWARE_VARIABLES, place("variables")).expect("the firmware that `cargo xtask test boot` installs");
-        Self { folder }
+        Self::in_folder(folder)
+    }
+
+    /// What lies in a folder as `disk.raw`, with firmware that knows nothing of it.
+    pub(super) fn in_folder(folder: TempDir) -> Self {
+        let variables = folder.path().join("variables");
+        fs::copy(FIRMWARE_VARIABLES, variables).expect("the firmware that `cargo xtask test boot` installs");
+        Self { folder, tpm: false }
     }
 
     /// An empty machine for the test of that name, with more Debian packages; `None`, loudly, where none can boot.
     pub fn setup(test: &str, packages: &[&str]) -> Option<Setup> {
         Setup::with_packages(test, &[PACKAGES, packages].concat())
+    }
+
+    /// In a machine with a TPM.
+    pub fn with_tpm(self) -> Self {
+        Self { tpm: true, ..self }
     }
 
     /// Boots it.
@@ -105,13 +111,20 @@ impl Disk {
     }
 }
 
-fn with_a_line(setup: Setup) -> Setup {
+/// With the line to it, and with what would be bound into a container as files of its own.
+pub(super) fn whole(setup: Setup) -> Setup {
     let setup = SHELL.iter().fold(setup, |setup, (name, text)| setup.unit(name, text));
-    let setup = setup.file("/etc/systemd/network/lab.network", NETWORK).file("/etc/fstab", MOUNTS);
+    let setup = setup.file("/etc/systemd/network/lab.network", NETWORK);
     let wants = |target: &str| setup.folder.path().join(format!("disk/etc/systemd/system/{target}.wants"));
     for (target, unit) in [("sockets.target", "lab-shell.socket"), ("multi-user.target", "systemd-networkd.service")] {
         fs::create_dir_all(wants(target)).expect("the disk is ours");
         symlink(format!("/usr/lib/systemd/system/{unit}"), wants(target).join(unit)).expect("the disk is ours");
+    }
+    let tree = setup.folder.path().join("disk");
+    for (from, to) in &setup.binds {
+        let to = tree.join(to.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().expect("a file in a folder")).expect("the disk is ours");
+        fs::copy(from, to).expect("a program that was built");
     }
     setup
 }
@@ -164,10 +177,12 @@ fn mtools(program: &str, image: &Path, words: &[impl AsRef<std::ffi::OsStr>]) {
     done(command);
 }
 
-fn done(command: Command) {
+pub(super) fn done(command: Command) -> String {
     let shown = format!("{command:?}");
     let ran = output(command, "");
-    assert!(ran.status.success(), "{shown}: {}", String::from_utf8_lossy(&ran.stderr));
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{shown}: {out}{err}");
+    out.into_owned()
 }
 
 /// Lays partitions of these sizes, MB, and types, as sfdisk knows them, one after the other.

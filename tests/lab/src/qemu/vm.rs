@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::Disk;
-use crate::programs::{Running, free_port};
+use crate::programs::{Running, eventually, free_port};
 
 /// A boot takes about a minute of two idle processors, and they are not idle in a run of tests.
 const BOOT: Duration = Duration::from_secs(600);
@@ -20,8 +20,9 @@ const END: &str = "\n==== ended with ";
 
 /// A machine that has been switched on.
 pub struct Vm {
-    // Dropped first: it uses the disk.
+    // Dropped first: it uses the disk and the TPM.
     qemu: Running,
+    _tpm: Option<Running>,
     disk: Disk,
     port: u16,
 }
@@ -38,8 +39,9 @@ pub struct Ran {
 impl Vm {
     pub(super) fn boot(disk: Disk) -> Self {
         let port = free_port();
+        let tpm = disk.tpm.then(|| tpm(&disk));
         let qemu = Running::start(command(&disk, port));
-        let mut vm = Self { qemu, disk, port };
+        let mut vm = Self { qemu, _tpm: tpm, disk, port };
         vm.wait_until_booted(None);
         vm
     }
@@ -107,7 +109,26 @@ fn command(disk: &Disk, port: u16) -> Command {
     command.args(["-drive", &format!("if=pflash,format=raw,unit=1,file={}", file("variables"))]);
     command.args(["-drive", &format!("file={},format=raw,if=virtio,cache=writeback", file("disk.raw"))]);
     command.args(["-nic", &format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:2222")]);
+    if disk.tpm {
+        command.args(["-chardev", &format!("socket,id=tpm,path={}", file("tpm/socket"))]);
+        command.args(["-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm"]);
+    }
     command.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
     command.stderr(Stdio::from(console.try_clone().expect("a file"))).stdout(Stdio::from(console));
     command
+}
+
+/// A TPM in software, which keeps what it holds beside the disk and ends with its machine.
+fn tpm(disk: &Disk) -> Running {
+    let folder = disk.path("tpm");
+    fs::create_dir_all(&folder).expect("the folder is ours");
+    let socket = folder.join("socket");
+    let _ = fs::remove_file(&socket);
+    let mut command = Command::new("swtpm");
+    command.args(["socket", "--tpm2", "--terminate", "--flags", "not-need-init,startup-clear"]);
+    command.args(["--tpmstate", &format!("dir={}", folder.display())]);
+    command.args(["--ctrl", &format!("type=unixio,path={}", socket.display())]).stdout(Stdio::null());
+    let running = Running::start(command);
+    eventually("the TPM", || socket.exists().then_some(()));
+    running
 }

@@ -1,0 +1,3 @@
+path "kv/data/reelmill/hub/*" {
+  capabilities = ["read"]
+}

@@ -1,0 +1,3 @@
+path "kv/data/reelmill/worker/*" {
+  capabilities = ["read"]
+}

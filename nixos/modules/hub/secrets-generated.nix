@@ -1,0 +1,73 @@
+# Secrets that the hub draws at its first start, for its own services and for the workers that are to reach them.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}: let
+  inherit (lib) mkIf mkOption types;
+  hub = config.services.reelmill.hub;
+  cfg = hub.generatedSecrets;
+  draw = pkgs.writeShellApplication {
+    name = "reelmill-hub-secrets";
+    runtimeInputs = [pkgs.coreutils];
+    text = builtins.readFile ./scripts/draw-secrets.sh;
+  };
+  # A template's name and text: a line for each.
+  templates = lib.concatStrings (lib.mapAttrsToList (name: text: "${name} ${text}\n") cfg);
+in {
+  options.services.reelmill.hub = {
+    generatedSecrets = mkOption {
+      type = types.attrsOf (types.strMatching "[^\n]*");
+      default = {};
+      internal = true;
+      description = ''
+        Files below `secrets` in the hub's data folder that are made at the first start and never again: the name, and the
+        text, in which `<<hexN>>` stands for N random bytes in hexadecimal digits and `<<NAME>>` for what is in another of these
+        files.
+      '';
+    };
+    workerEnvironment = mkOption {
+      type = types.attrsOf types.str;
+      default = {};
+      description = ''
+        What workers on nodes are told in `secrets/worker.env` in the hub's data folder, which `reelmill image configure` puts
+        on a node: variables and their values, in which `<<NAME>>` stands for the content of the file NAME beside it. The services
+        here fill it in.
+      '';
+    };
+  };
+
+  config = mkIf hub.enable {
+    services.reelmill.hub.generatedSecrets = mkIf (hub.workerEnvironment != {}) {
+      # The file has several lines: `\n` stands for their ends.
+      "worker.env" = lib.concatStrings (lib.mapAttrsToList (name: value: "${name}=${value}\\n") hub.workerEnvironment);
+    };
+    environment.etc."reelmill/hub-secrets".text = templates;
+    systemd.services.reelmill-hub-secrets = {
+      description = "Reelmill: draws the secrets of the hub's services";
+      requiredBy = ["reelmill-hub.service"];
+      before = ["reelmill-hub.service"];
+      wantedBy = ["multi-user.target"];
+      restartTriggers = [templates];
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        ExecStart = "${lib.getExe draw} /etc/reelmill/hub-secrets ${hub.secretsFolder}";
+        User = "reelmill-hub";
+        Group = "reelmill-hub";
+        UMask = "0077";
+        StateDirectory = "reelmill-hub";
+        StateDirectoryMode = "0700";
+        NoNewPrivileges = true;
+        ProtectSystem = "strict";
+        ProtectHome = true;
+        PrivateTmp = true;
+        PrivateNetwork = true;
+        PrivateDevices = true;
+        CapabilityBoundingSet = "";
+        SystemCallFilter = "@system-service";
+      };
+    };
+  };
+}

@@ -1,0 +1,42 @@
+# Which images of the worker there are for a system.
+{
+  lib,
+  callPackage,
+  stdenvNoCC,
+  reelmill-worker,
+  reelmill-gst-plugins,
+}: let
+  image = callPackage ./oci.nix {};
+  inherit (stdenvNoCC.hostPlatform) isAarch64 isx86_64;
+in
+  {
+    oci-worker-cpu = image {
+      kind = "cpu";
+      worker = reelmill-worker;
+      environment.HWACCEL = "none";
+    };
+  }
+  // lib.optionalAttrs isx86_64 {
+    oci-worker-nvenc = image {
+      kind = "nvenc";
+      worker = reelmill-worker;
+      environment = {
+        HWACCEL = "cuda";
+        # What NVIDIA's container tools bring into it.
+        NVIDIA_VISIBLE_DEVICES = "all";
+        NVIDIA_DRIVER_CAPABILITIES = "compute,video,utility";
+      };
+    };
+  }
+  // lib.optionalAttrs isAarch64 {
+    oci-worker-jetson = image {
+      kind = "jetson";
+      worker = reelmill-worker;
+      environment = {
+        HWACCEL = "jetson";
+        REELMILL_GST_PLUGINS = "${reelmill-gst-plugins}";
+        NVIDIA_VISIBLE_DEVICES = "all";
+        NVIDIA_DRIVER_CAPABILITIES = "all";
+      };
+    };
+  }

@@ -1,0 +1,4 @@
+# A hub that works too: a farm of one machine.
+{
+  imports = [./hub.nix ./node.nix];
+}

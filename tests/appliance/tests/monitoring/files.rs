@@ -1,0 +1,65 @@
+//! The configurations of Prometheus and Alertmanager, judged by the tools that come with them; what Grafana is started with.
+
+use std::{fs, path::Path, process::Command};
+
+use reelmill_appliance::{golden, text};
+
+fn run(program: &str, args: &[&str], file: &Path) -> Result<(), String> {
+    let ran = Command::new(program).args(args).arg(file).output();
+    let ran = ran.unwrap_or_else(|e| panic!("{program}: {e}; apt-get install prometheus prometheus-alertmanager"));
+    let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if ran.status.success() { Ok(()) } else { Err(said) }
+}
+
+#[test]
+fn promtool_takes_the_scrape_configuration() {
+    for path in ["monitoring/plain/prometheus.json", "monitoring/full/prometheus.json"] {
+        run("promtool", &["check", "config", "--syntax-only"], &golden().join(path))
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let bad = folder.path().join("prometheus.json");
+    fs::write(&bad, text("monitoring/full/prometheus.json").replace("basic_auth", "basic_oath")).expect("written");
+    run("promtool", &["check", "config", "--syntax-only"], &bad).expect_err("no such key");
+}
+
+#[test]
+fn amtool_takes_the_receivers() {
+    run("amtool", &["check-config"], &golden().join("monitoring/full/alertmanager.json"))
+        .unwrap_or_else(|e| panic!("{e}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let bad = folder.path().join("alertmanager.json");
+    fs::write(
+        &bad,
+        text("monitoring/full/alertmanager.json").replace("\"receiver\": \"operators\"", "\"receiver\": \"nobody\""),
+    )
+    .expect("written");
+    run("amtool", &["check-config"], &bad).expect_err("no such receiver");
+}
+
+/// What is run before Grafana draws what nobody gave, once, for its own eyes.
+#[test]
+fn grafana_has_secrets_of_its_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().to_str().expect("text");
+    let script = text("monitoring/full/grafana-start.sh").replace("/var/lib/grafana", home);
+    let draw = || {
+        let ran = Command::new("sh").args(["-euc", &script]).status().expect("a shell");
+        assert!(ran.success());
+        ["secret-key", "admin-password"].map(|name| {
+            let file = folder.path().join(name);
+            let mode = fs::metadata(&file).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+            fs::read_to_string(file).expect("text").trim().to_owned()
+        })
+    };
+    let [key, password] = draw();
+    assert!(key.len() >= 32 && password.len() >= 32 && key != password);
+    assert_eq!(draw(), [key, password], "they stay");
+    let settings = text("monitoring/full/grafana.json");
+    for name in ["secret-key", "admin-password"] {
+        assert!(settings.contains(&format!("$__file{{/var/lib/grafana/{name}}}")), "{settings}");
+    }
+}

@@ -1,0 +1,81 @@
+# What the appliance is: its own units, and what it tells the programs of NixOS, each in the program's own format.
+{
+  self,
+  lib,
+  systems,
+  unit,
+}: let
+  # An evaluation that stands in for nixpkgs writes a limit where nobody has set one.
+  withoutLimits = lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""];
+  of = config: name: withoutLimits (unit config name);
+  node = systems.x86-server;
+  inherit (systems) hub;
+  cable = node.systemd.network.networks."80-reelmill-cable";
+  cloud =
+    (self.inputs.nixpkgs.lib.nixosSystem {
+      modules = [
+        self.nixosModules.default
+        self.nixosModules.nvidia
+        ../../../nixos/profiles/cloud-node.nix
+        {
+          nixpkgs.hostPlatform = "x86_64-linux";
+          networking.hostName = "rented";
+        }
+      ];
+    })
+    .config;
+  stick = lib.head node.systemd.mounts;
+  word = value:
+    if value == true
+    then "yes"
+    else if value == false
+    then "no"
+    else toString value;
+  lines = sep: attrs: lib.concatStrings (lib.mapAttrsToList (key: value: "${key}${sep}${word value}\n") attrs);
+  ini = sections: lib.concatStringsSep "\n" (lib.mapAttrsToList (name: attrs: "[${name}]\n${lines "=" attrs}") sections);
+  filter = config: let
+    wall = config.networking.firewall;
+  in ''
+    table inet reelmill {
+      chain input {
+        ${lib.concatMapStringsSep "\n    " (port: "tcp dport ${toString port} accept") wall.allowedTCPPorts}
+        ${wall.extraInputRules}
+      }
+    }
+  '';
+in {
+  "reelmill-first-boot.service" = of node "reelmill-first-boot.service";
+  "reelmill-stick.service" = of node "reelmill-stick.service";
+  "run-reelmill-stick.mount" = ini {
+    Unit = stick.unitConfig;
+    Mount = {
+      What = stick.what;
+      Where = stick.where;
+      Type = stick.type;
+      Options = stick.options;
+    };
+  };
+  "cloud/reelmill-user-data.service" = of cloud "reelmill-user-data.service";
+  "cloud/reelmill-worker.service" = of cloud "reelmill-worker.service";
+  "reelmill-tidy.service" = of node "reelmill-tidy.service";
+  "reelmill-tidy.timer" = of node "reelmill-tidy.timer";
+  "udev.rules" = node.services.udev.extraRules;
+  "sysctl.conf" = lines "=" (lib.filterAttrs (_: value: value != null && !lib.isAttrs value) node.boot.kernel.sysctl);
+  "system.conf" = ini {inherit (node.systemd.settings) Manager;};
+  "journald.conf" = "[Journal]\n${node.services.journald.extraConfig}";
+  "sshd_config" =
+    lines " " node.services.openssh.settings
+    + "AuthorizedKeysFile ${toString node.services.openssh.authorizedKeysFiles}\n"
+    + lib.concatMapStrings (key: "HostKey ${key.path}\n") node.services.openssh.hostKeys;
+  "nix.conf" = lines " = " node.nix.settings;
+  "80-reelmill-cable.network" = ini {
+    Match = cable.matchConfig;
+    Network = cable.networkConfig;
+    Link = cable.linkConfig;
+    DHCPv4 = cable.dhcpV4Config;
+  };
+  "repart.d/50-root.conf" = ini {Partition = node.systemd.repart.partitions."50-root";};
+  "fstab" = lib.concatStrings (lib.mapAttrsToList (where: fs: "${fs.device} ${where} ${fs.fsType} ${lib.concatStringsSep "," fs.options}\n") node.fileSystems);
+  "node.nft" = filter node;
+  "hub.nft" = filter hub;
+}

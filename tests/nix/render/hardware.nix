@@ -1,0 +1,32 @@
+# What a machine is made of: the units that are only on a Jetson, and what is set of its modules.
+{
+  lib,
+  systems,
+  unit,
+  ...
+}: let
+  # An evaluation that stands in for nixpkgs writes a limit where nobody has set one.
+  withoutLimits = lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""];
+  of = config: name: withoutLimits (unit config name);
+  jetson = systems.jetson-orin-nx-nvme;
+  json = lib.generators.toPretty {multiline = true;};
+in {
+  "jetson/reelmill-tegrastats.socket" = of jetson "reelmill-tegrastats.socket";
+  "jetson/reelmill-tegrastats@.service" = of jetson "reelmill-tegrastats@.service";
+  "jetson/reelmill-codec-clocks.service" = of jetson "reelmill-codec-clocks.service";
+  "jetson/settings.nix" = json {
+    jetpack = {inherit (jetson.hardware.nvidia-jetpack) enable som carrierBoard majorVersion super maxClock configureCuda;};
+    autoUpdate = jetson.hardware.nvidia-jetpack.firmware.autoUpdate;
+    nvpmodel = jetson.services.nvpmodel.profileNumber;
+    graphics = jetson.hardware.graphics.enable;
+    worker = jetson.services.reelmill.worker.settings;
+    groups = jetson.users.users.reelmill-worker.extraGroups;
+    socket = jetson.services.reelmill.agent.settings.tegrastats.socket;
+  };
+  "nvidia/settings.nix" = json {
+    driver = lib.getName systems.x86-server.hardware.nvidia.package;
+    inherit (systems.x86-server.hardware.nvidia) open nvidiaPersistenced;
+    inherit (systems.x86-server.boot) kernelModules blacklistedKernelModules;
+    containers = systems.x86-server.hardware.nvidia-container-toolkit.enable;
+  };
+}

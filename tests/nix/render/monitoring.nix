@@ -1,0 +1,79 @@
+# What the hub's monitoring hands to Prometheus, Alertmanager and Grafana, in their own formats.
+{
+  self,
+  lib,
+  ...
+}: let
+  evaluated = extra:
+    (self.inputs.nixpkgs.lib.nixosSystem {
+      modules = [
+        self.nixosModules.default
+        self.nixosModules.cpu
+        ../../../nixos/profiles/hub.nix
+        {
+          nixpkgs.hostPlatform = "x86_64-linux";
+          networking.hostName = "hub";
+          services.reelmill.hub.monitoring.enable = true;
+        }
+        extra
+      ];
+    })
+    .config;
+  monitoring = config: config.services.reelmill.hub.monitoring;
+  plain = evaluated {};
+  full = evaluated {
+    services.reelmill.hub.monitoring = {
+      alerts.BackupOld.enable = true;
+      nodePasswordFile = "/var/lib/secrets/pages";
+      alertmanager = {
+        webhook.url = "http://127.0.0.1:9095/alerts";
+        email = {
+          to = "farm@example.net";
+          smarthost = "mail.example.net:587";
+          username = "reelmill";
+          passwordFile = "/var/lib/secrets/mail";
+        };
+      };
+    };
+  };
+  json = import ../lib/pretty.nix {inherit lib;};
+  # As NixOS' own module puts it together.
+  prometheus = config: {
+    global = lib.filterAttrs (_: value: value != null) config.services.prometheus.globalConfig;
+    scrape_configs = (monitoring config).scrape;
+    alerting.alertmanagers = config.services.prometheus.alertmanagers;
+    rule_files = ["rules.json"];
+  };
+  # In quick motion, for a test that makes each cause: as fast as what tells of it allows.
+  quick = import ../../../nixos/lib/alerts.nix {inherit lib;} {
+    inherit (monitoring full) alerts runbooks;
+    quicker = name:
+      {
+        # Nodes say something every 15 seconds.
+        NodeSilent = 10;
+        BackupOld = 3600;
+      }
+      .${
+        name
+      }
+      or 60;
+  };
+in
+  {
+    "plain/prometheus.json" = json (prometheus plain);
+    "plain/rules.json" = json (monitoring plain).rules;
+    "full/prometheus.json" = json (prometheus full);
+    "full/rules.json" = json (monitoring full).rules;
+    "full/rules-quick.json" = json quick;
+    "full/alertmanager.json" = json full.services.prometheus.alertmanager.configuration;
+    "full/grafana.json" = json {
+      security = {inherit (full.services.grafana.settings.security) admin_password secret_key cookie_samesite disable_gravatar;};
+      server = {inherit (full.services.grafana.settings.server) http_addr;};
+      datasources = full.services.grafana.provision.datasources.settings;
+    };
+    "full/credentials.json" =
+      json (lib.genAttrs ["prometheus" "alertmanager" "grafana"] (name:
+          full.systemd.services.${name}.serviceConfig.LoadCredential or []));
+    "full/grafana-start.sh" = full.systemd.services.grafana.preStart;
+  }
+  // lib.mapAttrs' (name: dashboard: lib.nameValuePair "dashboards/${name}.json" (json dashboard)) (monitoring plain).dashboards

@@ -1,0 +1,52 @@
+# The queue's servers: their settings as NixOS writes them, and what the hub and the workers are told.
+{
+  self,
+  lib,
+  unit,
+  ...
+}: let
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines;
+  redis = hub {};
+  server = redis.services.redis.servers.reelmill;
+  yes = value:
+    if value
+    then "yes"
+    else "no";
+  rabbitmq = hub {
+    queue.kind = "rabbitmq";
+    queueUrlFile = "/var/lib/secrets/queue-url";
+  };
+  nats = hub {
+    queue.kind = "nats";
+    queueUrlFile = "/var/lib/secrets/queue-url";
+  };
+  sqlite = hub {
+    queue.kind = "sqlite";
+    store.kind = "embedded";
+  };
+in {
+  # The password comes in when the service starts.
+  "redis.conf" =
+    lines " " {
+      inherit (server) port bind databases;
+      appendonly = yes server.appendOnly;
+      appendfsync = server.appendFsync;
+      daemonize = "no";
+      dir = "/var/lib/redis-reelmill";
+    }
+    + (
+      if server.save == []
+      then "save \"\"\n"
+      else throw "no snapshots are wanted"
+    )
+    + lines " " server.settings;
+  "redis-secrets" = etc redis "hub-secrets";
+  "redis-password-file" = server.requirePassFile + "\n";
+  "hub.toml" = etc redis "hub.toml";
+  "hub-sqlite.toml" = etc sqlite "hub.toml";
+  "rabbitmq.conf" = lines " = " ({"listeners.tcp.1" = "${rabbitmq.services.rabbitmq.listenAddress}:${toString rabbitmq.services.rabbitmq.port}";} // rabbitmq.services.rabbitmq.configItems);
+  "rabbitmq-secrets" = etc rabbitmq "hub-secrets";
+  "nats.conf" = etc nats "nats.conf";
+  "nats-secrets" = etc nats "hub-secrets";
+  "reelmill-hub-secrets.service" = unit redis "reelmill-hub-secrets.service";
+}
