@@ -96,7 +96,7 @@ fn nixos_keeps_what_the_unit_files_say() {
     for name in ["reelmill-exec.socket", "reelmill-guard.path"] {
         check_kept(&format!("agent/units/{name}"), "agent/alone", name, &[]);
     }
-    for name in ["reelmill-batch@.service", "reelmill-exec-check.service"] {
+    for name in ["reelmill-batch@.service", "reelmill-examine@.service", "reelmill-exec-check.service"] {
         check_kept(&format!("agent/units/{name}"), "agent/example", name, &["ExecStart"]);
     }
     let (worker, slice) = ("worker/units/reelmill-worker.service", "worker/units/reelmill-workers.slice");
