@@ -67,15 +67,10 @@ in {
     ];
     # What a backup is put back with, by hand.
     environment.systemPackages = [(script "restore")];
-    systemd.tmpfiles = {
-      rules = mkIf isFolder ["d ${cfg.target} 0700 reelmill-hub reelmill-hub -"];
-      # The folder is monitoring's, if that is here.
-      settings."10-reelmill-metrics".${metrics}.d = {
-        user = lib.mkForce "root";
-        group = lib.mkForce "reelmill-hub";
-        mode = lib.mkForce "0775";
-      };
-    };
+    systemd.tmpfiles.rules =
+      lib.optional isFolder "d ${cfg.target} 0700 reelmill-hub reelmill-hub -"
+      # Where monitoring is, it says the same.
+      ++ ["d ${metrics} 0775 root reelmill-hub -"];
     systemd.services.reelmill-hub-backup = {
       description = "Reelmill: backup of the hub";
       after = ["reelmill-hub-secrets.service" "network-online.target"] ++ lib.optional postgresql "postgresql.service";
