@@ -19,13 +19,13 @@ const KINDS: [&str; 7] = [
 
 /// A key that may log in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct SshKey {
+pub struct SshKey {
     /// Its kind.
-    pub(crate) kind: String,
+    pub kind: String,
     /// What tells it from others, as `ssh-keygen -l` shows it.
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
     /// Whose it is, by the line's own words.
-    pub(crate) comment: String,
+    pub comment: String,
 }
 
 impl fmt::Display for SshKey {
@@ -36,19 +36,19 @@ impl fmt::Display for SshKey {
     }
 }
 
-/// Whether a word is a key and not the name of a file.
-pub(crate) fn is_key(word: &str) -> bool {
-    word.split_once(' ').is_some_and(|(kind, _)| KINDS.contains(&kind))
-}
-
-/// The keys in a file's text, by line; `name` is told in errors.
-pub(crate) fn keys(name: &str, text: &str) -> Result<Vec<SshKey>, String> {
-    if text.contains("PRIVATE KEY-----") {
-        return Err(format!("{name} is a private key; give the public one, which ends in .pub"));
-    }
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+/// The keys in a text, and the lines that they stand in, which may have options.
+///
+/// # Errors
+/// Which line is none.
+pub fn ssh_keys(text: &str) -> Result<Vec<(SshKey, &str)>, String> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|(number, line)| key(line).ok_or_else(|| format!("{name}:{number}: this is no public SSH key"))).collect()
+    let keys = lines.map(|(at, line)| {
+        let none = || format!("line {at} is no public key of SSH such as `ssh-ed25519 AAAA... anna`");
+        key(line).map(|key| (key, line)).ok_or_else(none)
+    });
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() { Err("there is no key in it".to_owned()) } else { Ok(keys) }
 }
 
 /// The key of a line, which may begin with options.
@@ -64,7 +64,7 @@ fn key(line: &str) -> Option<SshKey> {
     // The key says its kind once more, after the length of that word.
     let (length, inner) = bytes.split_first_chunk::<4>()?;
     let inner = inner.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-    let same = inner == kind.as_bytes();
+    let same = inner == kind.as_bytes() && bytes.len() > 4 + inner.len();
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&bytes)));
     same.then(|| SshKey { kind: kind.to_owned(), fingerprint, comment: rest.to_owned() })
 }
@@ -88,10 +88,11 @@ mod tests {
     #[test]
     fn a_key_is_told_as_ssh_keygen_tells_it() {
         let check = |text: &str, comments: &[&str]| {
-            let keys = keys("k", text).expect(text);
-            assert_eq!(keys.iter().map(|key| key.comment.as_str()).collect::<Vec<_>>(), comments);
-            for key in keys {
+            let keys = ssh_keys(text).expect(text);
+            assert_eq!(keys.iter().map(|(key, _)| key.comment.as_str()).collect::<Vec<_>>(), comments);
+            for (key, line) in keys {
                 assert_eq!(key.fingerprint, "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU");
+                assert!(text.contains(line));
             }
         };
         check(&format!("# mine\n\n{ED} anna@desk\n"), &["anna@desk"]);
@@ -100,12 +101,15 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_with_its_line() {
-        let check = |text: &str, want: &str| assert_eq!(keys("k", text), Err(want.to_owned()), "{text}");
-        let private = format!("-----BEGIN OPENSSH {} KEY-----\n", "PRIVATE");
-        check(&private, "k is a private key; give the public one, which ends in .pub");
-        check(&format!("{ED}\nanna"), "k:2: this is no public SSH key");
-        check(&ED.replace("ssh-ed25519", "ssh-rsa"), "k:1: this is no public SSH key");
-        check(&format!("{}!", ED), "k:1: this is no public SSH key");
-        check(&format!("{ED} a\u{1b}[2J"), "k:1: this is no public SSH key");
+        let check = |text: &str, line: usize| {
+            let want = format!("line {line} is no public key of SSH such as `ssh-ed25519 AAAA... anna`");
+            assert_eq!(ssh_keys(text), Err(want), "{text}");
+        };
+        check(&format!("{ED}\nanna"), 2);
+        check(&ED.replace("ssh-ed25519", "ssh-rsa"), 1);
+        check(&format!("{ED}!"), 1);
+        check(&format!("{ED} a\u{1b}[2J"), 1);
+        check("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", 1);
+        assert_eq!(ssh_keys("# none\n"), Err("there is no key in it".to_owned()));
     }
 }
