@@ -180,20 +180,20 @@ mod tests {
         // One that was given up at once, thrice; one that is tried the fourth time; one that failed long ago; one that failed
         // and then did not; one that failed twice.
         let told: [Told; 7] = [
-            ("s3://in/bad", "2026-11-22T10:00:00.000Z", vec![(1, failed(None))]),
-            ("s3://in/bad", "2026-11-22T10:00:01.000Z", vec![(1, failed(None))]),
-            ("s3://in/bad", "2026-11-22T10:00:02.000Z", vec![(1, failed(None))]),
-            ("s3://in/slow", "2026-11-22T10:00:00.000Z", vec![(3, failed(Some(5))), (4, progress())]),
-            ("s3://in/old", "2026-11-20T10:00:00.000Z", vec![(5, failed(None))]),
+            ("s3://ingest/bad", "2026-11-22T10:00:00.000Z", vec![(1, failed(None))]),
+            ("s3://ingest/bad", "2026-11-22T10:00:01.000Z", vec![(1, failed(None))]),
+            ("s3://ingest/bad", "2026-11-22T10:00:02.000Z", vec![(1, failed(None))]),
+            ("s3://ingest/slow", "2026-11-22T10:00:00.000Z", vec![(3, failed(Some(5))), (4, progress())]),
+            ("s3://ingest/old", "2026-11-20T10:00:00.000Z", vec![(5, failed(None))]),
             (
-                "s3://in/good",
+                "s3://ingest/good",
                 "2026-11-22T10:00:00.000Z",
                 vec![
                     (4, failed(Some(5))),
                     (5, EventBody::Done { report: Box::new(crate::sample::report(&crate::sample::job())) }),
                 ],
             ),
-            ("s3://in/twice", "2026-11-22T10:00:00.000Z", vec![(2, failed(Some(5)))]),
+            ("s3://ingest/twice", "2026-11-22T10:00:00.000Z", vec![(2, failed(Some(5)))]),
         ];
         for (at, (input, now, events)) in told.into_iter().enumerate() {
             let id = uuid::Uuid::from_u128(at as u128 + 1);
@@ -212,8 +212,8 @@ mod tests {
             let found = db.failing(since, least, most).await.expect("read");
             found.into_iter().map(|Failing { source, attempts }| format!("{source} {attempts}")).collect::<Vec<_>>()
         };
-        assert_eq!(failing(3, 10).await, ["s3://in/bad 3", "s3://in/slow 3"]);
-        assert_eq!(failing(2, 10).await, ["s3://in/bad 3", "s3://in/slow 3", "s3://in/twice 2"]);
-        assert_eq!(failing(2, 1).await, ["s3://in/bad 3"]);
+        assert_eq!(failing(3, 10).await, ["s3://ingest/bad 3", "s3://ingest/slow 3"]);
+        assert_eq!(failing(2, 10).await, ["s3://ingest/bad 3", "s3://ingest/slow 3", "s3://ingest/twice 2"]);
+        assert_eq!(failing(2, 1).await, ["s3://ingest/bad 3"]);
     }
 }

@@ -10,12 +10,11 @@
   cfg = config.reelmill.hardware.dcgm;
 
   # What it counts by default, but for the profiling fields, which need the capability to administer the system.
-  counters = pkgs.writeText "dcgm-counters.csv" (lib.concatMapStrings ({
+  line = {
     name,
     kind,
     help,
-  }: "${name}, ${kind}, ${help}\n")
-  cfg.counters);
+  }: "${name}, ${kind}, ${help}\n";
   field = kind: name: help: {inherit name kind help;};
   gauge = field "gauge";
   counter = field "counter";
@@ -73,14 +72,16 @@ in {
   };
 
   config = lib.mkIf cfg.enable {
+    environment.etc."reelmill/dcgm-counters.csv".text = lib.concatMapStrings line cfg.counters;
     systemd.services.reelmill-dcgm = {
       description = "NVIDIA DCGM exporter";
       wantedBy = ["multi-user.target"];
       after = ["network.target"];
+      restartTriggers = [config.environment.etc."reelmill/dcgm-counters.csv".text];
       # The driver's libraries, where NixOS puts them.
       environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
       serviceConfig = {
-        ExecStart = lib.escapeShellArgs [(lib.getExe cfg.package) "--address" cfg.listen "--collectors" "${counters}"];
+        ExecStart = lib.escapeShellArgs ["${cfg.package}/bin/dcgm-exporter" "--address" cfg.listen "--collectors" "/etc/reelmill/dcgm-counters.csv"];
         Restart = "on-failure";
         RestartSec = "30s";
         DynamicUser = true;

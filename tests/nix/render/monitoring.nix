@@ -2,6 +2,7 @@
 {
   self,
   lib,
+  unit,
   ...
 }: let
   evaluated = extra:
@@ -40,6 +41,20 @@
       };
     };
   };
+  # A server whose cards NVIDIA's own exporter tells of.
+  dcgm =
+    (self.inputs.nixpkgs.lib.nixosSystem {
+      modules = [
+        self.nixosModules.default
+        self.nixosModules.nvidia
+        ../../../nixos/profiles/node.nix
+        {
+          nixpkgs.hostPlatform = "x86_64-linux";
+          reelmill.hardware.dcgm.enable = true;
+        }
+      ];
+    })
+    .config;
   json = import ../lib/pretty.nix {inherit lib;};
   # As NixOS' own module puts it together.
   prometheus = config: {
@@ -72,6 +87,8 @@ in
       credentials = full.systemd.services.prometheus-redis-exporter.serviceConfig.LoadCredential;
       secret = full.services.reelmill.hub.generatedSecrets.queue-exporter;
     };
+    "dcgm/reelmill-dcgm.service" = unit dcgm "reelmill-dcgm.service";
+    "dcgm/counters.csv" = dcgm.environment.etc."reelmill/dcgm-counters.csv".text;
     "full/prometheus.json" = json (prometheus full);
     "full/rules.json" = json (monitoring full).rules;
     "full/rules-quick.json" = json quick;

@@ -1,6 +1,7 @@
 //! What the hub's monitoring hands to Prometheus, Alertmanager and Grafana, judged by promtool, amtool and a real Prometheus over
 //! real programs. Grafana's own types judge the dashboards in `tests/browser/grafana.test.mjs`.
 
+mod dcgm;
 mod farm;
 mod files;
 mod prometheus;
