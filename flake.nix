@@ -30,9 +30,9 @@
     nixosConfigurations = farm.configurations;
     inherit (farm) images;
 
-    packages = perSystem (pkgs: pkgs.reelmillPackages);
+    packages = perSystem (pkgs: pkgs.reelmillPackages // farm.packages.${pkgs.stdenv.hostPlatform.system} or {});
     apps = perSystem (pkgs: import ./nixos/packages/apps.nix {inherit self pkgs lib;});
-    devShells = perSystem (pkgs: {default = pkgs.callPackage ./nixos/packages/shell.nix {};});
+    devShells = perSystem (pkgs: {default = import ./nixos/packages/shell.nix {inherit lib pkgs;};});
     formatter = perSystem (pkgs: pkgs.reelmill-alejandra);
     checks = perSystem (pkgs: tests pkgs // {form = pkgs.callPackage ./nixos/packages/form.nix {inherit self;};});
 

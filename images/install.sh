@@ -24,5 +24,6 @@ if [ ! -f "${files[0]}" ]; then
   echo "hint: reelmill-install without words lists them" >&2
   exit 1
 fi
-reelmill image flash "${files[0]}" "$disk" "$@"
+# A server's disk is built in; who started this named it, and is asked once more.
+reelmill image flash --allow-fixed "${files[0]}" "$disk" "$@"
 echo "$image is on $disk; take the stick out and start the machine again"

@@ -16,6 +16,6 @@
 
   # What a machine is made of: one of them.
   jetson.imports = [jetpack-nixos.nixosModules.default ./modules/hardware/jetson.nix];
-  nvidia = ./modules/hardware/nvidia.nix;
+  nvidia.imports = [./modules/hardware/nvidia.nix ./modules/hardware/dcgm.nix];
   cpu = ./modules/hardware/none.nix;
 }

@@ -174,7 +174,6 @@ mod tests {
         sends(systemd.reboot());
         sends(systemd.is_clock_synchronised());
         sends(transient::run("a", &id, &["/a"]));
-        sends(transient::arm("a", &id, limit, &["/a"]));
         sends(journal::read(&journal::Query::last_errors(1, limit)));
     }
 }

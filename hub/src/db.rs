@@ -167,6 +167,9 @@ mod tests {
     async fn names_the_sources_that_fail_again_and_again() {
         use reelmill_api::{AttemptId, ErrorKind, Event, EventBody, Failure, Progress, Task};
 
+        /// A source, when its job was last told of, and what was told.
+        type Told = (&'static str, &'static str, Vec<(u32, EventBody)>);
+
         let folder = tempfile::tempdir().expect("a folder");
         let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
         let failed = |retry_in_seconds| EventBody::Failed {
@@ -176,7 +179,7 @@ mod tests {
         let progress = || EventBody::Progress { progress: Progress::default() };
         // One that was given up at once, thrice; one that is tried the fourth time; one that failed long ago; one that failed
         // and then did not; one that failed twice.
-        let told: [(&str, &str, Vec<(u32, EventBody)>); 7] = [
+        let told: [Told; 7] = [
             ("s3://in/bad", "2026-11-22T10:00:00.000Z", vec![(1, failed(None))]),
             ("s3://in/bad", "2026-11-22T10:00:01.000Z", vec![(1, failed(None))]),
             ("s3://in/bad", "2026-11-22T10:00:02.000Z", vec![(1, failed(None))]),

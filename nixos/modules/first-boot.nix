@@ -4,7 +4,6 @@
 {
   config,
   lib,
-  pkgs,
   ...
 }: let
   inherit (lib) mkIf mkMerge mkOption types;
@@ -38,12 +37,9 @@ in {
       ];
       # NixOS sets the name of its configuration whenever a system comes into force; the name that was given stays.
       system.activationScripts.reelmill-host-name = ''
-        for file in ${state}/hostname ${state}/node; do
-          if [ -s "$file" ]; then
-            ${pkgs.coreutils}/bin/head -c 63 "$file" > /proc/sys/kernel/hostname
-            break
-          fi
-        done
+        if [ -e ${state} ]; then
+          ${exec} first-boot --state ${state} || echo "the name of this machine is not what it was given" >&2
+        fi
       '';
     }
     (mkIf cfg.firstBoot.stick {

@@ -21,7 +21,7 @@ in {
       inherit (final) reelmill reelmill-hub reelmill-agent reelmill-worker;
     }
     // import ./images.nix {
-      inherit (final) lib callPackage stdenvNoCC reelmill-worker reelmill-gst-plugins;
+      inherit (final) lib callPackage stdenvNoCC reelmill-worker reelmill-gst-plugins nvidia-jetpack6;
     }
     // final.lib.optionalAttrs hostPlatform.isx86_64 {
       reelmill-aarch64 = final.pkgsCross.aarch64-multiplatform.reelmill;

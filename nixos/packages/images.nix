@@ -5,6 +5,7 @@
   stdenvNoCC,
   reelmill-worker,
   reelmill-gst-plugins,
+  nvidia-jetpack6,
 }: let
   image = callPackage ./oci.nix {};
   inherit (stdenvNoCC.hostPlatform) isAarch64 isx86_64;
@@ -34,7 +35,8 @@ in
       worker = reelmill-worker;
       environment = {
         HWACCEL = "jetson";
-        REELMILL_GST_PLUGINS = "${reelmill-gst-plugins}";
+        # Of the same release as the nodes' own, see nixos/modules/hardware/jetson.nix.
+        REELMILL_GST_PLUGINS = "${reelmill-gst-plugins.override {nvidia-jetpack = nvidia-jetpack6;}}";
         NVIDIA_VISIBLE_DEVICES = "all";
         NVIDIA_DRIVER_CAPABILITIES = "all";
       };

@@ -31,7 +31,7 @@
       inherit programs units names folders;
       installPhase = ''
         runHook preInstall
-        source ${./install.sh}
+        bash -euo pipefail ${./install.sh}
         ${wrapping}
         runHook postInstall
       '';

@@ -16,6 +16,7 @@ in {
     queue.kind = mkDefault "redis";
     broker.kind = mkDefault "mosquitto";
     database.kind = mkDefault "sqlite";
+    monitoring.enable = mkDefault true;
     # Reelmill needs none of these; they are for those who want them.
     secrets.kind = mkDefault "none";
     registry.kind = mkDefault "none";

@@ -1,4 +1,4 @@
-# The NixOS tests: every other `.nix` file here is one, by its name.
+# The NixOS tests: every other `.nix` file here is one, by its name; what several share lies in `lib`.
 {
   self,
   lib,

@@ -17,6 +17,7 @@ pub mod records;
 pub mod room;
 pub mod settings;
 pub mod tidy;
+pub mod timer;
 pub mod toplevel;
 pub mod units;
 

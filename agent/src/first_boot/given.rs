@@ -3,25 +3,10 @@
 
 use std::path::Path;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use reelmill_api::enrol::given;
 
 use super::{network, state, worker_env};
 use crate::enrol::join_file;
-
-/// The longest of the files; they hold a few lines.
-pub const LONGEST: u64 = 64 * 1024;
-/// The longest name of a machine.
-const LONGEST_NAME: usize = 63;
-/// What begins a public key of SSH.
-const KEY_KINDS: &[&str] = &[
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-];
 
 /// One of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,18 +44,17 @@ impl Kind {
     /// What is wrong with it, with the line, and never with what stands there.
     pub fn understand(self, path: &Path, bytes: &[u8]) -> Result<Vec<Kept>, String> {
         let told = |why: String| format!("{}: {why}", path.display());
-        let text = std::str::from_utf8(bytes).map_err(|_| told("this is no text".to_owned()))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+        let text = given::text(bytes).map_err(told)?;
         match self {
             Self::Keys => keys(&text).map(|keys| vec![(state::KEYS, Some(keys))]).map_err(told),
-            Self::HostName => host_name(&text).map(|name| vec![(state::HOST_NAME, Some(name))]).map_err(told),
+            Self::HostName => given::host_name(&text).map(|name| vec![(state::HOST_NAME, Some(name))]).map_err(told),
             Self::WorkerEnv => {
                 worker_env::rewritten(&text).map(|env| vec![(state::WORKER_ENV, Some(env))]).map_err(told)
             }
             Self::Join => {
                 let join = join_file::parse(path, &text).map_err(|e| e.to_string())?;
                 let network = join.network.as_ref().map(network::file).transpose().map_err(told)?;
-                let node = join.node.as_ref().map(|node| host_name(node.as_str())).transpose().map_err(told)?;
+                let node = join.node.as_ref().map(|node| given::host_name(node.as_str())).transpose().map_err(told)?;
                 // The join file itself comes last: where it is, all of it was taken.
                 Ok(vec![(state::NETWORK, network), (state::NODE, node), (state::JOIN, Some(text))])
             }
@@ -78,43 +62,9 @@ impl Kind {
     }
 }
 
-/// A machine's name, as far as it is one.
-fn host_name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    let is_label = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let fits = (1..=LONGEST_NAME).contains(&name.len()) && is_label && !name.starts_with('-') && !name.ends_with('-');
-    let why = "a machine's name is 1 to 63 lower-case letters, digits and hyphens, without a hyphen at its ends";
-    if fits { Ok(name.to_owned()) } else { Err(why.to_owned()) }
-}
-
 /// Public keys, one a line, with what may stand before and after them.
 fn keys(text: &str) -> Result<String, String> {
-    let mut kept = String::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if line.chars().any(char::is_control) || !has_key(line) {
-            return Err(format!("line {} is no public key of SSH such as `ssh-ed25519 AAAA... anna`", at + 1));
-        }
-        kept.push_str(line);
-        kept.push('\n');
-    }
-    if kept.is_empty() { Err("there is no key in it".to_owned()) } else { Ok(kept) }
-}
-
-/// Whether a word of the line says which kind of key the next one is, and it is one.
-fn has_key(line: &str) -> bool {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let is_key = |pair: &[&str]| {
-        let [kind, key] = pair else { return false };
-        let Ok(key) = STANDARD.decode(key) else { return false };
-        // Its own name is the first thing in it, after the name's length.
-        let name = [&u32::try_from(kind.len()).unwrap_or_default().to_be_bytes()[..], kind.as_bytes()].concat();
-        KEY_KINDS.contains(kind) && key.len() > name.len() && key.starts_with(&name)
-    };
-    words.windows(2).any(is_key)
+    given::ssh_keys(text).map(|keys| keys.iter().map(|(_, line)| format!("{line}\n")).collect())
 }
 
 #[cfg(test)]

@@ -7,40 +7,25 @@ use std::{
 
 use reelmill_api::enrol::{Network, Subnet};
 
-/// The longest name of an interface that Linux knows.
-const LONGEST_INTERFACE: usize = 15;
-
 /// The file's text. All that goes into it are addresses that were parsed, and a name that has no white space.
 ///
 /// # Errors
-/// If the interface has no name that Linux knows, or somebody who is to be asked is nobody.
+/// If no machine can have this network.
 pub fn file(network: &Network) -> Result<String, String> {
+    network.check()?;
     let matched = match &network.interface {
-        Some(name) if is_interface(name) => format!("Name={name}\n"),
-        Some(_) => {
-            return Err("`network.interface` must be a name such as eth0: up to 15 letters, digits, `.`, `_` and `-`"
-                .to_owned());
-        }
+        Some(name) => format!("Name={name}\n"),
         // Cables, and no bridges, tunnels or the like.
         None => "Type=ether\nKind=!*\n".to_owned(),
     };
     let Subnet(address, bits) = network.address;
-    if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
-        return Err(format!("`network.address` is {address}, which no machine can have"));
-    }
     let mut text = format!(
         "# From the join file; written anew at every boot.\n[Match]\n{matched}\n[Network]\nAddress={address}/{bits}\nDHCP=no\n"
     );
     for server in &network.dns {
-        if server.is_unspecified() || server.is_multicast() {
-            return Err(format!("`network.dns` has {server}, which nobody can be asked at"));
-        }
         writeln!(text, "DNS={server}").expect("a text grows");
     }
     if let Some(gateway) = network.gateway {
-        if gateway.is_ipv4() != address.is_ipv4() || gateway.is_unspecified() || gateway == address {
-            return Err(format!("`network.gateway` is {gateway}, which {address}/{bits} cannot go through"));
-        }
         write!(text, "\n[Route]\nGateway={gateway}\n").expect("a text grows");
         if !contains(network.address, gateway) {
             // As with providers that give each machine a network of its own.
@@ -48,11 +33,6 @@ pub fn file(network: &Network) -> Result<String, String> {
         }
     }
     Ok(text)
-}
-
-fn is_interface(name: &str) -> bool {
-    let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    (1..=LONGEST_INTERFACE).contains(&name.len()) && name.bytes().all(known) && !matches!(name, "." | ".." | "lo")
 }
 
 /// Whether an address is in the network, or can be reached without one.

@@ -1,9 +1,9 @@
 //! What was taken, as it lies on the machine's own disk, and how it comes into force.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt as _, chown},
+    os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
 };
 
@@ -41,8 +41,7 @@ impl State {
     /// # Errors
     /// If the disk refuses.
     pub fn open(folder: &Path, agent: &str) -> anyhow::Result<Self> {
-        let made = DirBuilder::new().recursive(true).mode(0o711).create(folder);
-        made.with_context(|| format!("cannot make {}", folder.display()))?;
+        make(folder, 0o711).with_context(|| format!("cannot make {}", folder.display()))?;
         // Without users, nobody is the agent's.
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         Ok(Self { folder: folder.to_owned(), agent: user(&users, agent) })
@@ -94,13 +93,22 @@ impl State {
         let path = folder.join(NETWORK);
         match files::read(&self.folder.join(NETWORK))? {
             Some(text) => {
-                DirBuilder::new().recursive(true).mode(0o755).create(&folder)?;
+                make(&folder, 0o755)?;
                 files::replace(&path, &text, PUBLIC)
             }
             None if path.exists() => files::forget(&path),
             None => Ok(()),
         }
     }
+}
+
+/// Makes a folder unless it is there. The process's mask may not take away what others are to have.
+fn make(folder: &Path, mode: u32) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(mode))
 }
 
 /// A user's id and group, by the lines of `/etc/passwd`.

@@ -8,12 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Step,
-    given::{Kind, LONGEST},
-    state::State,
-    wipe,
-};
+use reelmill_api::enrol::given::MAX_GIVEN;
+
+use super::{Step, given::Kind, state::State, wipe};
 
 /// Takes what lies in the folders, the first file of each kind; what went wrong with the others.
 pub fn take(folders: &[PathBuf], state: &State, step: Step<'_>) -> Vec<String> {
@@ -91,11 +88,11 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let meta = file.metadata()?;
-    if !meta.is_file() || meta.len() > LONGEST {
+    if !meta.is_file() || meta.len() > MAX_GIVEN {
         return Err(io::Error::other("this is no file of a few lines"));
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes)?;
+    file.take(MAX_GIVEN).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

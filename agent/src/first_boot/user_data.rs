@@ -13,13 +13,11 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
+use reelmill_api::enrol::given::MAX_GIVEN;
 use reelmill_daemon::Hinted;
 use serde::Deserialize;
 
-use super::{
-    given::{Kind, LONGEST},
-    state,
-};
+use super::{given::Kind, state};
 use crate::exec::files::{self, PRIVATE};
 
 /// How long a machine's network may take to reach its provider.
@@ -89,7 +87,7 @@ async fn find(asked: &UserData) -> anyhow::Result<Option<(String, String)>> {
     }
     let Some(provider) = &asked.url else { return Ok(None) };
     for left in (0..asked.tries.max(1)).rev() {
-        match provider.user_data(LONGEST).await {
+        match provider.user_data(MAX_GIVEN).await {
             Ok(text) => return Ok(text.map(|text| (provider.to_string(), text))),
             Err(why) if left == 0 => {
                 let hint = "is this a rented machine whose provider tells user data at that address?";
@@ -104,7 +102,7 @@ async fn find(asked: &UserData) -> anyhow::Result<Option<(String, String)>> {
 
 fn on_disk(path: &Path) -> io::Result<String> {
     let meta = fs::metadata(path)?;
-    if !meta.is_file() || meta.len() > LONGEST {
+    if !meta.is_file() || meta.len() > MAX_GIVEN {
         return Err(io::Error::other("this is no file of a few lines"));
     }
     fs::read_to_string(path)

@@ -37,5 +37,9 @@ impl Bus {
 /// A connection of one's own. What systemd ties to it (signals, units kept in memory) ends with it.
 pub(super) async fn connect() -> Result<Connection, Error> {
     let bus = async { Builder::system()?.method_timeout(PATIENCE).build().await };
-    bus.await.map_err(|e| Error::of_bus(Action::Connect, e))
+    // A bus that has not come up yet takes connections, and is silent.
+    match tokio::time::timeout(PATIENCE, bus).await {
+        Ok(bus) => bus.map_err(|e| Error::of_bus(Action::Connect, e)),
+        Err(_) => Err(Error::TimedOut { action: Action::Connect, limit: PATIENCE }),
+    }
 }

@@ -18,8 +18,6 @@ use super::{
 const LIMIT: Duration = Duration::from_secs(300);
 /// How far back the journal is told.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// What the timer by hand is called by.
-const DEAD_MAN: &str = "dead-man";
 
 /// What to ask.
 #[derive(Debug, Subcommand)]
@@ -77,21 +75,6 @@ pub enum Ask {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
-    /// Arm a timer that runs a command as root, as root only.
-    Arm {
-        /// The id of the timer.
-        id: BatchId,
-        /// After how many seconds.
-        seconds: u64,
-        /// The command.
-        #[arg(last = true, required = true)]
-        command: Vec<String>,
-    },
-    /// Call that timer off.
-    CallOff {
-        /// The id of the timer.
-        id: BatchId,
-    },
 }
 
 /// Asks, and prints the answer.
@@ -126,10 +109,6 @@ async fn ask(what: &Ask, shutdown: &Shutdown) -> anyhow::Result<()> {
             tell_entries(&Query { unit, priority: Priority::Debug, lines: *lines, within: DAY }).await
         }
         Ask::Run { id, command } => tell(&transient::run("by-hand", id, &words(command)).await?),
-        Ask::Arm { id, seconds, command } => {
-            Ok(transient::arm(DEAD_MAN, id, Duration::from_secs(*seconds), &words(command)).await?)
-        }
-        Ask::CallOff { id } => Ok(transient::call_off(DEAD_MAN, id).await?),
     }
 }
 

@@ -3,7 +3,7 @@
 mod job;
 mod run;
 
-pub(super) use job::{Property, Transient, Verb, job, start, start_transient};
+pub(super) use job::{Property, Transient, Verb, job, start};
 pub use run::{Exit, Outcome};
 pub(super) use run::{run, run_transient};
 use zbus::{

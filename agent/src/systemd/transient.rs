@@ -1,5 +1,4 @@
-//! Units without a file, which only root may make: a deed outside the caller's own control group, and a timer that does
-//! something unless it is called off in time, whatever has become of who armed it.
+//! Units without a file, which only root may make: deeds outside the caller's own control group.
 
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use super::{
     unit::{BatchId, UnitName},
 };
 
-/// Making a unit and stopping a timer take no time.
+/// Who is told to end has [`KILL_AFTER`] for it.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Between the wish that processes end and their end.
 const KILL_AFTER: Duration = Duration::from_secs(10);
-/// Between two tries of what a timer does.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Runs a command as root in a unit of its own, `reelmill-WHAT-ID.service`, and waits for its end. `what` is a word of
 /// the caller's own; the command is a program's path with its arguments, and no shell reads it.
@@ -27,19 +24,21 @@ pub async fn run(what: &'static str, id: &BatchId, command: &[&str]) -> Result<O
     let mut properties = service(what, command);
     // Kept until this connection ends, so that it can be asked how it went.
     properties.push(("AddRef", Value::from(true)));
-    systemd1::run_transient(&Transient { unit: id.transient(what, "service"), properties, other: None }).await
+    systemd1::run_transient(&Transient { unit: id.transient(what, "service"), properties }).await
 }
 
-/// The same for a command that may hang: after that time all its processes are ended, and the outcome is a `timeout`.
+/// The same for a command that may hang, and is run however far the machine's start is: after that time all its processes are
+/// ended, and the outcome is a `timeout`.
 ///
 /// # Errors
 /// As for [`run`].
 pub async fn run_within(what: &'static str, id: &BatchId, limit: Duration, command: &[&str]) -> Result<Outcome, Error> {
     let mut properties = service(what, command);
+    properties.extend(at_any_time());
     properties.push(("AddRef", Value::from(true)));
     properties.push(("RuntimeMaxUSec", Value::from(micros(limit))));
     properties.push(("TimeoutStopUSec", Value::from(micros(KILL_AFTER))));
-    systemd1::run_transient(&Transient { unit: id.transient(what, "service"), properties, other: None }).await
+    systemd1::run_transient(&Transient { unit: id.transient(what, "service"), properties }).await
 }
 
 /// Ends a command that [`run`] or [`run_within`] began, with all its processes. Harmless where there is none.
@@ -58,55 +57,14 @@ pub fn unit_of(what: &'static str, id: &BatchId) -> UnitName {
     id.transient(what, "service")
 }
 
-/// Arms a timer that runs a command as root after that time, once.
-///
-/// # Errors
-/// If this user may not, or a timer of that id is armed already.
-pub async fn arm(what: &'static str, id: &BatchId, after: Duration, command: &[&str]) -> Result<(), Error> {
-    arm_with(what, id, after, command, &[]).await
-}
-
-/// The same for a command that is given these variables, `NAME=value`, and runs again a while after it failed.
-///
-/// # Errors
-/// As for [`arm`].
-pub async fn arm_with(
-    what: &'static str,
-    id: &BatchId,
-    after: Duration,
-    command: &[&str],
-    variables: &[String],
-) -> Result<(), Error> {
-    let mut deed = service(what, command);
-    if !variables.is_empty() {
-        deed.push(("Environment", Value::from(variables.to_vec())));
-        deed.push(("Restart", Value::from("on-failure")));
-        deed.push(("RestartUSec", Value::from(micros(AGAIN_AFTER))));
-    }
-    let timer = vec![
-        ("Description", Value::from(format!("Reelmill {what}: goes off unless it is called off"))),
-        ("TimersMonotonic", Value::from(vec![("OnActiveSec", micros(after))])),
-        ("AccuracyUSec", Value::from(100_000_u64)),
-        ("RemainAfterElapse", Value::from(false)),
-    ];
-    let other = Some((id.transient(what, "service"), deed));
-    systemd1::start_transient(&Transient { unit: timer_of(what, id), properties: timer, other }, LIMIT).await
-}
-
-/// Calls a timer off. One that went off already has done its work.
-///
-/// # Errors
-/// If this user may not, or there is no such timer.
-pub async fn call_off(what: &'static str, id: &BatchId) -> Result<(), Error> {
-    systemd1::job(Verb::Stop, &timer_of(what, id), LIMIT).await
-}
-
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn timer_of(what: &str, id: &BatchId) -> UnitName {
-    id.transient(what, "timer")
+/// By default a unit waits for the basic system, which may never come up. It ends with the machine all the same.
+fn at_any_time() -> [Property; 3] {
+    let end = || Value::from(vec!["shutdown.target"]);
+    [("DefaultDependencies", Value::from(false)), ("Conflicts", end()), ("Before", end())]
 }
 
 fn service(what: &str, command: &[&str]) -> Vec<Property> {

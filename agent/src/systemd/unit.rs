@@ -90,7 +90,7 @@ impl BatchId {
     }
 
     /// The unit of that kind which a deed of this id has: `reelmill-WHAT-ID.KIND`.
-    pub(super) fn transient(&self, what: &str, kind: &str) -> UnitName {
+    pub(crate) fn transient(&self, what: &str, kind: &str) -> UnitName {
         UnitName(format!("{OURS}{what}-{}.{kind}", self.0))
     }
 }

@@ -19,11 +19,11 @@ use crate::{
 
 /// Without hardware help everything takes minutes.
 const PATIENCE: Duration = Duration::from_secs(1800);
-/// Short beside a node's, long beside a boot here.
-const HELPER: &str = "STORE_SPARE_MIB=1\nBOOT_SPARE_MIB=1\nACTIVATE_SECONDS=120\nDEAD_MAN_SECONDS=60\n\
-    DEAD_MAN_GRACE_SECONDS=240\nGUARD=false\n";
+/// A dead-man of four minutes: an idle machine without hardware help confirms a trial 15 seconds after its dead-man is armed.
+const HELPER: &str = "STORE_SPARE_MIB=1\nBOOT_SPARE_MIB=1\nACTIVATE_SECONDS=60\nDEAD_MAN_SECONDS=60\n\
+    DEAD_MAN_GRACE_SECONDS=60\nGUARD=false\n";
 /// How long the new system has to become well, seconds.
-const VERIFY: u32 = 240;
+const VERIFY: u32 = 120;
 
 /// A release in the cache.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ impl Place {
             .enabled("reelmill-deadman.service")
             .file("/etc/nix/nix.conf", "sandbox = false\nbuild-users-group =\nsubstituters = file:///cache\n")
             .file("/etc/kernel-words", KERNEL_WORDS)
+            // Where there is the folder, the journal outlasts a boot.
+            .file("/var/log/journal/.keep", "")
             .file("/usr/lib/lab/release.nix", include_str!("release.nix"))
             .script("/usr/bin/lab", include_str!("lab.sh"));
         let mut vm = Disk::new(setup, &[Entry::new("debian", "")]).boot();
@@ -148,6 +150,16 @@ impl Place {
     pub(crate) fn record(&self, name: &str) -> Option<Value> {
         let ran = self.vm().script(&format!("cat /var/lib/reelmill-exec/{name}.json"));
         (ran.code == 0).then(|| serde_json::from_str(&ran.text).expect("JSON"))
+    }
+
+    /// What the machine says of a change, for people: over all its boots.
+    pub(crate) fn story(&self) -> String {
+        const STORY: &str = "cat /proc/cmdline; readlink -f /run/booted-system /run/current-system \
+            /nix/var/nix/profiles/system; cat /boot/loader/loader.conf; head -v -n 9 /boot/loader/entries/*; \
+            bootctl --no-pager status; cat /var/lib/reelmill-exec/systems.json; \
+            journalctl --no-pager --lines=400 --output=short-precise -u reelmill-agent -u reelmill-exec -u reelmill-deadman \
+            -u 'reelmill-switch-*' -u 'reelmill-dead-man-*'";
+        self.vm().script(STORY).text
     }
 
     /// The names of the systems that were undone.

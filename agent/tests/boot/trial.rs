@@ -18,7 +18,7 @@ fn a_system_is_tried_by_one_boot_and_the_machine_comes_back_from_it_by_itself() 
     let Some(place) = Place::start(TEST) else { return };
     let good = place.switch(&place.release("good", ""), 1);
     let end = place.end(&good);
-    assert_eq!((end.state.as_str(), &end.error), ("succeeded", &None), "{:?}", place.ways(&good));
+    assert_eq!((end.state.as_str(), &end.error), ("succeeded", &None), "{:?}\n{}", place.ways(&good), place.story());
     assert_eq!(place.systems(), ["good", "good", "good"]);
     assert!(place.vm().ok("cat /proc/cmdline").contains("lab=good"));
 
@@ -26,7 +26,7 @@ fn a_system_is_tried_by_one_boot_and_the_machine_comes_back_from_it_by_itself() 
         let bad = place.switch(&place.release(name, early), ctr);
         let end = place.end(&bad);
         eprintln!("{name}: {:?}: {:?}", place.ways(&bad), end.error);
-        assert_eq!(end.state.as_str(), "rolled_back", "{name}: {:?}", end.error);
+        assert_eq!(end.state.as_str(), "rolled_back", "{name}: {:?}\n{}", end.error, place.story());
         assert_eq!(place.systems(), ["good", "good", "good"], "{name}");
         assert_eq!(place.bad().last().map(String::as_str), Some(name));
         assert_eq!(place.record("pending"), None, "{name}");

@@ -1,17 +1,26 @@
 //! Changes by a boot: the new system is tried once, and stays only if somebody confirms it.
 
 use reelmill_lab::{
-    nspawn::{Ended, Setup},
+    nspawn::{Ended, Machine, Setup},
     programs::eventually,
 };
 use serde_json::json;
 
 use crate::node::{BEFORE, Node, Release, node};
 
+/// Nothing that needs the basic system ever starts: no message bus, no logind, no agent.
+const HANGS: &str = "printf '[Unit]\nDefaultDependencies=no\nBefore=basic.target\n[Service]\nType=oneshot\n\
+    ExecStart=/usr/bin/sleep infinity\n' > /run/systemd/system/hang.service; systemctl --no-block start hang.service";
+
 /// A node that has prepared a boot of a release with another kernel.
 fn prepared(setup: Setup) -> (Node, Release) {
+    prepared_with(setup, "")
+}
+
+/// The same of one that does something when it is booted.
+fn prepared_with(setup: Setup, activate: &str) -> (Node, Release) {
     let node = Node::start(setup);
-    let release = node.release("new", &[("kernel", "k2")]);
+    let release = node.release("new", &[("kernel", "k2"), ("activate", activate)]);
     let order = node.order("A", &release, 7, json!({})).with("ACTIVATE_SECONDS=4");
     let order = order.with("DEAD_MAN_SECONDS=1").with("DEAD_MAN_GRACE_SECONDS=5");
     assert_eq!(order.parts(&[&BEFORE[..], &["activate"]].concat()), json!({"boot": true}));
@@ -56,6 +65,41 @@ fn a_trial_that_nobody_confirms_ends_with_a_boot_of_the_old_system() {
     assert_eq!(node.machine.ok(&["ls", "/boot/entries"]), "system-1-link.conf", "its entry is gone");
     assert_eq!(node.order("A", &release, 7, json!({})).refused("commit"), "rolled_back");
     node.order("A", &release, 7, json!({})).parts(&["undo"]);
+}
+
+/// Boots into a trial from which nobody is ever heard, and sees the machine come back by itself; `mend` is done meanwhile.
+fn comes_back(node: Node, mend: impl FnOnce(&Machine)) {
+    let Node { mut machine, old } = node;
+    machine.run(&["systemctl", "reboot"]);
+    assert_eq!(machine.ended(), Ended::Rebooting);
+    let mut machine = machine.switch_on_again();
+    assert_eq!(machine.ended(), Ended::Rebooting, "by itself");
+    let told = std::fs::read_to_string(machine.on_disk("/var/lib/reelmill-exec/pending.json")).expect("it is not over");
+    assert!(told.contains("nobody confirmed the new system within 10 s"), "{told}");
+    mend(&machine);
+    let node = Node { machine: machine.boot_again(), old };
+    node.wait_until_over();
+    assert_eq!((node.systems(), node.bad()), (["old", "old", "old"].map(str::to_owned), vec!["new".to_owned()]));
+}
+
+#[test]
+fn a_trial_that_hangs_before_the_message_bus_is_up_ends_with_a_boot_of_the_old_system() {
+    const TEST: &str = "a_trial_that_hangs_before_the_message_bus_is_up_ends_with_a_boot_of_the_old_system";
+    let Some(setup) = node(TEST) else { return };
+    comes_back(prepared_with(setup, HANGS).0, |_| ());
+}
+
+#[test]
+fn a_trial_that_ends_in_emergency_mode_ends_with_a_boot_of_the_old_system() {
+    const TEST: &str = "a_trial_that_ends_in_emergency_mode_ends_with_a_boot_of_the_old_system";
+    /// A file system that is not there; as the new system would have it, and the old one not.
+    const UNIT: &str = "[Mount]\nWhat=/dev/null\nWhere=/mnt\nType=ext4\n[Install]\nRequiredBy=local-fs.target\n";
+    let Some(setup) = node(TEST) else { return };
+    let (node, _) = prepared(setup);
+    node.machine.write("/etc/systemd/system/mnt.mount", UNIT);
+    node.machine.ok(&["systemctl", "enable", "mnt.mount"]);
+    let wish = "/etc/systemd/system/local-fs.target.requires/mnt.mount";
+    comes_back(node, |machine| std::fs::remove_file(machine.on_disk(wish)).expect("it is there"));
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod hub;
 mod live;
 mod node;
 mod refused;
+mod tidy;
 mod whole;

@@ -10,7 +10,6 @@ mod medium;
 mod papers;
 mod size;
 mod source;
-mod ssh;
 
 use crate::screen::Screen;
 

@@ -6,6 +6,8 @@
 }: let
   inherit (lib) mkDefault mkForce mkIf mkOption types;
   cfg = config.reelmill.appliance;
+  inherit (import ../../lib/types.nix {inherit lib;}) mkSecretFile;
+  credentials = mkIf (cfg.cache.credentialsFile != null) {AWS_SHARED_CREDENTIALS_FILE = cfg.cache.credentialsFile;};
 in {
   options.reelmill.appliance.cache = {
     urls = mkOption {
@@ -20,6 +22,9 @@ in {
       example = ["farm-1:bXlrZXk="];
       description = "Who may sign them.";
     };
+    credentialsFile = mkSecretFile ''
+      the keys of a cache that is a bucket, as AWS' programs have them: a section `[default]` with `aws_access_key_id` and
+      `aws_secret_access_key`. Nix reads it where it lies'';
     public = mkOption {
       type = types.bool;
       default = false;
@@ -59,7 +64,16 @@ in {
       daemonCPUSchedPolicy = mkDefault "batch";
       daemonIOSchedClass = mkDefault "idle";
     };
-    # Who has to die when memory ends: not the encoders.
-    systemd.services.nix-daemon.serviceConfig.OOMScoreAdjust = mkDefault 250;
+    systemd.services = lib.mkMerge [
+      {
+        nix-daemon = {
+          environment = credentials;
+          # Who has to die when memory ends: not the encoders.
+          serviceConfig.OOMScoreAdjust = mkDefault 250;
+        };
+      }
+      # It asks the caches itself.
+      (mkIf config.services.reelmill.agent.enable {reelmill-exec.environment = credentials;})
+    ];
   };
 }

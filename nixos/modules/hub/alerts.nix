@@ -144,7 +144,7 @@ in {
     };
     BackupOld = {
       # Where nothing is backed up nothing can be old.
-      enable = config.services.reelmill.hub.backup.enable or false;
+      enable = config.services.reelmill.hub.backup.enable;
       expr = ''
         time() - max(reelmill_backup_last_success_timestamp_seconds) > @age@
         or absent(reelmill_backup_last_success_timestamp_seconds)'';

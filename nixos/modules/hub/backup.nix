@@ -67,18 +67,12 @@ in {
     ];
     # What a backup is put back with, by hand.
     environment.systemPackages = [(script "restore")];
-    systemd.tmpfiles = {
-      rules = mkIf isFolder ["d ${cfg.target} 0700 reelmill-hub reelmill-hub -"];
-      # The folder is monitoring's, if that is here.
-      settings."10-reelmill-metrics".${metrics}.d = {
-        user = lib.mkForce "root";
-        group = lib.mkForce "reelmill-hub";
-        mode = lib.mkForce "0775";
-      };
-    };
+    systemd.tmpfiles.rules =
+      lib.optional isFolder "d ${cfg.target} 0700 reelmill-hub reelmill-hub -"
+      # Where monitoring is, it says the same.
+      ++ ["d ${metrics} 0775 root reelmill-hub -"];
     systemd.services.reelmill-hub-backup = {
       description = "Reelmill: backup of the hub";
-      startAt = cfg.schedule;
       after = ["reelmill-hub-secrets.service" "network-online.target"] ++ lib.optional postgresql "postgresql.service";
       wants = ["network-online.target"];
       unitConfig = lib.optionalAttrs isFolder {RequiresMountsFor = cfg.target;};
@@ -118,9 +112,14 @@ in {
         // lib.optionalAttrs (!isFolder) {LoadCredential = ["password:${toString cfg.passwordFile}"];}
         // lib.optionalAttrs (cfg.environmentFile != null) {EnvironmentFile = cfg.environmentFile;};
     };
-    systemd.timers.reelmill-hub-backup.timerConfig = {
-      Persistent = true;
-      RandomizedDelaySec = "30min";
+    systemd.timers.reelmill-hub-backup = {
+      description = "Reelmill: when the hub is backed up";
+      wantedBy = ["timers.target"];
+      timerConfig = {
+        OnCalendar = cfg.schedule;
+        Persistent = true;
+        RandomizedDelaySec = "30min";
+      };
     };
   };
 }

@@ -63,13 +63,12 @@ in {
         before = ["mosquitto.service" "reelmill-hub.service"];
         wants = ["reelmill-hub-secrets.service"];
         after = ["reelmill-hub-secrets.service"];
-        startAt = "weekly";
         serviceConfig = {
           Type = "oneshot";
           User = "reelmill-hub";
           # Mosquitto reads its files by its group.
           Group = "mosquitto";
-          UMask = "0027";
+          UMask = "0077";
           StateDirectory = "reelmill-broker";
           StateDirectoryMode = "0750";
           ReadWritePaths = [data];
@@ -100,6 +99,14 @@ in {
       reelmill-hub = {
         wants = ["mosquitto.service"];
         after = ["mosquitto.service"];
+      };
+    };
+    systemd.timers.reelmill-broker-identity = {
+      description = "Reelmill: renews the broker's certificate";
+      wantedBy = ["timers.target"];
+      timerConfig = {
+        OnCalendar = "weekly";
+        RandomizedDelaySec = "6h";
       };
     };
     systemd.paths.reelmill-broker-identity = {

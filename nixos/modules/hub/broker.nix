@@ -13,11 +13,11 @@ in {
   options.services.reelmill.hub.broker = {
     kind = mkOption {
       type = types.enum ["none" "mosquitto" "embedded" "external"];
-      default = "mosquitto";
+      default = "none";
       description = ''
-        The fleet's MQTT broker. `mosquitto` runs one beside the hub, with certificates of the farm's own authority;
-        `embedded` is the hub's own small one, which needs no other program and is meant for a few dozen nodes;
-        `external` is yours; with `none` the hub knows no nodes.
+        The fleet's MQTT broker. `mosquitto` runs one beside the hub, with certificates of the farm's own authority: the hub's
+        appliance has that. `embedded` is the hub's own small one, which needs no other program. `external` is yours. With
+        `none` the hub knows no nodes.
       '';
     };
     nodePort = mkOption {
@@ -78,15 +78,15 @@ in {
           message = "services.reelmill.hub.broker: an external broker needs host, caFile, certFile and keyFile.";
         }
       ];
-      services.reelmill.hub.settings.fleet = {
-        broker = mkDefault cfg.host;
-        port = mkDefault cfg.operatorPort;
-        node_port = mkDefault cfg.nodePort;
-        ca = mkDefault cfg.caFile;
-        cert = mkDefault cfg.certFile;
-        key = mkDefault "${credentials}/fleet-key";
-      };
-      systemd.services.reelmill-hub.serviceConfig.LoadCredential = ["fleet-key:${toString cfg.keyFile}"];
+      services.reelmill.hub.settings.fleet = lib.mapAttrs (_: mkDefault) (lib.filterAttrs (_: value: value != null) {
+        broker = cfg.host;
+        port = cfg.operatorPort;
+        node_port = cfg.nodePort;
+        ca = cfg.caFile;
+        cert = cfg.certFile;
+        key = "${credentials}/fleet-key";
+      });
+      systemd.services.reelmill-hub.serviceConfig.LoadCredential = lib.optional (cfg.keyFile != null) "fleet-key:${cfg.keyFile}";
     })
   ]);
 }

@@ -6,9 +6,9 @@
   ...
 }: let
   inherit (lib) mkDefault mkIf mkOption optional types;
-  cfg = config.services.reelmill.hub.monitoring;
   hub = config.services.reelmill.hub;
-  listen = hub.settings.listen or "127.0.0.1:7700";
+  cfg = hub.monitoring;
+  listen = hub.settings.listen;
   exporters = config.services.prometheus.exporters;
   isLocal = cfg.enable && cfg.prometheus.kind == "local";
   password = "/run/credentials/prometheus.service/node-password";
@@ -30,11 +30,14 @@
   };
 
   # A node on this machine whose page listens on loopback only is none that the hub tells of.
-  agent = config.services.reelmill.agent or {enable = false;};
-  page = agent.settings.page.listen or ["127.0.0.1:9310"];
+  agent = config.services.reelmill.agent;
+  page = agent.settings.page.listen;
   isLoopback = at: lib.hasPrefix "127." at || lib.hasPrefix "[::1]:" at;
   ownPage = lib.head page;
-  queue = hub.queue.kind or "none";
+
+  # Redis asks for a password, which only the exporter is told.
+  redis = "redis://127.0.0.1:${toString hub.queue.port}";
+  hasRedis = hub.enable && hub.queue.kind == "redis";
 in {
   options.services.reelmill.hub.monitoring.scrape = mkOption {
     type = types.listOf types.anything;
@@ -45,7 +48,8 @@ in {
   config = mkIf cfg.enable {
     services.reelmill.hub.monitoring.scrape =
       [
-        (job "reelmill-hub" listen)
+        # What the hub tells of a node has the node's name, not the hub's.
+        (job "reelmill-hub" listen // {honor_labels = true;})
         (job "reelmill-host" "${exporters.node.listenAddress}:${toString exporters.node.port}")
         # The hub tells of nodes and of the workers on them, and says by labels which is which.
         ({
@@ -63,8 +67,7 @@ in {
         (job "reelmill-node" ownPage // ofNodes)
         (job "reelmill-worker" ownPage // ofNodes // {metrics_path = "/metrics/worker";})
       ]
-      ++ optional (queue == "redis") (job "redis" "${exporters.redis.listenAddress}:${toString exporters.redis.port}")
-      ++ optional (queue == "rabbitmq") (job "rabbitmq" "127.0.0.1:15692");
+      ++ optional hasRedis (job "redis" "${exporters.redis.listenAddress}:${toString exporters.redis.port}");
 
     services.prometheus = lib.mkMerge [
       {
@@ -75,9 +78,13 @@ in {
           enabledCollectors = ["textfile"];
           extraFlags = ["--collector.textfile.directory=/var/lib/reelmill-metrics"];
         };
-        exporters.redis = mkIf (queue == "redis") {
+        exporters.redis = mkIf hasRedis {
           enable = true;
           listenAddress = mkDefault "127.0.0.1";
+          extraFlags = [
+            "--redis.addr=${redis}"
+            "--redis.password-file=/run/credentials/prometheus-redis-exporter.service/passwords"
+          ];
         };
       }
       (mkIf isLocal {
@@ -97,14 +104,15 @@ in {
     systemd.services.prometheus = mkIf (isLocal && cfg.nodePasswordFile != null) {
       serviceConfig.LoadCredential = ["node-password:${toString cfg.nodePasswordFile}"];
     };
-    systemd.tmpfiles.settings."10-reelmill-metrics"."/var/lib/reelmill-metrics".d = {
-      user = "root";
-      group = "root";
-      mode = "0755";
+    # With backups, the folder is theirs to write to as well.
+    systemd.tmpfiles.rules = lib.optional (!hub.backup.enable) "d /var/lib/reelmill-metrics 0755 root root -";
+    services.reelmill.hub.generatedSecrets = mkIf hasRedis {
+      queue-exporter = builtins.toJSON {${redis} = "<<queue-password>>";};
     };
-    services.rabbitmq = mkIf (queue == "rabbitmq") {
-      plugins = ["rabbitmq_prometheus"];
-      configItems."prometheus.tcp.ip" = mkDefault "127.0.0.1";
+    systemd.services.prometheus-redis-exporter = mkIf hasRedis {
+      requires = ["reelmill-hub-secrets.service"];
+      after = ["reelmill-hub-secrets.service" "redis-reelmill.service"];
+      serviceConfig.LoadCredential = ["passwords:${hub.secretsFolder}/queue-exporter"];
     };
   };
 }

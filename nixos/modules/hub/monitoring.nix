@@ -6,20 +6,8 @@
   ...
 }: let
   inherit (lib) mkEnableOption mkOption types;
+  inherit (import ../../lib/types.nix {inherit lib;}) mkSecretFile;
   cfg = config.services.reelmill.hub.monitoring;
-  secretFile = what:
-    mkOption {
-      type = types.nullOr (types.pathWith {
-        absolute = true;
-        inStore = false;
-      });
-      default = null;
-      example = "/var/lib/secrets/reelmill";
-      description = ''
-        File with ${what}. Its path is absolute and not in the Nix store, which everybody may read; systemd hands the content
-        over as a credential.
-      '';
-    };
   text = default: description:
     mkOption {
       type = types.str;
@@ -43,7 +31,7 @@ in {
       interval = text "15s" "Time between two looks at everything.";
     };
 
-    nodePasswordFile = secretFile ''
+    nodePasswordFile = mkSecretFile ''
       the password of the nodes' pages (`services.reelmill.agent.pagePasswordFile` there), which Prometheus shows. It goes over
       the wire as it is, and every node that says where its page is gets to see it: use it for nothing else'';
 
@@ -53,7 +41,7 @@ in {
         default = true;
         description = "Whether Grafana runs on the hub, on loopback, with Reelmill's dashboards.";
       };
-      adminPasswordFile = secretFile ''
+      adminPasswordFile = mkSecretFile ''
         the password of Grafana's `admin`. Without it one is drawn at the first start and lies in
         {file}`/var/lib/grafana/admin-password`, for root'';
     };
@@ -65,7 +53,7 @@ in {
         example = "http://127.0.0.1:9095/alerts";
         description = "Where alerts are posted as Alertmanager's JSON; an address without a secret in it.";
       };
-      webhook.urlFile = secretFile "the address to which alerts are posted, which may hold a secret";
+      webhook.urlFile = mkSecretFile "the address to which alerts are posted, which may hold a secret";
       email = {
         to = mkOption {
           type = types.nullOr types.str;
@@ -76,7 +64,7 @@ in {
         from = text "reelmill@${config.networking.hostName}" "Whom they come from.";
         smarthost = text "localhost:587" "The mail server and its port, which must offer TLS.";
         username = text "" "The user there; empty: none is shown.";
-        passwordFile = secretFile "the password there";
+        passwordFile = mkSecretFile "the password there";
       };
     };
 

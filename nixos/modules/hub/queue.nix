@@ -11,12 +11,12 @@ in {
   options.services.reelmill.hub.queue = {
     kind = mkOption {
       type = types.enum ["redis" "sqlite" "rabbitmq" "nats" "external"];
-      default = "redis";
+      default = "sqlite";
       description = ''
-        The queue. `redis` runs one beside the hub; `sqlite` is the hub's own, for a farm of one machine, and goes with
-        `store.kind = "embedded"`; with `external` its address is in `queueUrlFile`. `rabbitmq` and `nats` are set up too, but
-        the hub and the workers of this version speak Redis and SQLite only: they are for programs of your own, and the hub
-        needs a `queueUrlFile` besides.
+        The queue. `sqlite` is the hub's own, for a farm of one machine, and goes with `store.kind = "embedded"`. `redis` runs
+        one beside the hub: the hub's appliance has that. With `external` its address is in `queueUrlFile`. `rabbitmq` and `nats`
+        are set up too, but the hub and the workers of this version speak Redis and SQLite only: they are for programs of your
+        own, and the hub needs a `queueUrlFile` besides.
       '';
     };
     port = mkOption {

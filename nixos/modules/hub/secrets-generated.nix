@@ -5,7 +5,7 @@
   pkgs,
   ...
 }: let
-  inherit (lib) mkIf mkOption types;
+  inherit (lib) mkIf mkMerge mkOption types;
   hub = config.services.reelmill.hub;
   cfg = hub.generatedSecrets;
   draw = pkgs.writeShellApplication {
@@ -38,36 +38,39 @@ in {
     };
   };
 
-  config = mkIf hub.enable {
-    services.reelmill.hub.generatedSecrets = mkIf (hub.workerEnvironment != {}) {
+  config = mkMerge [
+    (mkIf (hub.enable && hub.workerEnvironment != {}) {
       # The file has several lines: `\n` stands for their ends.
-      "worker.env" = lib.concatStrings (lib.mapAttrsToList (name: value: "${name}=${value}\\n") hub.workerEnvironment);
-    };
-    environment.etc."reelmill/hub-secrets".text = templates;
-    systemd.services.reelmill-hub-secrets = {
-      description = "Reelmill: draws the secrets of the hub's services";
-      requiredBy = ["reelmill-hub.service"];
-      before = ["reelmill-hub.service"];
-      wantedBy = ["multi-user.target"];
-      restartTriggers = [templates];
-      serviceConfig = {
-        Type = "oneshot";
-        RemainAfterExit = true;
-        ExecStart = "${lib.getExe draw} /etc/reelmill/hub-secrets ${hub.secretsFolder}";
-        User = "reelmill-hub";
-        Group = "reelmill-hub";
-        UMask = "0077";
-        StateDirectory = "reelmill-hub";
-        StateDirectoryMode = "0700";
-        NoNewPrivileges = true;
-        ProtectSystem = "strict";
-        ProtectHome = true;
-        PrivateTmp = true;
-        PrivateNetwork = true;
-        PrivateDevices = true;
-        CapabilityBoundingSet = "";
-        SystemCallFilter = "@system-service";
+      services.reelmill.hub.generatedSecrets."worker.env" = lib.concatStrings (lib.mapAttrsToList (name: value: "${name}=${value}\\n") hub.workerEnvironment);
+    })
+    # Mosquitto has nothing drawn, and needs the folder that this makes.
+    (mkIf (hub.enable && (cfg != {} || hub.broker.kind == "mosquitto")) {
+      environment.etc."reelmill/hub-secrets".text = templates;
+      systemd.services.reelmill-hub-secrets = {
+        description = "Reelmill: draws the secrets of the hub's services";
+        requiredBy = ["reelmill-hub.service"];
+        before = ["reelmill-hub.service"];
+        wantedBy = ["multi-user.target"];
+        restartTriggers = [templates];
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${lib.getExe draw} /etc/reelmill/hub-secrets ${hub.secretsFolder}";
+          User = "reelmill-hub";
+          Group = "reelmill-hub";
+          UMask = "0077";
+          StateDirectory = "reelmill-hub";
+          StateDirectoryMode = "0700";
+          NoNewPrivileges = true;
+          ProtectSystem = "strict";
+          ProtectHome = true;
+          PrivateTmp = true;
+          PrivateNetwork = true;
+          PrivateDevices = true;
+          CapabilityBoundingSet = "";
+          SystemCallFilter = "@system-service";
+        };
       };
-    };
-  };
+    })
+  ];
 }

@@ -59,6 +59,8 @@ in {
           UMask = "0077";
           NoNewPrivileges = true;
           ProtectSystem = "strict";
+          # There systemd makes this machine's own key when it is first needed.
+          ReadWritePaths = ["/var/lib/systemd"];
           ProtectHome = true;
           PrivateTmp = true;
         };

@@ -100,7 +100,7 @@ in {
           RUSTFS_REGION = cfg.region;
         };
         serviceConfig = {
-          ExecStart = lib.getExe cfg.rustfs.package;
+          ExecStart = lib.getExe' cfg.rustfs.package "rustfs";
           EnvironmentFile = "${secrets}/rustfs.env";
           DynamicUser = true;
           StateDirectory = "rustfs";

@@ -13,12 +13,12 @@ in {
   options.services.reelmill.hub.store = {
     kind = mkOption {
       type = types.enum ["garage" "rustfs" "minio" "embedded" "external"];
-      default = "garage";
+      default = "embedded";
       description = ''
-        The S3 store. `garage` runs one beside the hub and is what we recommend. `rustfs` needs a nixpkgs newer than 26.05.
+        The S3 store. `embedded` is the hub's own, for a farm of one machine, and goes with `queue.kind = "sqlite"`. `garage`
+        runs one beside the hub: the hub's appliance has that. `rustfs` needs a nixpkgs newer than 26.05.
         `minio` is given up by those who made it, and nixpkgs calls it insecure: choose it only to move away from it.
-        `embedded` is the hub's own, for a farm of one machine, and goes with `queue.kind = "sqlite"`. `external` is yours:
-        set `endpoint`, and the hub's `accessKeyFile` and `secretKeyFile`.
+        `external` is yours: set `endpoint`, and the hub's `accessKeyFile` and `secretKeyFile`.
       '';
     };
     port = mkOption {
@@ -78,7 +78,7 @@ in {
           '';
         }
       ];
-      services.reelmill.hub = {
+      services.reelmill.hub = mkIf (cfg.endpoint != null) {
         settings.store.endpoint = mkDefault cfg.endpoint;
         workerEnvironment.S3_ENDPOINT_URL = cfg.endpoint;
       };

@@ -57,7 +57,7 @@ in {
       services.nginx = {
         enable = true;
         # The hub wants to be meant: a page of another site keeps its own Origin, and is refused.
-        appendHttpConfig = ''
+        commonHttpConfig = ''
           map $http_origin $reelmill_origin {
             default $http_origin;
             "https://${cfg.host}" "${upstream}";
@@ -84,7 +84,7 @@ in {
             };
           }
           (mkIf (cfg.certFile != null) {
-            sslCertificate = cfg.certFile;
+            sslCertificate = "/run/credentials/nginx.service/reelmill-cert";
             sslCertificateKey = "/run/credentials/nginx.service/reelmill-key";
           })
           (mkIf (cfg.certFile == null) {enableACME = true;})
@@ -92,6 +92,7 @@ in {
       };
       systemd.services.nginx.serviceConfig.LoadCredential =
         ["reelmill-users:${toString cfg.passwordFile}"]
+        ++ lib.optional (cfg.certFile != null) "reelmill-cert:${cfg.certFile}"
         ++ lib.optional (cfg.keyFile != null) "reelmill-key:${cfg.keyFile}";
     }
   ]);

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Machines that are made of golden files.
+pub mod machine;
 /// The comparison with what was evaluated.
 pub mod texts;
 

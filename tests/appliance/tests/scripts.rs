@@ -95,3 +95,30 @@ fn a_package_leaves_out_units_of_programs_that_it_has_not() {
     assert!(has("lib/sysusers.d/reelmill-agent.conf") && has("share/polkit-1/rules.d/reelmill-agent.rules"));
     assert!(!has("lib/systemd/system/reelmill-batch@.service"), "it starts the worker: {installed:?}");
 }
+
+#[test]
+fn the_document_on_releases_shows_only_options_that_the_scripts_have() {
+    let document = packages().join("../../docs/operate/releases.md");
+    let document = fs::read_to_string(document).expect("the document is in the repository");
+    // A command goes on where its line ends so.
+    let document = document.replace("\\\n", " ");
+    for script in ["publish", "push-images"] {
+        let mut bash = Command::new("bash");
+        let help = output(
+            {
+                bash.arg(packages().join(format!("{script}.sh"))).arg("--help");
+                bash
+            },
+            "",
+        );
+        assert!(help.status.success(), "{}", String::from_utf8_lossy(&help.stderr));
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let shown: Vec<_> = document.lines().filter(|line| line.starts_with(&format!("nix run .#{script} "))).collect();
+        assert!(!shown.is_empty(), "{script} is not shown");
+        for option in
+            shown.iter().flat_map(|line| line.split(' ')).filter(|word| word.len() > 2 && word.starts_with("--"))
+        {
+            assert!(help.contains(&format!("  {option} ")), "{script} has no {option}");
+        }
+    }
+}

@@ -5,25 +5,12 @@
   systems,
   unit,
 }: let
-  # An evaluation that stands in for nixpkgs writes a limit where nobody has set one.
-  withoutLimits = lib.replaceStrings ["StartLimitBurst=1\nStartLimitIntervalSec=1\n" "StartLimitBurst=1\n"] ["" ""];
+  inherit (import ../../../nixos/lib/render.nix {inherit self lib;}) withoutLimits;
   of = config: name: withoutLimits (unit config name);
   node = systems.x86-server;
   inherit (systems) hub;
   cable = node.systemd.network.networks."80-reelmill-cable";
-  cloud =
-    (self.inputs.nixpkgs.lib.nixosSystem {
-      modules = [
-        self.nixosModules.default
-        self.nixosModules.nvidia
-        ../../../nixos/profiles/cloud-node.nix
-        {
-          nixpkgs.hostPlatform = "x86_64-linux";
-          networking.hostName = "rented";
-        }
-      ];
-    })
-    .config;
+  cloud = systems.x86-cloud;
   stick = lib.head node.systemd.mounts;
   word = value:
     if value == true
@@ -59,20 +46,27 @@ in {
   "cloud/reelmill-worker.service" = of cloud "reelmill-worker.service";
   "reelmill-tidy.service" = of node "reelmill-tidy.service";
   "reelmill-tidy.timer" = of node "reelmill-tidy.timer";
-  "udev.rules" = node.services.udev.extraRules;
+  "udev.rules" = node.services.udev.extraRules + cloud.services.udev.extraRules;
   "sysctl.conf" = lines "=" (lib.filterAttrs (_: value: value != null && !lib.isAttrs value) node.boot.kernel.sysctl);
   "system.conf" = ini {inherit (node.systemd.settings) Manager;};
   "journald.conf" = "[Journal]\n${node.services.journald.extraConfig}";
   "sshd_config" =
-    lines " " node.services.openssh.settings
+    lines " " (lib.filterAttrs (_: value: value != null) node.services.openssh.settings)
     + "AuthorizedKeysFile ${toString node.services.openssh.authorizedKeysFiles}\n"
     + lib.concatMapStrings (key: "HostKey ${key.path}\n") node.services.openssh.hostKeys;
-  "nix.conf" = lines " = " node.nix.settings;
+  # NixOS spells yes and no out for Nix.
+  "nix.conf" = lib.concatStrings (lib.mapAttrsToList (key: value: "${key} = ${
+      if lib.isBool value
+      then lib.boolToString value
+      else toString value
+    }\n")
+    node.nix.settings);
   "80-reelmill-cable.network" = ini {
     Match = cable.matchConfig;
     Network = cable.networkConfig;
     Link = cable.linkConfig;
     DHCPv4 = cable.dhcpV4Config;
+    DHCPv6 = cable.dhcpV6Config;
   };
   "repart.d/50-root.conf" = ini {Partition = node.systemd.repart.partitions."50-root";};
   "fstab" = lib.concatStrings (lib.mapAttrsToList (where: fs: "${fs.device} ${where} ${fs.fsType} ${lib.concatStringsSep "," fs.options}\n") node.fileSystems);

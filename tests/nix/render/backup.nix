@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib/hub.nix {inherit self lib;}) hub;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub unit;
   folder = hub {
     backup = {
       enable = true;

@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib/hub.nix {inherit self lib;}) hub lines word;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub lines word unit;
   mosquitto = hub {broker.kind = "mosquitto";};
   cfg = mosquitto.services.mosquitto;
   listener = index: l: ''
@@ -39,6 +38,7 @@ in
       + lib.concatStrings (lib.imap0 listener cfg.listeners);
     "reelmill-broker-identity.service" = unit mosquitto "reelmill-broker-identity.service";
     "reelmill-broker-identity.path" = unit mosquitto "reelmill-broker-identity.path";
+    "reelmill-broker-identity.timer" = unit mosquitto "reelmill-broker-identity.timer";
     "fleet-mosquitto" = fleet mosquitto;
     "fleet-embedded" = fleet embedded;
     "fleet-external" = fleet external;

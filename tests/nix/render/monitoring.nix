@@ -21,6 +21,10 @@
     .config;
   monitoring = config: config.services.reelmill.hub.monitoring;
   plain = evaluated {};
+  # A farm of one machine, whose agent's page is on loopback.
+  alone = evaluated {
+    imports = [../../../nixos/profiles/node.nix];
+  };
   full = evaluated {
     services.reelmill.hub.monitoring = {
       alerts.BackupOld.enable = true;
@@ -62,6 +66,12 @@ in
   {
     "plain/prometheus.json" = json (prometheus plain);
     "plain/rules.json" = json (monitoring plain).rules;
+    "alone/prometheus.json" = json (prometheus alone);
+    "full/redis-exporter.json" = json {
+      flags = full.services.prometheus.exporters.redis.extraFlags;
+      credentials = full.systemd.services.prometheus-redis-exporter.serviceConfig.LoadCredential;
+      secret = full.services.reelmill.hub.generatedSecrets.queue-exporter;
+    };
     "full/prometheus.json" = json (prometheus full);
     "full/rules.json" = json (monitoring full).rules;
     "full/rules-quick.json" = json quick;

@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines refused unit;
   redis = hub {};
   server = redis.services.redis.servers.reelmill;
   yes = value:
@@ -47,6 +46,27 @@ in {
   "rabbitmq.conf" = lines " = " ({"listeners.tcp.1" = "${rabbitmq.services.rabbitmq.listenAddress}:${toString rabbitmq.services.rabbitmq.port}";} // rabbitmq.services.rabbitmq.configItems);
   "rabbitmq-secrets" = etc rabbitmq "hub-secrets";
   "nats.conf" = etc nats "nats.conf";
+  "refused" = lib.concatStrings (lib.mapAttrsToList (name: options: "${name}:\n${refused options}") {
+    "a queue of the hub's and a store beside it".queue.kind = "sqlite";
+    "a queue that the hub does not speak to".queue.kind = "nats";
+    "a queue without an address".queue.kind = "external";
+    "a store without an address and keys".store.kind = "external";
+    "a broker without anything".broker.kind = "external";
+    "a page without passwords".web.kind = "nginx";
+    "a tailnet without a key".tailscale.enable = true;
+    "a backup for nobody".backup = {
+      enable = true;
+      target = "/mnt/backup";
+    };
+    "a repository without a password".backup = {
+      enable = true;
+      target = "sftp:host:/backup";
+    };
+    "a Harbor with a PostgreSQL of yours and no password".registry = {
+      kind = "harbor";
+      harbor.database.host = "db.example.net";
+    };
+  });
   "nats-secrets" = etc nats "hub-secrets";
   "reelmill-hub-secrets.service" = unit redis "reelmill-hub-secrets.service";
 }

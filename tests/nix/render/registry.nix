@@ -4,27 +4,53 @@
   lib,
   ...
 }: let
-  inherit (import ../lib/hub.nix {inherit self lib;}) hub;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub unit;
   distribution = (hub {registry.kind = "distribution";}).services.dockerRegistry;
   gitea = (hub {registry.kind = "gitea";}).services.gitea;
-in {
-  "distribution.yml" = builtins.toJSON {
-    version = "0.1";
-    log.fields.service = "registry";
-    storage = {
-      cache.blobdescriptor = "inmemory";
-      delete.enabled = distribution.enableDelete;
-      filesystem.rootdirectory = "/var/lib/docker-registry";
-    };
-    http = {
-      addr = "${distribution.listenAddress}:${toString distribution.port}";
-      headers.X-Content-Type-Options = ["nosniff"];
-    };
-    health.storagedriver = {
-      enabled = true;
-      interval = "10s";
-      threshold = 3;
+  harbor = hub {registry.kind = "harbor";};
+  theirs = hub {
+    registry = {
+      kind = "harbor";
+      harbor = {
+        database = {
+          host = "db.example.net";
+          passwordFile = "/var/lib/secrets/harbor-db";
+        };
+        redis = {
+          address = "redis.example.net:6379";
+          passwordFile = "/var/lib/secrets/harbor-redis";
+        };
+        digests.harbor-core = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+      };
     };
   };
-  "gitea.ini" = lib.generators.toINI {} gitea.settings;
-}
+  containers = config: lib.mapAttrs (_: c: {inherit (c) image dependsOn environmentFiles extraOptions ports volumes;}) config.virtualisation.oci-containers.containers;
+  plain = lib.filterAttrs (name: _: lib.hasPrefix "reelmill/harbor/" name) harbor.environment.etc;
+in
+  lib.mapAttrs' (name: file: lib.nameValuePair "harbor/${baseNameOf name}" file.text) plain
+  // {
+    "harbor/containers.json" = builtins.toJSON (containers harbor);
+    "harbor/containers-with-yours.json" = builtins.toJSON (containers theirs);
+    "harbor/drawn" = etc harbor "hub-secrets";
+    "harbor/drawn-with-yours" = etc theirs "hub-secrets";
+    "harbor/reelmill-harbor-setup.service" = unit harbor "reelmill-harbor-setup.service";
+    "distribution.yml" = builtins.toJSON {
+      version = "0.1";
+      log.fields.service = "registry";
+      storage = {
+        cache.blobdescriptor = "inmemory";
+        delete.enabled = distribution.enableDelete;
+        filesystem.rootdirectory = "/var/lib/docker-registry";
+      };
+      http = {
+        addr = "${distribution.listenAddress}:${toString distribution.port}";
+        headers.X-Content-Type-Options = ["nosniff"];
+      };
+      health.storagedriver = {
+        enabled = true;
+        interval = "10s";
+        threshold = 3;
+      };
+    };
+    "gitea.ini" = lib.generators.toINI {} gitea.settings;
+  }

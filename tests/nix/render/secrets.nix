@@ -2,27 +2,11 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib/hub.nix {inherit self lib;}) hub lines;
+  inherit (import ../lib/hub.nix {inherit self lib;}) hub hubWith lines unit;
   openbao = hub {secrets.kind = "openbao";};
-  vault =
-    (self.inputs.nixpkgs.lib.nixosSystem {
-      modules = [
-        self.nixosModules.default
-        ../../../nixos/profiles/hub.nix
-        {
-          nixpkgs.hostPlatform = "x86_64-linux";
-          nixpkgs.config.allowUnfree = true;
-          services.reelmill.hub = {
-            enable = true;
-            secrets.kind = "vault";
-          };
-        }
-      ];
-    })
-    .config;
+  vault = hubWith {secrets.kind = "vault";} {nixpkgs.config.allowUnfree = true;};
 in {
   "openbao.json" = builtins.toJSON openbao.services.openbao.settings;
   "openbao-credential" = lines "" {LoadCredentialEncrypted = "=${toString openbao.systemd.services.openbao.serviceConfig.LoadCredentialEncrypted}";};

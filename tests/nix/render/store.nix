@@ -2,10 +2,9 @@
 {
   self,
   lib,
-  unit,
   ...
 }: let
-  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines;
+  inherit (import ../lib/hub.nix {inherit self lib;}) etc hub lines unit;
   garage = hub {};
   minio = hub {store.kind = "minio";};
   rustfs = hub {store.kind = "rustfs";};

@@ -17,7 +17,7 @@
   host = nginx.virtualHosts."hub.example.net";
 in {
   "nginx.conf" = ''
-    ${nginx.appendHttpConfig}
+    ${nginx.commonHttpConfig}
     server {
       listen 443 ssl;
       server_name hub.example.net;

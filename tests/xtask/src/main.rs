@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: builds, runs and checks this repository, and installs what that needs on a fresh machine.
 
+mod aarch64;
 mod args;
 mod bench;
 mod browser;

@@ -46,13 +46,25 @@ const NODE_EXPORTER: Group = Group {
     programs: &["prometheus-node-exporter"],
     variable: None,
     packages: &["prometheus-node-exporter"],
-    why: "what the agent's footprint is measured beside; its own service may be switched off again",
+    why: "what the agent's footprint is measured beside, and what tells of the hub's machine; its service may be switched off",
 };
 const PROMTOOL: Group = Group {
     programs: &["promtool"],
     variable: None,
     packages: &["prometheus"],
-    why: "Prometheus' own judgement of the agent's metrics",
+    why: "Prometheus' own judgement of metrics and alert rules, and a Prometheus that watches a farm",
+};
+const ALERTMANAGER: Group = Group {
+    programs: &["amtool"],
+    variable: None,
+    packages: &["prometheus-alertmanager"],
+    why: "Alertmanager's own judgement of who is told of alerts",
+};
+const REDIS_EXPORTER: Group = Group {
+    programs: &["prometheus-redis-exporter"],
+    variable: None,
+    packages: &["prometheus-redis-exporter"],
+    why: "tells Prometheus of the queue; its own service may be switched off again",
 };
 const BROWSER: Group = Group {
     programs: &["chromium"],
@@ -160,6 +172,13 @@ const SHELLCHECK: Group = Group {
     why: "looks for mistakes in the packages' scripts",
 };
 
+const NFTABLES: Group = Group {
+    programs: &["nft"],
+    variable: None,
+    packages: &["nftables"],
+    why: "judges the appliance's filter of packets",
+};
+
 const SWTPM: Group =
     Group { programs: &["swtpm"], variable: None, packages: &["swtpm"], why: "is the TPM of a machine that boots" };
 
@@ -182,6 +201,13 @@ const POSTGRESQL: Group = Group {
     variable: None,
     packages: &["postgresql"],
     why: "starts with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const HTPASSWD: Group = Group {
+    programs: &["htpasswd"],
+    variable: None,
+    packages: &["apache2-utils"],
+    why: "makes the registry's passwords",
 };
 
 const NGINX: Group = Group {
@@ -220,11 +246,40 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Test(Selection::Named(name)) if name == "boot" => {
             &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK, SWTPM]
         }
+        Command::Test(Selection::Named(name)) if name == "aarch64" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP],
         Command::Test(Selection::Named(name)) if name == "image" => &[LINKER, NODE, NPM, NSPAWN, MMDEBSTRAP, QEMU],
         Command::Test(_) => &[
-            LINKER, FFMPEG, NODE, NPM, REDIS, MOSQUITTO, PROMTOOL, BROWSER, CURL, PIP, GSTREAMER, NSPAWN, MMDEBSTRAP,
-            ZSTD, NATS, RABBITMQ, POSTGRESQL, REGISTRY, NGINX, BACKUP, MTOOLS, FDISK, DOSFSTOOLS, SKOPEO, JQ,
+            LINKER,
+            FFMPEG,
+            NODE,
+            NPM,
+            REDIS,
+            MOSQUITTO,
+            PROMTOOL,
+            BROWSER,
+            CURL,
+            PIP,
+            GSTREAMER,
+            NSPAWN,
+            MMDEBSTRAP,
+            ZSTD,
+            NATS,
+            RABBITMQ,
+            POSTGRESQL,
+            REGISTRY,
+            NGINX,
+            BACKUP,
+            MTOOLS,
+            FDISK,
+            DOSFSTOOLS,
+            SKOPEO,
+            JQ,
             SHELLCHECK,
+            NFTABLES,
+            HTPASSWD,
+            ALERTMANAGER,
+            NODE_EXPORTER,
+            REDIS_EXPORTER,
         ],
     }
 }
@@ -275,6 +330,7 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args;
 
     fn check(here: &[&str], root: bool, want: Result<&[&str], &str>) {
         let on_path = |name: &str| here.contains(&name);
@@ -321,6 +377,19 @@ mod tests {
             false,
             Err("cannot install ffmpeg: neither root nor sudo\nhint: as root, apt-get install ffmpeg"),
         );
+    }
+
+    #[test]
+    fn the_flakes_shell_brings_every_program_that_is_asked_for() {
+        let shell = include_str!("../../../nixos/packages/shell.nix");
+        let commands = ["test", "test boot", "test image", "lint", "demo", "bench", "damage", "fuzz", "fmt", "ui"];
+        for line in commands {
+            let command = args::parse(line.split(' ').map(str::to_owned)).expect("a command of ours");
+            for group in needed_by(&command) {
+                let brought = group.programs.iter().any(|program| shell.contains(&format!("\n    \"{program}\" =")));
+                assert!(brought, "{line}: {:?}", group.programs);
+            }
+        }
     }
 
     #[test]

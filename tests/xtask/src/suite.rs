@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    browser,
+    aarch64, browser,
     checkout::Checkout,
     ffmpeg8, gstreamer, lint, nixfiles, npm, program,
     steps::{Outcome, Steps},
@@ -64,6 +64,7 @@ const STEPS: &[Step] = &[
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
     Step { name: "live-long", kind: Kind::Long, starts_farm: true, work: live },
     Step { name: "boot", kind: Kind::Long, starts_farm: true, work: boot },
+    Step { name: "aarch64", kind: Kind::Long, starts_farm: false, work: aarch64 },
     Step { name: "image", kind: Kind::Long, starts_farm: true, work: image },
     Step { name: "nix-lint", kind: Kind::Slow, starts_farm: false, work: nix_lint },
     Step { name: "nix", kind: Kind::Slow, starts_farm: false, work: nix },
@@ -202,6 +203,14 @@ fn live(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
 fn boot(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     let mut cargo = checkout.cargo(&["test", "--locked", "--package", "reelmill-agent", "--test", "boot"]);
     passed(program::run(cargo.args(["--", "--ignored", "--nocapture", "--test-threads=1"])))
+}
+
+/// The compiler of another Debian, and another processor, which is emulated.
+fn aarch64(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    match aarch64::why_not() {
+        Some(why) => Ok(Outcome::Skipped(why.to_owned())),
+        None => passed(aarch64::check(checkout)),
+    }
 }
 
 /// A disk image of the boards' definitions that boots by UEFI, twice, as a node of a real hub.

@@ -51,6 +51,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("GST_REGISTRY", "/dev/null"),
     ("GST_REGISTRY_FORK", "no"),
     ("GST_REGISTRY_UPDATE", "no"),
+    // NVIDIA's libraries find the memory of a board's own GPU by it; elsewhere nobody reads it.
+    ("AARCH64_IGPU", "1"),
 ];
 
 /// The devices behind the L4T elements (Jetson Linux Developer Guide): memory, display and GPU, codecs. Those that a board

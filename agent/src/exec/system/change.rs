@@ -187,14 +187,15 @@ impl Changes {
     }
 }
 
-/// Boots the machine, whoever holds it off: an unconfirmed system is worse.
+/// Boots the machine, whoever holds it off: an unconfirmed system is worse. systemd itself is asked, because logind and the
+/// message bus may be what never came up.
 ///
 /// # Errors
 /// If it is still here after a long while.
 pub async fn reboot() -> Result<(), Undone> {
     log::error!("the machine boots now");
-    let plain = Program::new("systemctl", ["reboot", "--check-inhibitors=no"], SOON).answer().await;
-    if let Err(e) = plain {
+    const PLAIN: [&str; 4] = ["--no-block", "--job-mode=replace-irreversibly", "start", "reboot.target"];
+    if let Err(e) = Program::new("systemctl", PLAIN, SOON).answer().await {
         log::error!("{e}; by force then");
         if let Err(e) = Program::new("systemctl", ["reboot", "--force"], SOON).answer().await {
             return Err(Undone::for_now("undo_failed", format!("the machine does not boot: {e}")));

@@ -42,8 +42,6 @@ pub(crate) type Property = (&'static str, Value<'static>);
 pub(crate) struct Transient {
     pub(crate) unit: UnitName,
     pub(crate) properties: Vec<Property>,
-    /// A unit that is made with it, such as the service of a timer, and not started.
-    pub(crate) other: Option<(UnitName, Vec<Property>)>,
 }
 
 /// Does it, and waits for the job's end.
@@ -80,26 +78,14 @@ pub(super) async fn do_job(
 }
 
 /// Starts a unit that has no file, and waits for the job's end: only root may.
-pub(crate) async fn start_transient(what: &Transient, limit: Duration) -> Result<(), Error> {
-    let action = Action::Unit("make", what.unit.to_string());
-    let manager = subscribed(&action).await?;
-    start_transient_with(&manager, what, action, limit).await
-}
-
-pub(super) async fn start_transient_with(
+pub(super) async fn start_transient(
     manager: &ManagerProxy<'_>,
     what: &Transient,
     action: Action,
     limit: Duration,
 ) -> Result<(), Error> {
-    let others: Vec<_> = what.other.iter().map(|(unit, properties)| (unit.as_str(), copies(properties))).collect();
-    let begun =
-        async || manager.start_transient_unit(what.unit.as_str(), "fail", &copies(&what.properties), &others).await;
+    let begun = async || manager.start_transient_unit(what.unit.as_str(), "fail", &what.properties, &[]).await;
     finished(manager, action, begun, limit).await
-}
-
-fn copies(properties: &[Property]) -> Vec<Property> {
-    properties.iter().map(|(name, value)| (*name, value.try_clone().expect("no value holds a descriptor"))).collect()
 }
 
 /// A manager on a connection of its own, which sends signals until the connection ends.

@@ -7,7 +7,7 @@ use zbus::Connection;
 
 use super::{
     ManagerProxy, OF_SERVICE, Properties,
-    job::{Transient, Verb, do_job, start_transient_with, subscribed},
+    job::{Transient, Verb, do_job, start_transient, subscribed},
     state,
 };
 use crate::systemd::{
@@ -72,7 +72,7 @@ pub(crate) async fn run(unit: &UnitName) -> Result<Outcome, Error> {
 pub(crate) async fn run_transient(what: &Transient) -> Result<Outcome, Error> {
     let action = Action::Unit("run", what.unit.to_string());
     let manager = subscribed(&action).await?;
-    let begun = start_transient_with(&manager, what, action, START_LIMIT).await;
+    let begun = start_transient(&manager, what, action, START_LIMIT).await;
     outcome(manager.inner().connection(), &what.unit, begun).await
 }
 

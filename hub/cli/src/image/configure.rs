@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -61,7 +61,17 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> anyhow::Result<u8> {
         None => in_place(&args.image, &papers)?,
         Some(output) => copy(&args.image, output, &papers)?,
     }
+    let written = args.output.as_deref().unwrap_or(&args.image);
+    if papers.is_secret() && others_read(written) {
+        let at = written.display();
+        screen.note(&format!("note: others on this machine can read {at}, and so its secrets: chmod 600 {at}"));
+    }
     Ok(DONE)
+}
+
+/// Whether a file may be read by others than its owner.
+fn others_read(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o077 != 0)
 }
 
 fn in_place(image: &Path, papers: &Papers) -> anyhow::Result<()> {
@@ -137,9 +147,9 @@ fn read(esp: &Window<'_>) -> Result<Papers, FatError> {
 fn stamp(now: Timestamp) -> [u8; 4] {
     let now = now.to_zoned(TimeZone::UTC).datetime();
     let part = |number: i8| u16::from(number.unsigned_abs());
-    let time = part(now.hour()) << 11 | part(now.minute()) << 5 | part(now.second()) / 2;
+    let time = (part(now.hour()) << 11) | (part(now.minute()) << 5) | (part(now.second()) / 2);
     let year = u16::try_from(now.year() - 1980).unwrap_or(0).min(127);
-    let date = year << 9 | part(now.month()) << 5 | part(now.day());
+    let date = (year << 9) | (part(now.month()) << 5) | part(now.day());
     let ([a, b], [c, d]) = (time.to_le_bytes(), date.to_le_bytes());
     [a, b, c, d]
 }

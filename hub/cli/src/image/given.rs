@@ -7,20 +7,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use reelmill_api::{
     NodeId,
-    enrol::{HubUrl, JoinFile, JoinToken, MAX_JOIN_FILE, Network, Subnet},
+    enrol::{
+        HubUrl, JoinFile, JoinToken, MAX_JOIN_FILE, Network, Subnet,
+        given::{self, MAX_GIVEN},
+    },
     fleet::Sha256,
     node::Tag,
 };
-use reelmill_daemon::{config::parse_toml, report::Hinted};
+use reelmill_daemon::report::Hinted;
 
-use super::{
-    papers::{self, LONGEST, Papers},
-    ssh,
-};
+use super::papers::{self, Papers};
 use crate::screen::Screen;
 
 const GIVEN: &str = "What the node is given";
@@ -38,11 +38,10 @@ pub(crate) struct Given {
     /// With --hub: the digest of the farm's authority, by which the node knows the hub
     #[arg(long, value_name = "HEX", requires = "hub", value_parser = digest)]
     ca_sha256: Option<Sha256>,
-    /// With --hub: a file that holds the token that lets the node in; without one an operator approves it
+    /// With --hub: a file with the token that lets the node in; without one an operator approves it
     #[arg(long, value_name = "FILE", requires = "hub", conflicts_with = "join_token")]
     join_token_file: Option<PathBuf>,
-    /// The token itself. While this runs everybody on this machine can read it, and later whoever reads the shell's
-    /// history: prefer --join or --join-token-file
+    /// The token itself. Others on this machine and the shell's history see it: prefer --join or --join-token-file
     #[arg(long, value_name = "TOKEN", requires = "hub")]
     join_token: Option<String>,
     /// The name of the machine and of the node
@@ -89,7 +88,7 @@ impl Given {
     fn join(&self, screen: &Screen) -> anyhow::Result<(Option<String>, Option<NodeId>)> {
         let text = self.join.as_deref().map(|path| read(path, MAX_JOIN_FILE)).transpose()?;
         let mut file = match (&self.join, &text, &self.hub, self.ca_sha256) {
-            (Some(path), Some(text), ..) => parse_toml::<JoinFile>(path, text)?,
+            (Some(path), Some(text), ..) => papers::join_file(path, text).map_err(anyhow::Error::msg)?,
             (_, _, Some(hub), Some(ca)) => JoinFile::new(hub.clone(), ca),
             _ if !self.tag.is_empty() || self.network.is_some() => {
                 let hint = "`reelmill-hub token join` prints one";
@@ -106,11 +105,8 @@ impl Given {
             file.set_token(token);
         }
         let changed = self.change(&mut file)?;
-        if let Some(mistake) = papers::too_many_tags(&file) {
-            bail!(mistake);
-        }
         let written = papers::join_text(text.as_deref(), &file, changed);
-        let _: JoinFile = parse_toml(Path::new(papers::JOIN), &written)?;
+        papers::join_file(Path::new(papers::JOIN), &written).map_err(anyhow::Error::msg)?;
         Ok((Some(written), file.node))
     }
 
@@ -137,7 +133,7 @@ impl Given {
 
     fn token(&self) -> anyhow::Result<Option<JoinToken>> {
         let (name, text) = match (&self.join_token_file, &self.join_token) {
-            (Some(path), _) => (path.display().to_string(), read(path, LONGEST)?),
+            (Some(path), _) => (path.display().to_string(), read(path, MAX_GIVEN)?),
             (None, Some(token)) => ("--join-token".to_owned(), token.clone()),
             (None, None) => return Ok(None),
         };
@@ -148,28 +144,25 @@ impl Given {
     fn keys(&self) -> anyhow::Result<Option<String>> {
         let mut all = String::new();
         for word in &self.ssh_key {
-            let (name, text) = if ssh::is_key(word) {
-                ("--ssh-key", word.clone())
-            } else {
-                (word.as_str(), read(Path::new(word), LONGEST)?)
-            };
-            let found = ssh::keys(name, &text).map_err(anyhow::Error::msg)?;
-            if found.is_empty() {
-                bail!("{name} holds no public SSH key");
+            let text = if given::ssh_keys(word).is_ok() { word.clone() } else { read(Path::new(word), MAX_GIVEN)? };
+            if text.contains("PRIVATE KEY-----") {
+                let hint = "the public one lies beside it, and its name ends in .pub";
+                return Err(Hinted::new(format!("{word} is a private key"), hint).into());
             }
+            given::ssh_keys(&text).map_err(|why| anyhow!("{word}: {why}"))?;
             all.push_str(text.trim_end());
             all.push('\n');
         }
-        if all.len() as u64 > LONGEST {
-            bail!("these are more SSH keys than a node reads: {} bytes, of at most {LONGEST}", all.len());
+        if all.len() as u64 > MAX_GIVEN {
+            bail!("these are more SSH keys than a node reads: {} bytes, of at most {MAX_GIVEN}", all.len());
         }
         Ok((!all.is_empty()).then_some(all))
     }
 
     fn worker(&self) -> anyhow::Result<Option<String>> {
         let Some(path) = &self.worker_env else { return Ok(None) };
-        let text = read(path, LONGEST)?;
-        papers::settings(&path.display().to_string(), &text).map_err(anyhow::Error::msg)?;
+        let text = read(path, MAX_GIVEN)?;
+        given::settings(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?;
         Ok(Some(text))
     }
 }
@@ -187,10 +180,7 @@ fn read(path: &Path, most: u64) -> anyhow::Result<String> {
     if bytes.len() as u64 > most {
         bail!("{}: it is longer than {most} bytes", cannot());
     }
-    String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.contains('\0'))
-        .with_context(|| format!("{}: it is no text", cannot()))
+    given::text(&bytes).map_err(|why| anyhow!("{}: {why}", cannot()))
 }
 
 fn hub(word: &str) -> Result<HubUrl, &'static str> {
@@ -215,7 +205,7 @@ fn network(word: &str) -> Result<Network, String> {
             _ => return Err(format!("`{part}` is none of gateway=, dns=, interface=")),
         }
     }
-    Ok(network)
+    network.check().map(|()| network)
 }
 
 #[cfg(test)]
@@ -226,9 +216,9 @@ mod tests {
     fn a_network_is_one_word() {
         let whole = network("10.0.0.7/24,gateway=10.0.0.1,dns=10.0.0.1,dns=fd00::1,interface=eth0").expect("a network");
         assert_eq!(toml(&whole), "interface eth0, 10.0.0.7/24 by 10.0.0.1, dns 10.0.0.1 fd00::1");
-        assert_eq!(network("10.0.0.7").unwrap_err(), "an address must be written as 10.0.0.7/24");
-        assert_eq!(network("10.0.0.7/8,gw=1").unwrap_err(), "`gw=1` is none of gateway=, dns=, interface=");
-        assert_eq!(network("10.0.0.7/8,dns=x").unwrap_err(), "`x` is no address");
+        assert_eq!(network("10.0.0.7").expect_err("no network"), "an address must be written as 10.0.0.7/24");
+        assert_eq!(network("10.0.0.7/8,gw=1").expect_err("no network"), "`gw=1` is none of gateway=, dns=, interface=");
+        assert_eq!(network("10.0.0.7/8,dns=x").expect_err("no network"), "`x` is no address");
     }
 
     fn toml(network: &Network) -> String {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     fat::{FatError, Kind, Volume},
     flash,
-    gpt::Table,
+    gpt::{Partition, Table},
     medium::{Medium, Window},
     papers::{Papers, Told},
     size::size,
@@ -44,8 +44,8 @@ struct Facts {
     sector_bytes: u64,
     disk: String,
     partitions: Vec<Part>,
-    boot: Boot,
-    configured: Told,
+    boot: Option<Boot>,
+    configured: Option<Told>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,19 +81,27 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     flash::refuse_unfinished(&source)?;
     let table = source.table()?;
     source::whole_length(&source, &table)?;
-    let (start, length) = source::esp(&source, &table)?;
-    let facts = match source.unpacked(start + length)? {
-        None => facts(&source, &table, &source.whole()?.part(start, length)),
-        Some(file) => facts(&source, &table, &Window::whole(&file)?.part(start, length)),
-    };
-    let facts = facts.with_context(|| source.cannot("inspect"))?;
+    let mut facts = facts(&source, &table);
+    // The stick that installs others has none.
+    if let Some(Partition { start, length, .. }) = table.esp() {
+        let found = match source.unpacked(start + length)? {
+            None => esp(&source.whole()?.part(*start, *length)),
+            Some(file) => esp(&Window::whole(&file)?.part(*start, *length)),
+        };
+        let (boot, configured) = found.with_context(|| source.cannot("inspect"))?;
+        (facts.boot, facts.configured) = (Some(boot), Some(configured));
+    }
     let text = if args.json { serde_json::to_string_pretty(&facts)? + "\n" } else { text(&facts) };
     screen::print(&text);
     Ok(DONE)
 }
 
-fn facts(source: &Source, table: &Table, esp: &Window<'_>) -> Result<Facts, FatError> {
+fn esp(esp: &Window<'_>) -> Result<(Boot, Told), FatError> {
     let volume = Volume::read(esp)?;
+    Ok((boot(&volume)?, Papers::read(&volume)?.told()))
+}
+
+fn facts(source: &Source, table: &Table) -> Facts {
     let parts = table.partitions.iter().map(|part| Part {
         number: part.number,
         label: part.label.clone(),
@@ -101,7 +109,7 @@ fn facts(source: &Source, table: &Table, esp: &Window<'_>) -> Result<Facts, FatE
         start_bytes: part.start,
         bytes: part.length,
     });
-    Ok(Facts {
+    Facts {
         image: source.path.display().to_string(),
         format: match (source.packed, source.device) {
             (true, _) => "zstd",
@@ -113,9 +121,9 @@ fn facts(source: &Source, table: &Table, esp: &Window<'_>) -> Result<Facts, FatE
         sector_bytes: table.sector,
         disk: table.disk.to_string(),
         partitions: parts.collect(),
-        boot: boot(&volume)?,
-        configured: Papers::read(&volume)?.told(),
-    })
+        boot: None,
+        configured: None,
+    }
 }
 
 fn boot<M: Medium + ?Sized>(volume: &Volume<'_, M>) -> Result<Boot, FatError> {
@@ -182,14 +190,15 @@ fn text(facts: &Facts) -> String {
     let line = |text: &mut String, name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<9}  {}", visible(value));
     };
-    line(&mut text, "boots", facts.boot.loader.as_deref().unwrap_or("no loader that is known"));
-    for entry in &facts.boot.entries {
-        line(&mut text, "", &menu(entry));
+    match &facts.boot {
+        None => line(&mut text, "boots", "no EFI system partition"),
+        Some(Boot { loader, entries, version, .. }) => {
+            line(&mut text, "boots", loader.as_deref().unwrap_or("no loader that is known"));
+            entries.iter().for_each(|entry| line(&mut text, "", &menu(entry)));
+            version.iter().for_each(|version| line(&mut text, "version", version));
+        }
     }
-    if let Some(version) = &facts.boot.version {
-        line(&mut text, "version", version);
-    }
-    text + &papers(&facts.configured)
+    text + &facts.configured.as_ref().map(papers).unwrap_or_default()
 }
 
 fn part(part: &Part) -> [String; 4] {

@@ -6,7 +6,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use reelmill_api::{
     NodeId,
-    enrol::{JoinFile, MAX_JOIN_FILE, MAX_TAGS},
+    enrol::{
+        JoinFile, MAX_JOIN_FILE, MAX_TAGS, Network,
+        given::{self, MAX_GIVEN, SshKey},
+    },
 };
 use reelmill_daemon::config::parse_toml;
 use serde::Serialize;
@@ -14,7 +17,6 @@ use serde::Serialize;
 use super::{
     fat::{FatError, NewFile, Volume},
     medium::Medium,
-    ssh::{self, SshKey},
 };
 
 /// The folder on the boot partition.
@@ -27,8 +29,6 @@ pub(crate) const KEYS: &str = "authorized_keys";
 pub(crate) const WORKER: &str = "worker.env";
 /// The machine's name.
 pub(crate) const HOST: &str = "hostname";
-/// The longest of the files but for the first.
-pub(crate) const LONGEST: u64 = 64 * 1024;
 
 /// The files' texts; what is absent is not written.
 #[derive(Clone, Default)]
@@ -89,6 +89,11 @@ impl Papers {
         self.files().iter().all(|file| file.bytes.is_none())
     }
 
+    /// Whether something in them is for the node's eyes alone.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.worker.is_some() || self.told().join.is_some_and(|join| join.token)
+    }
+
     /// Those on a boot partition.
     pub(crate) fn read<M: Medium + ?Sized>(volume: &Volume<'_, M>) -> Result<Self, FatError> {
         let text = |name: &str, most| -> Result<Option<String>, FatError> {
@@ -97,41 +102,50 @@ impl Papers {
         };
         Ok(Self {
             join: text(JOIN, MAX_JOIN_FILE)?,
-            keys: text(KEYS, LONGEST)?,
-            worker: text(WORKER, LONGEST)?,
-            host: text(HOST, LONGEST)?,
+            keys: text(KEYS, MAX_GIVEN)?,
+            worker: text(WORKER, MAX_GIVEN)?,
+            host: text(HOST, MAX_GIVEN)?,
         })
     }
 
     /// What they say.
     pub(crate) fn told(&self) -> Told {
         let mut told = Told::default();
-        match self.join.as_deref().map(join) {
-            Some(Ok(join)) => told.join = Some(join),
-            Some(Err(mistake)) => told.mistakes.push(mistake),
-            None => {}
-        }
-        match self.keys.as_deref().map(|text| ssh::keys(KEYS, text)) {
-            Some(Ok(keys)) => told.ssh_keys = keys,
-            Some(Err(mistake)) => told.mistakes.push(mistake),
-            None => {}
-        }
-        match self.worker.as_deref().map(|text| settings(WORKER, text)) {
-            Some(Ok(names)) => told.worker_env = names,
-            Some(Err(mistake)) => told.mistakes.push(mistake),
-            None => {}
-        }
-        match self.host.as_deref().map(|text| host(text.trim_end())) {
-            Some(Ok(name)) => told.hostname = Some(name.to_string()),
-            Some(Err(mistake)) => told.mistakes.push(mistake),
-            None => {}
-        }
+        let mut mistakes = Vec::new();
+        let Self { join: join_file, keys: key_file, worker, host: name } = self;
+        told.join = understood(JOIN, join_file, &mut mistakes, join);
+        told.ssh_keys = understood(KEYS, key_file, &mut mistakes, keys).unwrap_or_default();
+        told.worker_env = understood(WORKER, worker, &mut mistakes, settings).unwrap_or_default();
+        told.hostname = understood(HOST, name, &mut mistakes, given::host_name);
+        told.mistakes = mistakes;
         told
     }
 }
 
+/// What a file says, if it is there and a node takes it.
+fn understood<T>(
+    name: &str,
+    text: &Option<String>,
+    mistakes: &mut Vec<String>,
+    understand: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    let told = |why: String| if why.starts_with(name) { why } else { format!("{name}: {why}") };
+    let understood = text.as_deref().map(understand)?;
+    understood.map_err(|why| mistakes.push(told(why))).ok()
+}
+
+/// Who may log in by a file.
+fn keys(text: &str) -> Result<Vec<SshKey>, String> {
+    given::ssh_keys(text).map(|keys| keys.into_iter().map(|(key, _)| key).collect())
+}
+
+/// The names of the settings in a file.
+fn settings(text: &str) -> Result<Vec<String>, String> {
+    given::settings(text).map(|all| all.into_iter().map(|(name, _)| name.to_owned()).collect())
+}
+
 fn join(text: &str) -> Result<Join, String> {
-    let file: JoinFile = parse_toml(Path::new(JOIN), text).map_err(|e| e.to_string())?;
+    let file = join_file(Path::new(JOIN), text)?;
     Ok(Join {
         hub: file.hub.to_string(),
         ca_sha256: file.ca_sha256.to_string(),
@@ -145,6 +159,18 @@ fn join(text: &str) -> Result<Join, String> {
             format!("{}{by}{on}", String::from(network.address))
         }),
     })
+}
+
+/// A join file that a node takes; `path` names it in errors.
+pub(crate) fn join_file(path: &Path, text: &str) -> Result<JoinFile, String> {
+    let file: JoinFile = parse_toml(path, text).map_err(|e| e.to_string())?;
+    let told = |why: String| format!("{}: {why}", path.display());
+    file.network.as_ref().map_or(Ok(()), Network::check).map_err(told)?;
+    file.node.as_ref().map_or(Ok(String::new()), |node| given::host_name(node.as_str())).map_err(told)?;
+    if file.tags.len() > MAX_TAGS {
+        return Err(told(format!("a node can have at most {MAX_TAGS} tags")));
+    }
+    Ok(file)
 }
 
 /// When the token's time is over, by the comment that `reelmill-hub token join` writes.
@@ -166,66 +192,14 @@ pub(crate) fn join_text(given: Option<&str>, file: &JoinFile, changed: bool) -> 
     }
 }
 
-/// The longest list of tags that a node may have.
-pub(crate) fn too_many_tags(file: &JoinFile) -> Option<String> {
-    (file.tags.len() > MAX_TAGS).then(|| format!("a node can have at most {MAX_TAGS} tags"))
-}
-
 /// A machine's name, which is the node's name too.
 pub(crate) fn host(text: &str) -> Result<NodeId, String> {
-    let name: NodeId = text.parse().map_err(|e: reelmill_api::node::BadNodeId| e.to_string())?;
-    if text.starts_with('-') || text.ends_with('-') {
-        return Err(format!("`{text}` cannot name a machine: it begins or ends with a hyphen"));
-    }
-    Ok(name)
-}
-
-/// The names of the settings in an environment file. It is stricter than systemd: what systemd would skip with a warning on
-/// a node that nobody looks at is a mistake here.
-pub(crate) fn settings(file: &str, text: &str) -> Result<Vec<String>, String> {
-    let mut names: Vec<String> = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', ';']) {
-            continue;
-        }
-        let mistake = |what: &str| Err(format!("{file}:{}: {what}", index + 1));
-        let Some((name, value)) = line.split_once('=') else { return mistake("a setting is written as NAME=VALUE") };
-        let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || !name.bytes().all(letter) || name.as_bytes()[0].is_ascii_digit() {
-            return mistake("a name is made of letters, digits and underscores");
-        }
-        if names.iter().any(|known| known == name) {
-            return mistake(&format!("{name} is set twice"));
-        }
-        let quote = value.chars().next().filter(|first| "'\"".contains(*first));
-        let closed = quote.is_none_or(|quote| value.len() > 1 && value.ends_with(quote));
-        if value.chars().any(char::is_control) || value.ends_with('\\') || !closed {
-            return mistake(&format!("the value of {name} does not end on its line"));
-        }
-        names.push(name.to_owned());
-    }
-    Ok(names)
+    given::host_name(text)?.parse().map_err(|e: reelmill_api::node::BadNodeId| e.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_are_told_by_their_names_and_mistakes_by_their_lines() {
-        let check = |text: &str, want: Result<&[&str], &str>| {
-            let want = want.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-            assert_eq!(settings("w", text), want.map_err(str::to_owned), "{text}");
-        };
-        check("# a\n\nPRESET=all\n ; b\nA_1=\"x y\"\nEMPTY=\n", Ok(&["PRESET", "A_1", "EMPTY"]));
-        check("", Ok(&[]));
-        check("PRESET all", Err("w:1: a setting is written as NAME=VALUE"));
-        check("\nexport A=b", Err("w:2: a name is made of letters, digits and underscores"));
-        check("A=secret\nA=secret", Err("w:2: A is set twice"));
-        check("A='secret", Err("w:1: the value of A does not end on its line"));
-        check("A=secret\\\nb", Err("w:1: the value of A does not end on its line"));
-    }
 
     #[test]
     fn the_tokens_time_is_read_from_the_hubs_comment() {

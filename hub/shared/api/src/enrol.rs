@@ -1,6 +1,7 @@
 //! How a node asks a hub to take it in, and what it is answered: over HTTPS, before it has a place at the broker.
 
 mod code;
+pub mod given;
 mod join_file;
 
 use std::{fmt, str::FromStr};

@@ -3,10 +3,15 @@
 {
   config,
   lib,
+  pkgs,
   ...
 }: let
   inherit (lib) mkDefault mkIf mkOption types;
   cfg = config.reelmill.hardware.jetson;
+  clocks = pkgs.writeShellApplication {
+    name = "reelmill-codec-clocks";
+    text = builtins.readFile ./clocks.sh;
+  };
 in {
   options.reelmill.hardware.jetson = {
     powerMode = mkOption {
@@ -38,9 +43,9 @@ in {
       after = ["nvpmodel.service"];
       before = ["reelmill-worker.service"];
       wantedBy = ["multi-user.target"];
-      path = [];
       serviceConfig = {
         Type = "oneshot";
+        ExecStart = "${lib.getExe clocks} /sys/class/devfreq";
         RemainAfterExit = true;
         ProtectSystem = "strict";
         ProtectHome = true;
@@ -48,20 +53,6 @@ in {
         NoNewPrivileges = true;
         CapabilityBoundingSet = "";
       };
-      script = ''
-        found=
-        for device in /sys/class/devfreq/*.nvenc /sys/class/devfreq/*.nvdec /sys/class/devfreq/*.vic; do
-          if [ -w "$device/governor" ]; then
-            echo performance > "$device/governor"
-            found="$found ''${device##*/}"
-          fi
-        done
-        if [ -z "$found" ]; then
-          echo "no clock of a codec can be set: /sys/class/devfreq has none" >&2
-          exit 1
-        fi
-        echo "as fast as the power mode allows:$found"
-      '';
     };
   };
 }

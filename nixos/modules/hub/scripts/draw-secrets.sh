@@ -1,21 +1,27 @@
 # Draws secrets: each line of TEMPLATES is a file's name below FOLDER and its text, in which `<<hexN>>` stands for N random bytes in
-# hexadecimal digits, `<<NAME>>` for the content of the file NAME, and `\n` for the end of a line. A file that is there is left as
-# it is, but for `worker.env`, which holds nothing of its own and is written anew.
+# hexadecimal digits, `<<NAME>>` for the content of the file NAME there, or of a file by its whole path, and `\n` for the end of a
+# line. A file in which something was drawn is left as it is; the others hold nothing of their own and are made anew.
+#   draw-secrets TEMPLATES FOLDER
 set -euo pipefail
 templates=$1 folder=$2
 umask 077
 mkdir -p "$folder"
+
+# Which files are good: those that were made, or may stay.
+declare -A written=()
 
 hex() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
 # filled TEXT: with secrets in place of what stands for them
 filled() {
   local rest=$1 out='' name
-  while [[ $rest =~ ^([^<]*)\<\<([A-Za-z0-9._-]+)\>\>(.*)$ ]]; do
+  while [[ $rest =~ ^([^<]*)\<\<([A-Za-z0-9._/-]+)\>\>(.*)$ ]]; do
     out+=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]} rest=${BASH_REMATCH[3]}
     if [[ $name =~ ^hex([0-9]+)$ ]]; then
       out+=$(hex "${BASH_REMATCH[1]}")
-    elif [[ -r $folder/$name ]]; then
+    elif [[ $name == /* && -r $name ]]; then
+      out+=$(<"$name")
+    elif [[ -r $folder/$name && -n ${written[$name]:-} ]]; then
       out+=$(<"$folder/$name")
     else
       return 1
@@ -27,11 +33,10 @@ filled() {
 # Files may name others that come later: as many rounds as there are lines are enough.
 pending=$(wc -l <"$templates")
 rounds=$((pending + 1))
-declare -A written=()
 while ((rounds-- > 0)); do
   while IFS=' ' read -r name text; do
     [[ -z ${written[$name]:-} ]] || continue
-    if [[ -s $folder/$name && $name != worker.env ]]; then
+    if [[ -s $folder/$name && $text == *'<<hex'* ]]; then
       written[$name]=kept
       continue
     fi

@@ -15,8 +15,9 @@ const WORKER_ENV: &str = "# the farm's\nQUEUE_URL=redis://:p%40ss@hub.lab:6379\n
 const WORKER: &str = "[Unit]\nAfter=reelmill-first-boot.service\n[Service]\nType=exec\n\
     EnvironmentFile=-/var/lib/reelmill-host/worker.env\n\
     ExecStart=/usr/bin/sh -c 'echo \"$QUEUE_URL $AWS_SECRET_ACCESS_KEY\" > /run/worker-has; exec sleep infinity'\n";
-/// A cable that leads nowhere.
-const CABLE: &str = "[NetDev]\nName=lab0\nKind=dummy\n";
+/// A cable, and what is at its other end, which is no more than there.
+const CABLE: &str = "[NetDev]\nName=lab0\nKind=veth\n[Peer]\nName=lab1\n";
+const OTHER_END: &str = "[Match]\nName=lab1\n[Network]\nLinkLocalAddressing=no\n";
 
 /// A machine that is not booted and was given nothing.
 pub(crate) fn machine(test: &str) -> Option<Setup> {
@@ -46,6 +47,7 @@ pub(crate) fn machine(test: &str) -> Option<Setup> {
         .unit("reelmill-worker.service", WORKER)
         .enabled("reelmill-worker.service")
         .file("/etc/systemd/network/lab0.netdev", CABLE)
+        .file("/etc/systemd/network/lab1.network", OTHER_END)
         .file("/etc/systemd/network/80-reelmill-cable.network", &text("appliance/80-reelmill-cable.network"))
         .enabled("systemd-networkd.service");
     Some(setup)

@@ -1,8 +1,16 @@
 //! The configurations of Prometheus and Alertmanager, judged by the tools that come with them; what Grafana is started with.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use reelmill_appliance::{golden, text};
+use reelmill_lab::programs::{Running, eventually, free_port};
+use serde_json::Value;
+
+use crate::prometheus::get;
 
 fn run(program: &str, args: &[&str], file: &Path) -> Result<(), String> {
     let ran = Command::new(program).args(args).arg(file).output();
@@ -13,8 +21,8 @@ fn run(program: &str, args: &[&str], file: &Path) -> Result<(), String> {
 
 #[test]
 fn promtool_takes_the_scrape_configuration() {
-    for path in ["monitoring/plain/prometheus.json", "monitoring/full/prometheus.json"] {
-        run("promtool", &["check", "config", "--syntax-only"], &golden().join(path))
+    for path in ["plain", "alone", "full"].map(|which| format!("monitoring/{which}/prometheus.json")) {
+        run("promtool", &["check", "config", "--syntax-only"], &golden().join(&path))
             .unwrap_or_else(|e| panic!("{path}: {e}"));
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -62,4 +70,28 @@ fn grafana_has_secrets_of_its_own() {
     for name in ["secret-key", "admin-password"] {
         assert!(settings.contains(&format!("$__file{{/var/lib/grafana/{name}}}")), "{settings}");
     }
+}
+
+/// The exporter is told the password by a file alone, and Redis lets it in.
+#[test]
+fn the_exporter_of_redis_is_let_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (redis, metrics) = (free_port(), free_port());
+    let mut server = Command::new("redis-server");
+    server.args(["--port", &redis.to_string(), "--requirepass", "hunter2", "--save", ""]).stdout(Stdio::null());
+    let _redis = Running::start(server);
+    let golden: Value = serde_json::from_str(&text("monitoring/full/redis-exporter.json")).expect("JSON");
+    let port = |text: &str| text.replace("6379", &redis.to_string());
+    let secret = port(golden["secret"].as_str().expect("a template")).replace("<<queue-password>>", "hunter2");
+    let passwords = folder.path().join("passwords");
+    fs::write(&passwords, secret).expect("written");
+    let told = "/run/credentials/prometheus-redis-exporter.service/passwords";
+    let mut exporter = Command::new("prometheus-redis-exporter");
+    exporter.arg(format!("--web.listen-address=127.0.0.1:{metrics}")).stderr(Stdio::null());
+    for flag in golden["flags"].as_array().expect("flags") {
+        exporter.arg(port(flag.as_str().expect("text")).replace(told, passwords.to_str().expect("text")));
+    }
+    let _exporter = Running::start(exporter);
+    let is_up = |text: &String| text.lines().any(|line| line == "redis_up 1");
+    eventually("the exporter in Redis", || get(metrics, "/metrics").map(|(_, text)| text).filter(is_up));
 }

@@ -6,3 +6,4 @@ mod files;
 mod prometheus;
 mod recorded;
 mod rules;
+mod told;

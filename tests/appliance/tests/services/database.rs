@@ -55,7 +55,7 @@ fn postgresql_knows_its_own_by_the_systems_word_and_listens_to_no_network() {
     let server = program("postgres").expect("as initdb");
     let mut server = as_user("postgres", &[&server, "-D", &data, "-k", &socket]);
     server.stdout(Stdio::null()).stderr(Stdio::null());
-    let running = Running::start(server);
+    let mut running = Running::start(server);
     let psql = |user: &str, database: &str, sql: &str| {
         tried(&mut as_user(user, &["psql", "-h", &socket, "-d", database, "-tA", "-v", "ON_ERROR_STOP=1", "-c", sql]))
     };
@@ -77,5 +77,5 @@ fn postgresql_knows_its_own_by_the_systems_word_and_listens_to_no_network() {
     let errors = String::from_utf8_lossy(&stranger.stderr).into_owned();
     assert!(!stranger.status.success() && errors.contains("Peer authentication failed"), "{errors}");
     running.signal(rustix::process::Signal::INT);
-    drop(running);
+    running.wait();
 }

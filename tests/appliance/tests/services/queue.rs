@@ -9,7 +9,7 @@ use std::{
 
 use reelmill_lab::programs::{Running, eventually, free_port};
 
-use crate::place::{Place, fed, script, served, tried};
+use crate::place::{Place, fed, ran, script, served, tried};
 
 #[test]
 fn secrets_are_drawn_once_and_only_their_owner_reads_them() {
@@ -152,7 +152,7 @@ fn rabbitmq_knows_one_user_and_no_guest() {
     let knows = |password: &str| tried(erlang("rabbitmqctl").args(["authenticate_user", "reelmill", password])).0;
     assert!(knows(&place.secret("queue-password")) && !knows("guess"));
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
-    tried(erlang("rabbitmqctl").arg("stop"));
+    ran(erlang("rabbitmqctl").args(["shutdown", "--timeout", "60"]));
     drop(running);
     // The names of Erlang's nodes are kept by a program that it starts and leaves behind.
     tried(Command::new("epmd").args(["-port", &epmd.to_string(), "-kill"]));

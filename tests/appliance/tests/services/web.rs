@@ -31,14 +31,14 @@ fn who_has_a_password_reaches_the_hub_and_a_page_of_another_site_does_not() {
             ("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl")),
             ("127.0.0.1:7700", &api),
             ("\"https://hub.example.net\"", &format!("\"https://hub.example.net:{port}\"")),
-            ("/var/lib/secrets/hub.pem", &place.at("out/broker.pem")),
+            ("/run/credentials/nginx.service/reelmill-cert", &place.at("out/broker.pem")),
             ("/run/credentials/nginx.service/reelmill-key", &place.at("out/broker.key")),
             ("/run/credentials/nginx.service/reelmill-users", &place.at("users")),
         ],
     );
     let at = |name: &str| place.at(name);
     let around = format!(
-        "daemon off; pid {}; error_log {} info;\nuser root;\nevents {{}}\nhttp {{ access_log off; client_body_temp_path {}; \
+        "daemon off; master_process off; pid {}; error_log {} info;\nuser root;\nevents {{}}\nhttp {{ access_log off; client_body_temp_path {}; \
          proxy_temp_path {}; fastcgi_temp_path {}; uwsgi_temp_path {}; scgi_temp_path {};\n{}\n}}\n",
         at("pid"),
         at("error.log"),

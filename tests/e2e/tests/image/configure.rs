@@ -1,7 +1,7 @@
 //! What is put into an image: others read it and find the file system clean, it replaces what was there, and it is what a
 //! node takes.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::made::{Desk, KEY, TOKEN, join};
 
@@ -159,16 +159,21 @@ fn what_a_node_would_not_take_is_refused_and_the_image_stays() {
         "error: --tag and --network go into a join file: give --join or --hub\n\
          hint: `reelmill-hub token join` prints one\n",
     );
-    check(&["--ssh-key", "token"], 1, "error: token:1: this is no public SSH key\n");
+    let want = "error: token: line 1 is no public key of SSH such as `ssh-ed25519 AAAA... anna`\n";
+    check(&["--ssh-key", "token"], 1, want);
+    file("id", "-----BEGIN OPENSSH PRIVATE KEY-----\n");
+    let want = "error: id is a private key\nhint: the public one lies beside it, and its name ends in .pub\n";
+    check(&["--ssh-key", "id"], 1, want);
     file("worker.env", "QUEUE_URL redis://hunter2@hub\n");
-    check(&["--worker-env", "worker.env"], 1, "error: worker.env:1: a setting is written as NAME=VALUE\n");
+    check(&["--worker-env", "worker.env"], 1, "error: worker.env: line 1: it is no NAME=value\n");
     check(&[], 1, "error: nothing was given to put into the image\nhint: see `reelmill image configure --help`\n");
     for (words, part) in [
-        (&["--hostname", "Orin"][..], "cannot name a node: use 1 to 63 lower-case letters, digits and hyphens"),
+        (&["--hostname", "Orin"][..], "a machine's name is 1 to 63 lower-case letters, digits and hyphens"),
         (&["--hub", "http://hub", "--ca-sha256", pin], "the hub must be written as https://HOST:PORT"),
         (&["--hub", "https://hub:7443"], "--ca-sha256 <HEX>"),
         (&["--join", "join.toml", "--hub", "https://hub"], "cannot be used with"),
         (&["--network", "10.0.0.7"], "an address must be written as 10.0.0.7/24"),
+        (&["--network", "10.0.0.7/24,gateway=fd00::1"], "which 10.0.0.7/24 cannot go through"),
     ] {
         let (code, told) = desk.reelmill(&[&["configure", "node.raw"], words].concat(), "");
         assert!(code == Some(2) && told.contains(part), "{words:?}: {told}");
@@ -197,4 +202,39 @@ fn a_token_whose_time_is_over_is_told() {
     let (code, told) = desk.reelmill(&["configure", "node.raw", "--join", "join.toml"], "");
     let want = "note: the token is good until 2020-11-24T02:30:00Z only, which is over by this machine's clock\n";
     assert!(code == Some(0) && told.ends_with(want), "{told}");
+}
+
+#[test]
+fn who_leaves_a_secret_open_to_others_is_told() {
+    let desk = Desk::new(32);
+    fs::set_permissions(desk.path("node.raw"), fs::Permissions::from_mode(0o644)).expect("ours");
+    let note = "note: others on this machine can read node.raw, and so its secrets: chmod 600 node.raw\n";
+    for (words, secret) in
+        [(["--join", "join.toml"], true), (["--worker-env", "worker.env"], true), (["--hostname", "a"], false)]
+    {
+        let (code, told) = desk.reelmill(&["configure", "node.raw", words[0], words[1]], "");
+        assert_eq!((code, told.contains(note)), (Some(0), secret), "{told}");
+    }
+    let (_, told) = desk.reelmill(&["configure", "node.raw", "--output", "own.raw", "--join", "join.toml"], "");
+    assert!(!told.contains("note: "), "a copy is its owner's alone: {told}");
+}
+
+#[test]
+fn what_others_keep_in_the_folder_stays() {
+    for fat in [12, 16, 32] {
+        let desk = Desk::new(fat);
+        desk.take_esp("node.raw");
+        desk.tool("mmd", &["-i", "esp", "::reelmill/a folder of somebody"]);
+        desk.tool("mcopy", &["-i", "esp", "id.pub", "::reelmill/a folder of somebody/id.pub"]);
+        desk.put_esp("node.raw");
+        for name in ["orin-3", "orin-4"] {
+            let (code, told) = desk.reelmill(&["configure", "node.raw", "--hostname", name], "");
+            assert_eq!(code, Some(0), "{told}");
+            let found = desk.others_read("node.raw", &["a folder of somebody/id.pub", "version", "hostname"]);
+            assert_eq!(found, [format!("{KEY}\n"), "26.11.1\n".to_owned(), format!("{name}\n")]);
+            // By the way back through its parent, which has moved.
+            let back = desk.tool("mtype", &["-i", "esp", "::reelmill/a folder of somebody/../hostname"]);
+            assert_eq!(back, format!("{name}\n"));
+        }
+    }
 }

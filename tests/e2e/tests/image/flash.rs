@@ -188,7 +188,7 @@ fn a_device_that_must_not_be_written_is_left_alone() {
     let junk = device.begins(64);
     assert_eq!(junk, "\u{fffd}".repeat(64), "nothing was written");
 
-    desk.tool("mkfs.vfat", &["-I", path]);
+    desk.tool("mke2fs", &["-q", "-F", path]);
     fs::create_dir(desk.path("stick")).expect("ours");
     desk.tool("mount", &[path, "stick"]);
     let at = desk.path("stick");
@@ -254,4 +254,42 @@ fn an_image_that_ends_early_makes_no_system() {
     );
     assert_eq!((code, told), (Some(1), want));
     assert_eq!(device.begins(MARK.len()), MARK);
+}
+
+#[test]
+fn a_drive_of_large_sectors_takes_an_image_made_for_it() {
+    let test = "a_drive_of_large_sectors_takes_an_image_made_for_it";
+    let desk = Desk::new(16);
+    let Some(first) = Device::new(&desk, test, 96 * MIB, 4096) else { return };
+    let Some(second) = Device::new(&desk, test, 128 * MIB, 4096) else { return };
+    let mut sfdisk = Command::new("sfdisk");
+    sfdisk.args(["--quiet", &first.path]);
+    let table = "label: gpt\nstart=256, size=16384, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp\n";
+    let output = programs::output(sfdisk, table);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    File::create(desk.path("esp")).and_then(|file| file.set_len(64 * MIB)).expect("ours");
+    desk.tool("mkfs.vfat", &["-F", "16", "-S", "4096", "-s", "1", "esp"]);
+    desk.put_esp(&first.path);
+
+    let (code, told) = desk.reelmill(&["configure", &first.path, "--hostname", "orin-3"], "");
+    assert_eq!(code, Some(0), "{told}");
+    desk.take_esp(&first.path);
+    desk.tool("fsck.vfat", &["-n", "esp"]);
+    fs::copy(&first.file, desk.path("large.raw")).expect("ours");
+    let (code, told) = flash(&desk, &["large.raw", &second.path, "--allow-fixed", "--yes", "--hostname", "orin-4"], "");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(desk.tool("sfdisk", &["--verify", &second.path]).contains("No errors detected."));
+    let (code, told) = desk.reelmill(&["inspect", &second.path], "");
+    let want = format!(
+        "{}: 134 MB\n  partition  1  esp  67.1 MB  EFI system\n  boots      no loader that is known\n  \
+         farm       none: the node waits for a join file\n  hostname   orin-4\n",
+        second.path
+    );
+    assert_eq!((code, told), (Some(0), want));
+    let want = format!(
+        "error: {} has sectors of 4096 bytes, and the image is made for 512\n\
+         hint: firmware would not find the system there\n",
+        second.path
+    );
+    assert_eq!(flash(&desk, &["node.raw", &second.path, "--allow-fixed", "--yes"], ""), (Some(1), want));
 }

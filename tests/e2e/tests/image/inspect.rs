@@ -4,8 +4,7 @@ use std::fs;
 
 use crate::made::Desk;
 
-const FRESH: &str = "\
-  partition  1  esp   67.1 MB  EFI system
+const FRESH: &str = "  partition  1  esp   67.1 MB  EFI system
   partition  2  root  30.4 MB  root, arm64
   boots      systemd-boot 257.9
              NixOS, Generation 1 NixOS 26.05, /EFI/nixos/abc-linux-6.12-Image.efi
@@ -24,6 +23,31 @@ fn an_image_tells_what_it_is_packed_or_not() {
     assert_eq!((code, rest), (Some(0), FRESH));
     let kilobytes = f64::from(u32::try_from(length).expect("small")) / 1000.0;
     assert_eq!(first, format!("node.raw.zst: {kilobytes:.1} kB packed by zstd, 101 MB unpacked"));
+}
+
+#[test]
+fn the_document_shows_what_is_told() {
+    let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate/flash.md");
+    let document = fs::read_to_string(document).expect("it is there");
+    let shown = format!("$ reelmill image inspect node.raw\nnode.raw: 101 MB\n{FRESH}```\n");
+    assert!(document.contains(&shown), "the document shows something else than\n{shown}");
+    let desk = Desk::new(32);
+    let given = ["--join", "join.toml", "--hostname", "orin-3", "--ssh-key", "id.pub", "--worker-env", "worker.env"];
+    assert!(document.contains(&given.join(" ")), "the document gives something else");
+    let (_, told) = desk.reelmill(&[&["configure", "node.raw"], &given[..]].concat(), "");
+    let told = told.strip_prefix("node.raw is configured\n").expect("its first line");
+    assert!(
+        document.contains(&format!("as it should be\n{told}```\n")),
+        "the document shows something else than\n{told}"
+    );
+    let (_, help) = desk.reelmill(&["configure", "--help"], "");
+    let options = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--"))
+        .map(|word| word.trim_matches([',', ':', '.', ';']));
+    for option in options.filter(|option| !["--help", "--node", "--hub"].contains(option)) {
+        assert!(document.contains(option), "the document does not speak of {option}");
+    }
 }
 
 #[test]
@@ -88,4 +112,16 @@ fn what_is_no_image_is_told_as_such() {
     fs::write(desk.path("cut.zst"), &packed[..packed.len() / 2]).expect("ours");
     let (code, told) = desk.reelmill(&["inspect", "cut.zst"], "");
     assert!(code == Some(1) && told.starts_with("error: cannot unpack the image cut.zst: "), "{told}");
+}
+
+#[test]
+fn an_image_without_a_boot_partition_is_told_as_far_as_it_goes() {
+    let desk = Desk::new(32);
+    desk.tool("sfdisk", &["--quiet", "--part-type", "node.raw", "1", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"]);
+    let want = "node.raw: 101 MB\n  partition  1  esp   67.1 MB  Linux\n  partition  2  root  30.4 MB  root, arm64\n  \
+                boots      no EFI system partition\n";
+    desk.check(&["inspect", "node.raw"], 0, want);
+    let want = "error: cannot use the image node.raw: it has no EFI system partition\n\
+                hint: is this an image of Reelmill? see `reelmill image inspect`\n";
+    desk.check(&["configure", "node.raw", "--hostname", "a"], 1, want);
 }

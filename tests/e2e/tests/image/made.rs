@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -69,7 +70,8 @@ impl Desk {
             fs::write(self.path("file"), text).expect("ours");
             self.tool("mcopy", &["-i", "esp", "file", &format!("::{name}")]);
         }
-        self.put_esp("node.raw");
+        self.put_esp(name);
+        fs::set_permissions(image, fs::Permissions::from_mode(0o600)).expect("ours");
     }
 
     /// Runs another's tool on the desk; what it prints.

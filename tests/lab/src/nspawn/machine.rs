@@ -68,6 +68,12 @@ impl Drop for Guest {
 
 impl Machine {
     pub(super) fn boot(setup: Setup) -> Self {
+        let machine = Self::switch_on(setup);
+        machine.wait_until_booted();
+        machine
+    }
+
+    fn switch_on(setup: Setup) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let cgroup = Cgroup::new(&format!("reelmill-lab-{}-{count}", std::process::id()));
@@ -76,9 +82,7 @@ impl Machine {
             assert!(!nspawn.has_ended(), "systemd-nspawn ended:\n{}", console(&setup));
             leader_of(nspawn.pid())
         });
-        let machine = Self { guest: Guest { nspawn, leader }, cgroup, setup };
-        machine.wait_until_booted();
-        machine
+        Self { guest: Guest { nspawn, leader }, cgroup, setup }
     }
 
     fn wait_until_booted(&self) {
@@ -173,10 +177,19 @@ impl Machine {
 
     /// Boots it again on the same disk; a cut of its power before, if it still runs.
     pub fn boot_again(self) -> Self {
+        Self::boot(self.off())
+    }
+
+    /// The same for one that may never come up: nobody waits for it.
+    pub fn switch_on_again(self) -> Self {
+        Self::switch_on(self.off())
+    }
+
+    fn off(self) -> Setup {
         let Self { guest, cgroup, setup } = self;
         drop(guest);
         drop(cgroup);
-        Self::boot(setup)
+        setup
     }
 }
 

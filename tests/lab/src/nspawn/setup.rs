@@ -79,6 +79,12 @@ impl Setup {
         self.file_with_mode(path, text, 0o644)
     }
 
+    /// With a link at `path` that leads to `to`.
+    pub fn link(self, path: &str, to: &str) -> Self {
+        symlink(to, self.on_disk(path)).expect("the disk is ours");
+        self
+    }
+
     /// With a program that is a script.
     pub fn script(self, path: &str, text: &str) -> Self {
         self.file_with_mode(path, text, 0o755)

@@ -38,8 +38,13 @@ const SHELL: [(&str, &str); 2] = [
 const NETWORK: &str = "[Match]\nName=e*\n[Network]\nDHCP=yes\n";
 const MOUNTS: &str = "LABEL=root / ext4 defaults 0 1\nLABEL=ESP /boot vfat umask=0077 0 2\n";
 
-/// What the kernel is told in every entry. `panic=5` is that of the appliance: a kernel that stands still starts again.
-pub const KERNEL_WORDS: &str = "root=LABEL=root rw console=ttyS0 quiet panic=5 systemd.mask=serial-getty@ttyS0.service";
+/// What the kernel is told in every entry. `panic=5` is that of the appliance: a kernel that stands still starts again. On a busy
+/// host the machine's timer may stand still for so long that the kernel takes it for broken, and panics, unless it is told not to
+/// look.
+pub const KERNEL_WORDS: &str =
+    "root=LABEL=root rw console=ttyS0 quiet panic=5 no_timer_check systemd.mask=serial-getty@ttyS0.service";
+/// What takes a machine with hardware help a second takes this one minutes on a busy host.
+const PATIENT: &str = "[Manager]\nDefaultTimeoutStartSec=900s\nDefaultDeviceTimeoutSec=900s\n";
 
 /// A way to boot, as systemd-boot lists it.
 #[derive(Clone, Debug)]
@@ -115,6 +120,7 @@ impl Disk {
 pub(super) fn whole(setup: Setup) -> Setup {
     let setup = SHELL.iter().fold(setup, |setup, (name, text)| setup.unit(name, text));
     let setup = setup.file("/etc/systemd/network/lab.network", NETWORK);
+    let setup = setup.file("/etc/systemd/system.conf.d/lab.conf", PATIENT);
     let wants = |target: &str| setup.folder.path().join(format!("disk/etc/systemd/system/{target}.wants"));
     for (target, unit) in [("sockets.target", "lab-shell.socket"), ("multi-user.target", "systemd-networkd.service")] {
         fs::create_dir_all(wants(target)).expect("the disk is ours");

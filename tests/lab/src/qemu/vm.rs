@@ -11,10 +11,10 @@ use std::{
 use super::Disk;
 use crate::programs::{Running, eventually, free_port};
 
-/// A boot takes about a minute of two idle processors, and they are not idle in a run of tests.
-const BOOT: Duration = Duration::from_secs(600);
+/// A boot takes half a minute of an idle processor, and many times that on a machine with much else to do.
+const BOOT: Duration = Duration::from_secs(1800);
 /// A script that takes longer has hung.
-const SCRIPT: Duration = Duration::from_secs(300);
+const SCRIPT: Duration = Duration::from_secs(600);
 /// What stands before the exit code of a script.
 const END: &str = "\n==== ended with ";
 
@@ -103,8 +103,10 @@ fn command(disk: &Disk, port: u16) -> Command {
     let console = File::create(disk.path("console")).expect("the folder is ours");
     let file = |name: &str| disk.path(name).display().to_string();
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig=KILL", "--", "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi"]);
-    command.args(["-cpu", "max", "-smp", "2", "-m", "1024", "-nographic", "-vga", "none"]);
+    command.args(["--pdeathsig=KILL", "--", "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg"]);
+    // One processor: with two, QEMU 7.2 on a busy host loses the race when the kernel patches its own code ("Oops: int3"), and a
+    // panic of the machine's own passes for one of the system that is tried.
+    command.args(["-cpu", "max", "-smp", "1", "-m", "1024", "-nographic", "-vga", "none"]);
     command.args(["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"]);
     command.args(["-drive", &format!("if=pflash,format=raw,unit=1,file={}", file("variables"))]);
     command.args(["-drive", &format!("file={},format=raw,if=virtio,cache=writeback", file("disk.raw"))]);

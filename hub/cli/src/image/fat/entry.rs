@@ -159,7 +159,7 @@ pub(super) fn named(name: &str, taken: &[[u8; 11]], new: New) -> ([u8; 11], Vec<
     let short = alias(name, taken);
     let mut units: Vec<u16> = name.encode_utf16().collect();
     let parts = units.len().div_ceil(LETTERS.len());
-    if units.len() % LETTERS.len() != 0 {
+    if !units.len().is_multiple_of(LETTERS.len()) {
         units.push(0);
         units.resize(parts * LETTERS.len(), 0xffff);
     }

@@ -6,10 +6,13 @@
 
 use super::{
     FatError::{self, Damaged, Full, NoFolder},
-    Folder, Kind, Medium, Patch, Root, Volume, changes,
+    Folder, Kind, MOST_FOLDER, Medium, Patch, Root, Volume, changes,
     entry::{self, Entry, New, REMOVED, SIZE, Stamp},
     get, set,
 };
+
+/// The longest file that is replaced: many times the longest that is ever put there.
+const MOST_FILE: u64 = 1024 * 1024;
 
 /// What is written, in this order: each step must be on the medium before the next one begins.
 pub(crate) type Steps = Vec<Vec<Patch>>;
@@ -94,17 +97,8 @@ impl<M: Medium + ?Sized> Volume<'_, M> {
             }
         };
         let taken = changes(shape, &self.table, &clusters.table);
-
-        let mut freed = Vec::new();
-        if let Some((first, _)) = before {
-            freed.extend(self.chain(first, u64::from(end))?);
-        }
-        for file in content.replaced.iter().filter(|file| file.cluster != 0) {
-            freed.extend(self.chain(file.cluster, u64::from(end))?);
-        }
-        let zeros = vec![0; usize::try_from(shape.cluster).expect("128 sectors at most")];
-        let wiped = freed.iter().map(|cluster| Patch { at: shape.place(*cluster), bytes: zeros.clone() });
-        let mut wiped: Vec<Patch> = wiped.collect();
+        let freed = self.freed(before.map(|(first, _)| first), &content.replaced)?;
+        let mut wiped = self.zeros(&freed);
         for folder in &content.folders {
             wiped.extend(self.adopted(folder, own[0])?);
         }
@@ -113,6 +107,26 @@ impl<M: Medium + ?Sized> Volume<'_, M> {
         let mut released = changes(shape, &clusters.table, &cleared);
         released.extend(self.told_free(&cleared, clusters.next)?);
         Ok(vec![fill, taken, vec![switch], wiped, released])
+    }
+
+    /// The clusters of the old folder and of the files that are no more.
+    fn freed(&self, folder: Option<u32>, files: &[Entry]) -> Result<Vec<u32>, FatError> {
+        let whole = |first, most: u64| {
+            let most = most.div_ceil(self.shape.cluster);
+            let chain = self.chain(first, most + 1)?;
+            if chain.len() as u64 > most { Err(Damaged("a file of ours is far too long")) } else { Ok(chain) }
+        };
+        let mut freed = folder.map_or(Ok(Vec::new()), |first| whole(first, MOST_FOLDER))?;
+        for file in files.iter().filter(|file| file.cluster != 0) {
+            freed.extend(whole(file.cluster, MOST_FILE)?);
+        }
+        Ok(freed)
+    }
+
+    /// What is left of secrets there: nothing.
+    fn zeros(&self, clusters: &[u32]) -> Vec<Patch> {
+        let zeros = vec![0; usize::try_from(self.shape.cluster).expect("128 sectors at most")];
+        clusters.iter().map(|cluster| Patch { at: self.shape.place(*cluster), bytes: zeros.clone() }).collect()
     }
 
     /// What the new folder holds.

@@ -161,6 +161,15 @@ fn what_does_not_fit_is_told_before_anything_is_written() {
 }
 
 #[test]
+fn a_file_of_ours_that_is_none_is_left_alone() {
+    let mut disk = blank(Kind::Fat16);
+    put(&mut disk, "reelmill", &[file("join.toml", &"x".repeat(1 << 20))]);
+    put(&mut disk, "reelmill", &[file("join.toml", &"x".repeat((1 << 20) + 1))]);
+    let error = Volume::read(&*disk).expect("one").put("reelmill", &[file("join.toml", "y")], NOON).expect_err("long");
+    assert_eq!(error.to_string(), "its FAT file system is damaged: a file of ours is far too long");
+}
+
+#[test]
 fn a_chain_that_goes_in_a_circle_ends() {
     for kind in KINDS {
         let mut disk = blank(kind);

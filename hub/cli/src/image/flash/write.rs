@@ -104,6 +104,12 @@ struct Piece {
     digest: [u8; 32],
 }
 
+impl Piece {
+    fn of(at: u64, bytes: &[u8]) -> Self {
+        Self { at, length: bytes.len(), digest: Sha256::digest(bytes).into() }
+    }
+}
+
 /// Writes the image that `stream` brings; `read` says how much of its file's `total` bytes was read.
 pub(super) fn write(
     work: &Work<'_>,
@@ -117,56 +123,85 @@ pub(super) fn write(
     let gauge = screen.gauge("writing", total);
     work.put(device, 0, &mark(HEAD))?;
     work.sync(device)?;
-    let mut end = End::default();
-    let mut buffer = Aligned::new(PIECE);
-    let mut pieces = Vec::new();
-    let mut bytes = 0_u64;
-    loop {
-        let filled = source::fill(&mut &mut *stream, buffer.get(PIECE))
+    let mut pass =
+        Pass { work, device, buffer: Aligned::new(PIECE), end: End::default(), pieces: Vec::new(), bytes: 0 };
+    while pass.piece(stream)? {
+        gauge.show(read());
+    }
+    pass.close()?;
+    drop(gauge);
+    let writing = begun.elapsed();
+    pass.verify(screen)?;
+    pass.begin()?;
+    Ok(Written { bytes: pass.bytes, writing, reading: begun.elapsed() - writing })
+}
+
+/// The way over the device, from its first piece to its last, and then back to its beginning.
+struct Pass<'a> {
+    work: &'a Work<'a>,
+    device: &'a dyn Device,
+    buffer: Aligned,
+    end: End,
+    pieces: Vec<Piece>,
+    bytes: u64,
+}
+
+impl Pass<'_> {
+    /// Writes the next piece of the image; whether there may be one more.
+    fn piece(&mut self, mut stream: &mut dyn Read) -> anyhow::Result<bool> {
+        let (work, at) = (self.work, self.bytes);
+        let filled = source::fill(&mut stream, self.buffer.get(PIECE))
             .with_context(|| format!("cannot read the image {}", work.from.display()))?;
         if filled == 0 {
-            break;
+            return Ok(false);
         }
-        if bytes + filled as u64 > work.length {
+        if at + filled as u64 > work.length {
             bail!("{} is too small for the image, which is longer than its partitions", work.to.display());
         }
         let length = filled.next_multiple_of(usize::try_from(work.table.sector).expect("a few thousand"));
-        let piece = buffer.get(length);
+        let piece = self.buffer.get(length);
         piece[filled..].fill(0);
-        if bytes == 0 {
-            end = work.end(piece);
+        if at == 0 {
+            self.end = work.end(piece);
         }
-        let patches = work.patches.iter().chain(&end.patches);
-        patches.for_each(|patch| patch.apply(bytes, piece));
-        if bytes == 0 {
-            end.head = piece[..HEAD.min(length)].to_vec();
-            piece[..end.head.len()].copy_from_slice(&mark(end.head.len()));
+        work.patches.iter().chain(&self.end.patches).for_each(|patch| patch.apply(at, piece));
+        if at == 0 {
+            self.end.head = piece[..HEAD.min(length)].to_vec();
+            piece[..self.end.head.len()].copy_from_slice(&mark(self.end.head.len()));
         }
-        work.put_aligned(device, bytes, piece)?;
-        pieces.push(Piece { at: bytes, length, digest: Sha256::digest(piece).into() });
-        bytes += filled as u64;
-        gauge.show(read());
-        if filled < PIECE {
-            break;
-        }
+        work.put_aligned(self.device, at, piece)?;
+        self.pieces.push(Piece::of(at, piece));
+        self.bytes += filled as u64;
+        Ok(filled == PIECE)
     }
-    work.whole(bytes)?;
-    if let Some(last) = &end.last {
-        work.put(device, last.at, &last.bytes)?;
-        pieces.push(Piece { at: last.at, length: last.bytes.len(), digest: Sha256::digest(&last.bytes).into() });
+
+    /// Writes the device's end.
+    fn close(&mut self) -> anyhow::Result<()> {
+        self.work.whole(self.bytes)?;
+        if let Some(last) = &self.end.last {
+            self.work.put(self.device, last.at, &last.bytes)?;
+            self.pieces.push(Piece::of(last.at, &last.bytes));
+        }
+        self.work.sync(self.device)
     }
-    work.sync(device)?;
-    drop(gauge);
-    let writing = begun.elapsed();
-    work.verify(device, &pieces, bytes, screen)?;
-    work.put(device, 0, &end.head)?;
-    work.sync(device)?;
-    work.check(
-        device,
-        &Piece { at: 0, length: end.head.len(), digest: Sha256::digest(&end.head).into() },
-        &mut buffer,
-    )?;
-    Ok(Written { bytes, writing, reading: begun.elapsed() - writing })
+
+    /// Reads all that was written.
+    fn verify(&mut self, screen: &Screen) -> anyhow::Result<()> {
+        let gauge = screen.gauge("reading back", self.bytes);
+        for piece in &self.pieces {
+            self.work.check(self.device, piece, &mut self.buffer)?;
+            gauge.show(self.bytes.min(piece.at + piece.length as u64));
+        }
+        Ok(())
+    }
+
+    /// Writes the beginning, by which the device becomes a system.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        let head = &self.end.head;
+        self.work.put(self.device, 0, head)?;
+        self.work.sync(self.device)?;
+        self.work.check(self.device, &Piece::of(0, head), &mut self.buffer)
+    }
 }
 
 /// How the device ends, and what it begins with when it is whole.
@@ -207,16 +242,6 @@ impl Work<'_> {
 
     fn sync(&self, device: &dyn Device) -> anyhow::Result<()> {
         device.sync().with_context(|| format!("cannot write {} to its end", self.to.display()))
-    }
-
-    fn verify(&self, device: &dyn Device, pieces: &[Piece], bytes: u64, screen: &Screen) -> anyhow::Result<()> {
-        let gauge = screen.gauge("reading back", bytes);
-        let mut buffer = Aligned::new(PIECE);
-        for piece in pieces {
-            self.check(device, piece, &mut buffer)?;
-            gauge.show(bytes.min(piece.at + piece.length as u64));
-        }
-        Ok(())
     }
 
     fn check(&self, device: &dyn Device, piece: &Piece, buffer: &mut Aligned) -> anyhow::Result<()> {

@@ -1,0 +1,79 @@
+//! A farm of the units that the modules produce: a hub and two nodes, booted in one network. Each node comes in by its join file,
+//! a job becomes a ladder, a drain and a reboot end well, and Prometheus reads all of it. Only root can boot machines; without root
+//! this is skipped, loudly.
+
+mod lab;
+
+use lab::{Farm, NODES};
+use reelmill_lab::{nspawn::Ended, programs::eventually};
+
+#[test]
+fn a_hub_and_two_nodes_take_work_and_commands_and_are_watched() {
+    const TEST: &str = "a_hub_and_two_nodes_take_work_and_commands_and_are_watched";
+    let Some(mut farm) = Farm::start(TEST) else { return };
+
+    // The nodes came in by their join files, whose tokens are gone.
+    for node in NODES {
+        farm.eventually(&format!("{node} at the hub"), |farm| {
+            let known = farm.asked(&format!("/v1/nodes/{node}"));
+            known.is_some_and(|known| known["state"] == "up").then_some(())
+        });
+        let machine = &farm.nodes[node];
+        assert_eq!(machine.ok(&["uname", "-n"]), node);
+        assert_eq!(machine.ok(&["find", "/boot/reelmill", "-type", "f"]), "");
+        let join = machine.ok(&["cat", "/var/lib/reelmill-host/join.toml"]);
+        assert!(!join.contains("rmj_"), "{join}");
+    }
+
+    // A job becomes a ladder.
+    let job = farm.hub.ok(&["reelmill", "submit", "/clip.mp4", "--hub", "http://127.0.0.1:7700", "--no-wait"]);
+    let id = job.split_whitespace().find_map(|word| word.rsplit_once("/jobs/")).map(|(_, id)| id.to_owned());
+    let id = id.unwrap_or_else(|| panic!("a job's page: {job}"));
+    let report = farm.eventually("the end of the job", |farm| {
+        let job = farm.asked(&format!("/v1/jobs/{id}"))?;
+        assert_ne!(job["state"], "failed", "{job}");
+        (job["state"] == "done").then(|| job.to_string())
+    });
+    let master = farm.stored(&format!("media-output/{id}/master.m3u8"));
+    assert!(master.starts_with("#EXTM3U") && master.contains("1280x720"), "{master}");
+    assert!(NODES.iter().any(|node| report.contains(&format!("\"{node}\""))), "a node of the farm made it: {report}");
+
+    // A drain ends well, and the worker takes no more.
+    let [first, second] = NODES;
+    farm.send(&[first, "drain", "deadline_s=60"]);
+    assert_eq!(farm.nodes[first].property("reelmill-worker.service", "ActiveState"), "inactive");
+    farm.send(&[first, "undrain"]);
+    farm.nodes[first].wait_for("reelmill-worker.service", "ActiveState", "active");
+
+    // So does a reboot, which the node itself asks for.
+    let command = farm.give(&[second, "reboot"]);
+    let mut machine = farm.nodes.remove(second).expect("it runs");
+    assert_eq!(machine.ended(), Ended::Rebooting);
+    let machine = machine.boot_again();
+    assert_eq!(machine.ok(&["uname", "-n"]), second, "it is the same machine");
+    farm.nodes.insert(second, machine);
+    farm.send(&["--follow", second, &command]);
+
+    // Prometheus reads every target.
+    let up = |farm: &Farm| {
+        let query = "http://127.0.0.1:9090/api/v1/query?query=up";
+        let told = farm.hub.ok(&["curl", "-sf", query]);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let series = told["data"]["result"].as_array().cloned().unwrap_or_default();
+        let of = |one: &serde_json::Value| {
+            let label = |name: &str| one["metric"][name].as_str().unwrap_or_default().to_owned();
+            (label("job"), label("node"), one["value"][1] == "1")
+        };
+        let mut series: Vec<_> = series.iter().map(of).collect();
+        series.sort();
+        series
+    };
+    let farm_targets = |series: &[(String, String, bool)], node: &str| {
+        series.iter().filter(|(job, of, up)| job == "reelmill-farm" && of == node && *up).count()
+    };
+    eventually("all targets", || {
+        let series = up(&farm);
+        let nodes = NODES.iter().all(|node| farm_targets(&series, node) >= 1);
+        (nodes && series.len() >= 5 && series.iter().all(|(.., up)| *up)).then_some(())
+    });
+}
