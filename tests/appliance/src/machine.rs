@@ -9,8 +9,8 @@ use crate::{DIGEST, golden, text};
 
 /// Our programs, as the package has them.
 const PROGRAMS: [&str; 5] = ["reelmill", "reelmill-hub", "reelmill-worker", "reelmill-agent", "reelmill-exec"];
-/// The package's name in the store.
-const PACKAGE: &str = "reelmill-0.1.0";
+/// How the packages are called in the store: each holds what it is named for.
+const PACKAGES: [&str; 4] = ["reelmill-0.1.0", "reelmill-hub-0.1.0", "reelmill-worker-0.1.0", "reelmill-agent-0.1.0"];
 
 /// The machine with all units of that folder of golden files, started as they say that NixOS starts them, and the files below its
 /// `etc`. `scripts` are programs of the store that are shell scripts of the repository: name and text.
@@ -36,7 +36,7 @@ pub fn lay(setup: Setup, folder: &str, scripts: &[(&str, &str)]) -> Setup {
         .file("/etc/polkit-1/rules.d/10-nixos.rules", &text(&format!("{folder}/polkit.rules")));
     store.into_iter().fold(setup, |setup, name| {
         let at = format!("/nix/store/{DIGEST}-{name}");
-        if name == PACKAGE {
+        if PACKAGES.contains(&name.as_str()) {
             PROGRAMS.iter().fold(setup, |setup, program| {
                 setup.bind(&reelmill_lab::programs::program(program), &format!("{at}/bin/{program}"))
             })
