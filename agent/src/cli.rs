@@ -50,6 +50,15 @@ pub enum Command {
         #[arg(last = true, required = true)]
         worker: Vec<String>,
     },
+    /// Have the worker examine its machine, and leave what it finds for the agent; only an examination's unit runs it.
+    #[command(hide = true)]
+    Examine {
+        /// The id of the examination.
+        id: BatchId,
+        /// The worker with its arguments.
+        #[arg(last = true, required = true)]
+        worker: Vec<String>,
+    },
     /// Pretend to be many nodes, for load tests against a real broker.
     Simulate(Simulate),
     /// Ask the service manager by hand.

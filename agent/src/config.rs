@@ -13,7 +13,7 @@ use reelmill_api::NodeId;
 use reelmill_api::preset::Tag;
 use reelmill_daemon::{ConfigError, Env, SecretRef, load_toml};
 use serde::Deserialize;
-pub use values::{HostName, LoopbackUrl, SampleSeconds, Target, Unfit, UnitName};
+pub use values::{HostName, LoopbackUrl, SampleSeconds, Target, Unfit, WatchedUnit};
 pub use window::Window;
 
 /// The page's port, beside the worker's.
@@ -47,7 +47,7 @@ pub struct Config {
     /// out of work wait for it, unless they say otherwise. Default: none; then at any time.
     pub window: Option<Window>,
     /// Units of systemd that are watched (`WATCH_UNITS`, separated by commas). Default: the worker's.
-    pub units: Vec<UnitName>,
+    pub units: Vec<WatchedUnit>,
     /// The status page.
     pub page: PageSection,
     /// The worker on this node.
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(config.sample_seconds.duration(), Duration::from_secs(1));
         assert_eq!(config.worker.status.at, "127.0.0.1:9320".parse().expect("an address"));
         assert_eq!((config.worker.status.path.as_str(), config.lan_target), ("/status", None));
-        assert_eq!(config.units.iter().map(UnitName::as_str).collect::<Vec<_>>(), ["reelmill-worker.service"]);
+        assert_eq!(config.units.iter().map(WatchedUnit::as_str).collect::<Vec<_>>(), ["reelmill-worker.service"]);
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
             shown,
             "Config { node: NodeId(\"edge-1\"), sample_seconds: SampleSeconds(5), tags: [Tag(\"rack\"), \
              Tag(\"fast\")], lan_target: Some(Target(\"nas:2049\")), window: Some(Window(Sat,Sun 02:00-05:00 local)), \
-             units: [UnitName(\"a.service\"), UnitName(\"b@1.timer\")], page: PageSection { listen: [127.0.0.1:1, \
+             units: [WatchedUnit(\"a.service\"), WatchedUnit(\"b@1.timer\")], page: PageSection { listen: [127.0.0.1:1, \
              [::1]:2], password: Some(Plain([secret])), without_password: true, names: \
              [HostName(\"edge-1.example.net\")] }, worker: WorkerSection { status: LoopbackUrl { at: [::1]:9321, path: \
              \"/a\" } }, tegrastats: TegrastatsSection { program: \"/opt/tegrastats\", socket: \

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod batch;
 pub mod diag;
+pub mod examine;
 mod node;
 pub mod tags;
 pub mod tail;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{Cli, Command},
     config::{Config, PageSection},
-    deeds::{batch, tags::SaidTags},
+    deeds::{batch, examine, tags::SaidTags},
     desk::Desk,
     enrol,
     farm::{Belonging, Work},
@@ -48,6 +48,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(Command::Batch { id, worker }) = &cli.command {
         match batch::become_worker(Path::new(batch::ORDERS), id, worker)? {}
     }
+    if let Some(Command::Examine { id, worker }) = &cli.command {
+        return examine::leave_answer(Path::new(batch::ORDERS), Path::new(examine::ANSWERS), id, worker);
+    }
     if let Some(Command::Simulate(many)) = &cli.command {
         return simulate::run(many);
     }
@@ -61,6 +64,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             | Command::Systemd(_)
             | Command::System(_)
             | Command::Batch { .. }
+            | Command::Examine { .. }
             | Command::Simulate(_),
         ) => {
             unreachable!("it needs no settings")

@@ -130,6 +130,22 @@ impl Systemd {
         systemd1::job(Verb::Stop, &id.unit(), limit).await
     }
 
+    /// Has the worker examine its machine, in a unit of that id, and tells how that ended.
+    ///
+    /// # Errors
+    /// If polkit refuses or the unit is not installed.
+    pub async fn run_examination(&self, id: &BatchId) -> Result<Outcome, Error> {
+        systemd1::run(&id.examination()).await
+    }
+
+    /// Stops an examination.
+    ///
+    /// # Errors
+    /// If polkit refuses, or it takes longer than `limit`.
+    pub async fn stop_examination(&self, id: &BatchId, limit: Duration) -> Result<(), Error> {
+        systemd1::job(Verb::Stop, &id.examination(), limit).await
+    }
+
     /// Whether the clock has been set by the network: until then, no expiry may be judged.
     ///
     /// # Errors

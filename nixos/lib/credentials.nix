@@ -42,6 +42,13 @@ in {
       assertion = value == null || isReference value || isHarmless;
       message = "${where}.${concatStringsSep "." kind.setting} would be readable by everybody in the Nix store; use ${option} beside it";
     };
+    token = settings.store.session_token or null;
   in
-    mapAttrsToList assertion kinds;
+    mapAttrsToList assertion kinds
+    ++ [
+      {
+        assertion = token == null || isReference token;
+        message = "${where}.store.session_token would be readable by everybody in the Nix store; use a reference such as file:/path";
+      }
+    ];
 }

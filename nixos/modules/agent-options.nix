@@ -12,7 +12,7 @@
 in {
   options.services.reelmill.agent = {
     enable = mkEnableOption "the Reelmill agent, which tells how this node is and does what the farm's operators command";
-    package = mkPackageOption pkgs "reelmill" {};
+    package = mkPackageOption pkgs "reelmill-agent" {};
 
     settings = mkOption {
       description = ''

@@ -7,7 +7,6 @@
 }: let
   inherit (lib) mkIf mkMerge;
   cfg = config.services.reelmill.agent;
-  worker = config.services.reelmill.worker;
   unit = import ../lib/unit.nix {inherit lib;};
   toml = import ../lib/settings.nix {inherit lib pkgs;};
   units = ../../agent/units;
@@ -27,8 +26,8 @@
     else value)
   cfg.helper.settings);
 
-  # What the programs run: the worker's examination of its machine, Nix, and systemd's own, which every unit finds.
-  path = lib.unique ([cfg.package worker.package config.nix.package] ++ cfg.path);
+  # What the programs run: themselves, Nix, and systemd's own, which every unit finds.
+  path = lib.unique ([cfg.package config.nix.package] ++ cfg.path);
   service = name: more: mkMerge [(unit "Service" (units + "/${name}.service")) {inherit path;} more];
 in {
   imports = [./agent-options.nix];

@@ -13,6 +13,7 @@
   unit = import ../lib/unit.nix {inherit lib;};
   settings = (import ../lib/worker-settings.nix {inherit lib pkgs cfg instances;} "default").checked;
   worker = "${lib.getExe' cfg.package "reelmill-worker"} --config ${settings}";
+  program = lib.getExe' agent.package "reelmill-agent";
   units = ../../agent/units;
 
   # Credentials have the unit's own name in their path, so the files' references hold in one unit only; the environment's
@@ -44,7 +45,15 @@ in {
         (own "reelmill-batch@%i")
         {
           path = [cfg.package];
-          serviceConfig.ExecStart = "${lib.getExe' agent.package "reelmill-agent"} batch %i -- ${worker} --drain";
+          serviceConfig.ExecStart = "${program} batch %i -- ${worker} --drain";
+        }
+      ];
+      "reelmill-examine@" = mkMerge [
+        (unit "Service" (units + "/reelmill-examine@.service"))
+        (own "reelmill-examine@%i")
+        {
+          path = [cfg.package];
+          serviceConfig.ExecStart = "${program} examine %i -- ${worker} doctor --json --encoders";
         }
       ];
     };

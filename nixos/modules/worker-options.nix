@@ -154,7 +154,7 @@ in {
   options.services.reelmill.worker =
     credentials
     // {
-      package = mkPackageOption pkgs "reelmill" {};
+      package = mkPackageOption pkgs "reelmill-worker" {};
       settings = mkOption {
         type = toml.type;
         default = {};

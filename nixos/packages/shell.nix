@@ -9,6 +9,7 @@
 
   # Programs, and what brings them. A test of xtask compares their names with those that it asks for.
   programs = {
+    "amtool" = [pkgs.prometheus-alertmanager];
     "c++" = [];
     "cc" = [];
     "chromium" = [pkgs.chromium];
@@ -26,17 +27,20 @@
       gst.gst-libav
       pkgs.pkg-config
     ];
+    "htpasswd" = [pkgs.apacheHttpd];
     "jq" = [pkgs.jq];
     "mformat" = [pkgs.mtools];
     "mkfs.vfat" = [pkgs.dosfstools];
     "mmdebstrap" = lib.optional (pkgs ? mmdebstrap) pkgs.mmdebstrap;
     "mosquitto" = [pkgs.mosquitto];
     "nats-server" = [pkgs.nats-server];
+    "nft" = [pkgs.nftables];
     "nginx" = [pkgs.nginx];
     "node" = [pkgs.nodejs];
     "npm" = [pkgs.nodejs];
     "pip3" = [(pkgs.python3.withPackages (python: [python.pip]))];
     "prometheus-node-exporter" = [(as "prometheus-node-exporter" "${pkgs.prometheus-node-exporter}/bin/node_exporter")];
+    "prometheus-redis-exporter" = [(as "prometheus-redis-exporter" "${pkgs.prometheus-redis-exporter}/bin/redis_exporter")];
     "promtool" = [pkgs.prometheus pkgs.prometheus.cli];
     "psql" = [pkgs.postgresql];
     "qemu-system-x86_64" = [pkgs.qemu];

@@ -44,6 +44,9 @@ pub enum Command {
         /// Print one JSON object instead of text.
         #[arg(long)]
         json: bool,
+        /// Look only at what encodes, and not at queue, store and spool.
+        #[arg(long)]
+        encoders: bool,
     },
     /// Do one job, read as a line of JSON from standard input; events go to standard output.
     One,

@@ -65,9 +65,13 @@ impl Diagnosis {
     }
 }
 
-/// Looks at everything that the configuration needs.
-pub async fn diagnose(config: &Config) -> Diagnosis {
-    Diagnosis::of(examine::all(config).await)
+/// Looks at everything that the configuration needs, or at `encoders` alone.
+pub async fn diagnose(config: &Config, encoders: bool) -> Diagnosis {
+    let mut findings = examine::encoders(config).await;
+    if !encoders {
+        findings.extend(examine::outside(config).await);
+    }
+    Diagnosis::of(findings)
 }
 
 impl fmt::Display for Diagnosis {

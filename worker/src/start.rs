@@ -39,7 +39,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
                 check_settings(&config).map(|()| ExitCode::SUCCESS)
             }
             Some(Command::CheckConfig { connect, .. }) => check(&config, *connect).await.map(|()| ExitCode::SUCCESS),
-            Some(Command::Doctor { json }) => examine(&config, *json).await,
+            Some(Command::Doctor { json, encoders }) => examine(&config, *json, *encoders).await,
             Some(Command::One) => Ok(ExitCode::from(u8::from(!one::run(&config, &shutdown).await?))),
             Some(Command::Confine(_)) => unreachable!("handled before the program starts"),
             None => work(&config, cli.drain, &shutdown).await.map(|()| ExitCode::SUCCESS),
@@ -120,8 +120,8 @@ fn able(lanes: Lanes, workshop: &Workshop, facts: &Facts) -> anyhow::Result<Lane
     }
 }
 
-async fn examine(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let diagnosis = doctor::diagnose(config).await;
+async fn examine(config: &Config, json: bool, encoders: bool) -> anyhow::Result<ExitCode> {
+    let diagnosis = doctor::diagnose(config, encoders).await;
     if json {
         println!("{}", serde_json::to_string_pretty(&diagnosis)?);
     } else {

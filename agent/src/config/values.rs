@@ -34,7 +34,7 @@ macro_rules! text_setting {
 }
 
 text_setting!(Window);
-text_setting!(UnitName);
+text_setting!(WatchedUnit);
 text_setting!(HostName);
 text_setting!(Target);
 text_setting!(LoopbackUrl);
@@ -82,18 +82,18 @@ impl FromStr for SampleSeconds {
     }
 }
 
-/// The name of a systemd unit, with its suffix.
+/// The name of a unit of systemd that is watched, with its suffix: any unit, where [`crate::systemd::UnitName`] is one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnitName(String);
+pub struct WatchedUnit(String);
 
-impl UnitName {
+impl WatchedUnit {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for UnitName {
+impl FromStr for WatchedUnit {
     type Err = Unfit;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {

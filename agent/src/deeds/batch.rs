@@ -72,7 +72,7 @@ async fn has_run_for(systemd: &Systemd, id: &BatchId) -> Duration {
 }
 
 /// Leaves the order of a batch where its unit finds it.
-fn order(orders: &Path, id: &BatchId, batch: &Batch) -> io::Result<()> {
+pub(super) fn order(orders: &Path, id: &BatchId, batch: &Batch) -> io::Result<()> {
     let path = order_of(orders, id);
     forget(orders, id)?;
     if (&batch.queue, &batch.presets[..], batch.concurrency) == (&None, &[][..], None) {
@@ -113,15 +113,30 @@ fn order_of(orders: &Path, id: &BatchId) -> PathBuf {
 /// If there is an order that is none, or the worker cannot be run. What is in the order is not told: it may be a link to
 /// something that the agent may not read.
 pub fn become_worker(orders: &Path, id: &BatchId, command: &[String]) -> anyhow::Result<std::convert::Infallible> {
+    let mut worker = worker(orders, id, command)?;
+    let failed = worker.exec();
+    Err(failed).with_context(|| format!("cannot run {}", worker.get_program().display()))
+}
+
+/// `command` with what the order says.
+pub(super) fn worker(orders: &Path, id: &BatchId, command: &[String]) -> anyhow::Result<Command> {
     let Some((program, args)) = command.split_first() else { bail!("which program is to be run is not said") };
     let path = order_of(orders, id);
     let order = read(&path).with_context(|| format!("cannot use the order {}", path.display()))?;
     let variables = order.map(|order| variables(&order)).unwrap_or_default();
-    let failed = Command::new(program).args(args).envs(variables).exec();
-    Err(failed).with_context(|| format!("cannot run {program}"))
+    let mut worker = Command::new(program);
+    worker.args(args).envs(variables);
+    Ok(worker)
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<Batch>> {
+    let Some(json) = read_small(path, LONGEST)? else { return Ok(None) };
+    let order = serde_json::from_slice(&json);
+    order.map(Some).map_err(|e| anyhow::anyhow!("it is no order (line {}, column {})", e.line(), e.column()))
+}
+
+/// The first bytes of a plain file that another user may have made; `None` if it is not there.
+pub(super) fn read_small(path: &Path, longest: u64) -> anyhow::Result<Option<Vec<u8>>> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -131,10 +146,9 @@ fn read(path: &Path) -> anyhow::Result<Option<Batch>> {
     if !file.metadata()?.is_file() {
         bail!("it is no file");
     }
-    let mut json = Vec::new();
-    file.take(LONGEST).read_to_end(&mut json)?;
-    let order = serde_json::from_slice(&json);
-    order.map(Some).map_err(|e| anyhow::anyhow!("it is no order (line {}, column {})", e.line(), e.column()))
+    let mut bytes = Vec::new();
+    file.take(longest).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// What of an order the worker is told, in the names of its settings.

@@ -12,7 +12,6 @@ use crate::{
     systemd::{Error, Inhibitor, Systemd},
 };
 
-mod examine;
 mod helper;
 mod own;
 mod reach;
@@ -77,7 +76,7 @@ impl OnNode {
             Op::LogsTail(tail) => self.tail(command, &tail).await,
             Op::Tags(tags) => self.change_tags(&tags),
             Op::Diag(diag) => self.diagnose(&diag, told).await,
-            Op::SelfTest(test) => examine::self_test(&test).await,
+            Op::SelfTest(test) => self.self_test(command, &test).await,
             Op::Batch(batch) => self.batch(command, &batch).await,
             Op::Reboot(_) => self.reboot().await,
             Op::Poweroff(_) => self.power_off().await,

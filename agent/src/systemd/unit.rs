@@ -79,6 +79,11 @@ impl BatchId {
         &self.0
     }
 
+    /// The unit of an examination of this id.
+    pub fn examination(&self) -> UnitName {
+        UnitName(format!("{OURS}examine@{}.service", self.0))
+    }
+
     /// The unit of this batch.
     pub fn unit(&self) -> UnitName {
         UnitName(format!("{OURS}batch@{}.service", self.0))

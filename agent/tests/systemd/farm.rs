@@ -67,6 +67,7 @@ pub(crate) fn at_broker(setup: Setup, broker: &Mosquitto, helper: &str) -> Setup
         .unit(AGENT, include_str!("../../units/reelmill-agent.service"))
         .unit("reelmill-exec.service", include_str!("../../units/reelmill-exec.service"))
         .unit("reelmill-exec.socket", include_str!("../../units/reelmill-exec.socket"))
+        .unit("reelmill-examine@.service", include_str!("../../units/reelmill-examine@.service"))
         .unit("reelmill-exec-check.service", include_str!("../../units/reelmill-exec-check.service"))
         .file("/usr/share/polkit-1/rules.d/reelmill-agent.rules", include_str!("../../units/reelmill-agent.rules"))
         .file("/usr/lib/sysusers.d/reelmill-agent.conf", include_str!("../../units/reelmill-agent.sysusers"))

@@ -11,7 +11,7 @@ const MOST: f64 = 2.0;
 fn the_units_are_well_written_and_the_agent_is_locked_in() {
     let Some(setup) = node("the_units_are_well_written_and_the_agent_is_locked_in") else { return };
     let machine = setup.script("/usr/bin/reelmill-worker", "#!/bin/sh\n").boot();
-    for unit in ["reelmill-agent.service", "reelmill-batch@.service"] {
+    for unit in ["reelmill-agent.service", "reelmill-batch@.service", "reelmill-examine@.service"] {
         let verified =
             machine.run(&["systemd-analyze", "verify", "--man=no", &format!("/usr/lib/systemd/system/{unit}")]);
         assert!(verified.status.success() && verified.stderr.is_empty(), "{unit}: {verified:?}");

@@ -20,6 +20,7 @@ pub(crate) fn node(test: &str) -> Option<Setup> {
         .program("reelmill-agent")
         .unit("reelmill-agent.service", include_str!("../../units/reelmill-agent.service"))
         .unit("reelmill-batch@.service", include_str!("../../units/reelmill-batch@.service"))
+        .unit("reelmill-examine@.service", include_str!("../../units/reelmill-examine@.service"))
         .file("/usr/share/polkit-1/rules.d/reelmill-agent.rules", include_str!("../../units/reelmill-agent.rules"))
         .file("/usr/lib/sysusers.d/reelmill-agent.conf", include_str!("../../units/reelmill-agent.sysusers"))
         .file("/etc/reelmill/agent.toml", "")

@@ -13,9 +13,9 @@ in {
       memoryPercent = mkDefault 25;
     };
     boot.kernel.sysctl = {
-      "vm.swappiness" = mkDefault 100;
+      "vm.swappiness" = lib.mkOverride 900 100;
       # Zram reads no neighbours.
-      "vm.page-cluster" = mkDefault 0;
+      "vm.page-cluster" = lib.mkOverride 900 0;
     };
     # It would end a whole worker at some pressure; the worker limits each of its media programs instead.
     systemd.oomd.enable = mkDefault false;

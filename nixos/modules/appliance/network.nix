@@ -26,7 +26,13 @@ in {
         };
         # A cable that is not there yet must not take the address away.
         linkConfig.RequiredForOnline = mkDefault "routable";
-        dhcpV4Config.UseNTP = mkDefault true;
+        dhcpV4Config = {
+          UseNTP = mkDefault true;
+          # The name is the join file's or the configuration's. One that comes by DHCP would have systemd-hostnamed set the
+          # configuration's anew.
+          UseHostname = mkDefault false;
+        };
+        dhcpV6Config.UseHostname = mkDefault false;
       };
       # One network is enough, and none must not hold up the boot.
       wait-online = {

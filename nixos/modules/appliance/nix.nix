@@ -64,12 +64,16 @@ in {
       daemonCPUSchedPolicy = mkDefault "batch";
       daemonIOSchedClass = mkDefault "idle";
     };
-    systemd.services.nix-daemon = {
-      environment = credentials;
-      # Who has to die when memory ends: not the encoders.
-      serviceConfig.OOMScoreAdjust = mkDefault 250;
-    };
-    # It asks the caches itself.
-    systemd.services.reelmill-exec.environment = mkIf config.services.reelmill.agent.enable credentials;
+    systemd.services = lib.mkMerge [
+      {
+        nix-daemon = {
+          environment = credentials;
+          # Who has to die when memory ends: not the encoders.
+          serviceConfig.OOMScoreAdjust = mkDefault 250;
+        };
+      }
+      # It asks the caches itself.
+      (mkIf config.services.reelmill.agent.enable {reelmill-exec.environment = credentials;})
+    ];
   };
 }

@@ -17,7 +17,5 @@ in {
   config = mkIf cfg.enable {
     services.timesyncd.enable = mkDefault true;
     networking.timeServers = mkIf (cfg.timeServers != []) cfg.timeServers;
-    # Boards without a battery begin where they ended, and not in 1970.
-    systemd.services.systemd-timesyncd.serviceConfig.StateDirectory = mkDefault "systemd/timesync";
   };
 }

@@ -6,6 +6,8 @@
   ...
 }: let
   inherit (lib) mkDefault mkIf;
+  # NixOS has defaults for some of them.
+  ours = lib.mkOverride 900;
 in {
   config = mkIf config.reelmill.appliance.enable {
     systemd.settings.Manager = {
@@ -20,17 +22,17 @@ in {
     boot.kernelParams = ["panic=10" "boot.panic_on_fail"];
     boot.kernel.sysctl = {
       # Seconds until the reboot.
-      "kernel.panic" = mkDefault 10;
+      "kernel.panic" = ours 10;
       # After an oops, nothing that the kernel says can be believed.
-      "kernel.panic_on_oops" = mkDefault 1;
-      "kernel.softlockup_panic" = mkDefault 1;
-      "kernel.hung_task_timeout_secs" = mkDefault 300;
+      "kernel.panic_on_oops" = ours 1;
+      "kernel.softlockup_panic" = ours 1;
+      "kernel.hung_task_timeout_secs" = ours 300;
       # A driver that waits for a slow disk is told, and ends nothing: media files are large.
-      "kernel.hung_task_panic" = mkDefault 0;
+      "kernel.hung_task_panic" = ours 0;
       # The keys of the console that end processes and dump memory are not for passers-by.
-      "kernel.sysrq" = mkDefault 0;
-      "kernel.dmesg_restrict" = mkDefault 1;
-      "kernel.kptr_restrict" = mkDefault 2;
+      "kernel.sysrq" = ours 0;
+      "kernel.dmesg_restrict" = ours 1;
+      "kernel.kptr_restrict" = ours 2;
     };
     # What the last kernel said before it died is in the journal after the boot.
     boot.kernelModules = lib.optional pkgs.stdenv.hostPlatform.isx86_64 "efi_pstore";

@@ -47,7 +47,7 @@ in {
   };
 
   config = {
-    nixpkgs.config.allowUnfree = mkDefault true;
+    nixpkgs.config.allowUnfree = true;
     hardware.nvidia-jetpack = {
       enable = true;
       som = mkDefault cfg.som;

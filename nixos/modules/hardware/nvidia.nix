@@ -37,10 +37,10 @@ in {
 
   config = {
     # The driver is not free software, and nothing else that is not gets in by this.
-    nixpkgs.config.allowUnfreePredicate = mkDefault (package: let
+    nixpkgs.config.allowUnfreePredicate = package: let
       name = lib.getName package;
     in
-      lib.any (prefix: lib.hasPrefix prefix name) ["nvidia-" "libnv" "cuda" "nvidia_"]);
+      lib.any (prefix: lib.hasPrefix prefix name) ["nvidia-" "libnv" "cuda" "nvidia_"];
 
     # This, and no X server, is what brings the driver.
     services.xserver.videoDrivers = ["nvidia"];

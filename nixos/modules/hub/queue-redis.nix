@@ -27,20 +27,11 @@ in {
       };
     };
     services.reelmill.hub = {
-      generatedSecrets = {
-        queue-url = url "127.0.0.1";
-        "redis-exporter.env" = "REDIS_ADDR=redis://127.0.0.1:${toString cfg.port}\\nREDIS_PASSWORD=<<queue-password>>\\n";
-      };
+      generatedSecrets.queue-url = url "127.0.0.1";
       queueUrlFile = mkDefault "${secrets}/queue-url";
       workerEnvironment.QUEUE_URL = url (lib.head hub.names);
     };
     systemd.services = {
-      # Who watches it needs its password.
-      prometheus-redis-exporter = mkIf config.services.prometheus.exporters.redis.enable {
-        requires = ["reelmill-hub-secrets.service"];
-        after = ["reelmill-hub-secrets.service"];
-        serviceConfig.EnvironmentFile = "${secrets}/redis-exporter.env";
-      };
       redis-reelmill = {
         requires = ["reelmill-hub-secrets.service"];
         after = ["reelmill-hub-secrets.service"];

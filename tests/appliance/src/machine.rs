@@ -31,7 +31,9 @@ pub fn lay(setup: Setup, folder: &str, scripts: &[(&str, &str)]) -> Setup {
     let setup = settings
         .iter()
         .fold(setup, |setup, name| setup.file(&format!("/etc/reelmill/{name}"), &text(&format!("{etc}/{name}"))));
-    let setup = setup.file("/usr/lib/sysusers.d/reelmill.conf", &text(&format!("{folder}/sysusers.conf")));
+    let setup = setup
+        .file("/usr/lib/sysusers.d/reelmill.conf", &text(&format!("{folder}/sysusers.conf")))
+        .file("/etc/polkit-1/rules.d/10-nixos.rules", &text(&format!("{folder}/polkit.rules")));
     store.into_iter().fold(setup, |setup, name| {
         let at = format!("/nix/store/{DIGEST}-{name}");
         if name == PACKAGE {

@@ -64,7 +64,8 @@ fn systemd_makes_and_grows_a_disk_by_every_boards_definitions() {
     const TEST: &str = "systemd_makes_and_grows_a_disk_by_every_boards_definitions";
     let Some(setup) = Setup::with_packages(TEST, PACKAGES) else { return };
     let machine = setup.boot();
-    let boards = names(&golden().join("images"));
+    let mut boards = names(&golden().join("images"));
+    boards.retain(|name| golden().join("images").join(name).is_dir());
     assert!(boards.contains("jetson-orin-nx-nvme") && boards.contains("x86-server"), "{boards:?}");
     for board in &boards {
         for kind in ["image", "grow"] {

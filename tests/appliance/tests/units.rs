@@ -10,8 +10,9 @@ use std::{
 
 use reelmill_appliance::{golden, text};
 use reelmill_lab::{
+    media,
     nspawn::{Machine, Setup},
-    programs::{command, output},
+    programs::{command, output, program},
 };
 
 /// As systemd counts: 0 is locked in, 10 is root with all doors open.
@@ -95,7 +96,7 @@ fn nixos_keeps_what_the_unit_files_say() {
     for name in ["reelmill-exec.socket", "reelmill-guard.path"] {
         check_kept(&format!("agent/units/{name}"), "agent/alone", name, &[]);
     }
-    for name in ["reelmill-batch@.service", "reelmill-exec-check.service"] {
+    for name in ["reelmill-batch@.service", "reelmill-examine@.service", "reelmill-exec-check.service"] {
         check_kept(&format!("agent/units/{name}"), "agent/example", name, &["ExecStart"]);
     }
     let (worker, slice) = ("worker/units/reelmill-worker.service", "worker/units/reelmill-workers.slice");
@@ -137,17 +138,21 @@ fn programs(unit: &str) -> impl Iterator<Item = &str> {
     of_units.filter_map(|(.., value)| value.trim_start_matches(['-', '@', ':', '+', '!']).split(' ').next())
 }
 
-/// A machine on which the units of a golden folder are installed; what they start does nothing.
-fn machine(test: &str, folder: &str) -> Option<(Machine, Vec<String>)> {
-    let mut setup = Setup::new(test)?;
+/// A machine on which the units of a golden folder are installed; what they start is this script.
+fn installed(mut setup: Setup, folder: &str, script: &str) -> (Setup, Vec<String>) {
     let units = units(folder);
     for (name, text) in &units {
         setup = setup.file(&format!("{UNITS}/{name}"), text);
         for program in programs(text) {
-            setup = setup.script(program, "#!/bin/sh\n");
+            setup = setup.script(program, script);
         }
     }
-    Some((setup.boot(), units.into_iter().map(|(name, _)| name).collect()))
+    (setup, units.into_iter().map(|(name, _)| name).collect())
+}
+
+fn machine(test: &str, folder: &str) -> Option<(Machine, Vec<String>)> {
+    let (setup, names) = installed(Setup::new(test)?, folder, "#!/bin/sh\n");
+    Some((setup.boot(), names))
 }
 
 #[test]
@@ -180,6 +185,107 @@ fn what_others_can_reach_is_locked_in() {
             println!("{folder}/{name}: {score}");
             assert!(score <= MOST, "the exposure of {folder}/{name} is {score}");
         }
+    }
+}
+
+/// A worker that is ready at once and takes a second to end.
+const WORKER: &str = "#!/bin/sh
+PATH=/usr/bin
+trap 'sleep 1; exit 0' TERM
+systemd-notify --ready
+while :; do sleep 0.1; done\n";
+const OWN: &str = "reelmill-worker.service";
+const OTHER: &str = "reelmill-worker@archive.service";
+
+/// The node of the example with all workers running.
+fn node_of_workers(test: &str) -> Option<Machine> {
+    let users = fs::read_to_string(repository().join("worker/units/reelmill-worker.sysusers")).expect("the users");
+    let (mut setup, names) = installed(Setup::new(test)?, "worker/example", WORKER);
+    for name in names.iter().filter(|name| name.ends_with(".service")) {
+        // The script's child speaks for it, and says so once.
+        let drop_in = format!("{UNITS}/{name}.d/test.conf");
+        setup = setup.file(&drop_in, "[Service]\nNotifyAccess=all\nWatchdogSec=0\n");
+    }
+    for secret in ["queue-url", "access-key", "secret-key"] {
+        setup = setup.file(&format!("/var/lib/secrets/{secret}"), "hunter2\n");
+    }
+    let machine = setup.file("/usr/lib/sysusers.d/reelmill-worker.conf", &users).boot();
+    // As NixOS does what the first line of the golden text says.
+    let wants = format!("{UNITS}/{OWN}.wants");
+    machine.ok(&["mkdir", "-p", &wants]);
+    machine.ok(&["ln", "-s", &format!("{UNITS}/{OTHER}"), &wants]);
+    machine.ok(&["systemctl", "daemon-reload"]);
+    machine.ok(&["systemctl", "start", OWN]);
+    for unit in [OWN, OTHER] {
+        machine.wait_for(unit, "ActiveState", "active");
+    }
+    Some(machine)
+}
+
+#[test]
+fn what_is_done_to_the_nodes_own_worker_is_done_to_the_others() {
+    let Some(machine) = node_of_workers("what_is_done_to_the_nodes_own_worker_is_done_to_the_others") else { return };
+    let state = |unit: &str| machine.property(unit, "ActiveState");
+    let pid = |unit: &str| machine.property(unit, "MainPID");
+    // Who waits for the end of the node's own waits for all.
+    machine.ok(&["systemctl", "stop", OWN]);
+    assert_eq!((state(OWN), state(OTHER)), ("inactive".to_owned(), "inactive".to_owned()));
+    // To restart what does not run is to start it, which is how the agent ends a drain.
+    machine.ok(&["systemctl", "restart", OWN]);
+    machine.wait_for(OTHER, "ActiveState", "active");
+    let before = (pid(OWN), pid(OTHER));
+    machine.ok(&["systemctl", "restart", OWN]);
+    machine.wait_for(OTHER, "ActiveState", "active");
+    assert!(pid(OWN) != before.0 && pid(OTHER) != before.1);
+    // One that dies takes nobody with it.
+    let before = (pid(OWN), pid(OTHER));
+    machine.ok(&["kill", "-KILL", &before.0]);
+    machine.wait_for(OWN, "NRestarts", "1");
+    machine.wait_for(OWN, "ActiveState", "active");
+    assert_eq!(pid(OTHER), before.1, "another worker was restarted");
+    // Both are held together.
+    assert_eq!(machine.property(OTHER, "Slice"), "reelmill-workers.slice");
+    assert_ne!(machine.property("reelmill-workers.slice", "MemoryMax"), "infinity");
+}
+
+/// One job instead of the worker's own work, in the unit with all that locks it in.
+fn one(worker: &str) -> String {
+    format!(
+        "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\nExecStart={worker} one\n\
+         StandardInput=file:/etc/job.json\nReadWritePaths=/srv/out\n\
+         Environment=REELMILL_FFMPEG=/usr/bin/ffmpeg REELMILL_FFPROBE=/usr/bin/ffprobe\n\
+         Environment=REELMILL_FILE_ROOTS=/srv/films REELMILL_OUTPUT_ROOTS=/srv/out\n"
+    )
+}
+
+/// A stream and a file, which is made in the spool.
+#[test]
+fn locked_in_the_worker_still_makes_ladders_and_files() {
+    const TEST: &str = "locked_in_the_worker_still_makes_ladders_and_files";
+    let Some(setup) = Setup::with_packages(TEST, &["ffmpeg"]) else { return };
+    let unit = text("worker/alone/reelmill-worker.service");
+    let worker = programs(&unit).next().expect("it starts a program").to_owned();
+    let users = fs::read_to_string(repository().join("worker/units/reelmill-worker.sysusers")).expect("the users");
+    let machine = setup
+        .file(&format!("{UNITS}/{OWN}"), &unit)
+        .file(&format!("{UNITS}/{OWN}.d/one.conf"), &one(&worker))
+        .file("/usr/lib/sysusers.d/reelmill-worker.conf", &users)
+        .bind(&program("reelmill-worker"), &worker)
+        .bind(&media::clip(), "/srv/films/film.mp4")
+        .boot();
+    machine.ok(&["install", "--directory", "--owner=reelmill-worker", "/srv/out"]);
+    for (preset, made) in [("hls-ladder", "/master.m3u8"), ("proxy", "/proxy.mov")] {
+        let job = format!(
+            r#"{{"input":"file:///srv/films/film.mp4","output":"file:///srv/out/{preset}","preset":"{preset}"}}"#
+        );
+        machine.write("/etc/job.json", &job);
+        let started = machine.run(&["systemctl", "start", OWN]);
+        let told = machine.journal(&[&format!("--unit={OWN}")]);
+        let told: Vec<_> = told.iter().filter_map(|entry| entry["MESSAGE"].as_str()).collect();
+        assert!(started.status.success(), "{preset}: {told:#?}");
+        let files = machine.ok(&["find", &format!("/srv/out/{preset}"), "-type", "f"]);
+        assert!(files.contains(made), "{preset}: {files}");
+        assert!(!told.iter().any(|line| line.contains("confines media processes only")), "{told:#?}");
     }
 }
 

@@ -66,6 +66,7 @@ in {
     Network = cable.networkConfig;
     Link = cable.linkConfig;
     DHCPv4 = cable.dhcpV4Config;
+    DHCPv6 = cable.dhcpV6Config;
   };
   "repart.d/50-root.conf" = ini {Partition = node.systemd.repart.partitions."50-root";};
   "fstab" = lib.concatStrings (lib.mapAttrsToList (where: fs: "${fs.device} ${where} ${fs.fsType} ${lib.concatStringsSep "," fs.options}\n") node.fileSystems);

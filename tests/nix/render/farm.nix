@@ -29,7 +29,10 @@
   of = config:
     render.units "reelmill-" config
     // render.etc config
-    // {"sysusers.conf" = users config;};
+    // {
+      "sysusers.conf" = users config;
+      "polkit.rules" = config.security.polkit.extraConfig;
+    };
 
   hub = machine [
     ../../../nixos/profiles/hub.nix

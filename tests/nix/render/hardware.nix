@@ -8,12 +8,12 @@
   inherit (import ../../../nixos/lib/render.nix {inherit self lib;}) withoutLimits;
   of = config: name: withoutLimits (unit config name);
   jetson = systems.jetson-orin-nx-nvme;
-  json = lib.generators.toPretty {multiline = true;};
+  pretty = value: lib.generators.toPretty {multiline = true;} value + "\n";
 in {
   "jetson/reelmill-tegrastats.socket" = of jetson "reelmill-tegrastats.socket";
   "jetson/reelmill-tegrastats@.service" = of jetson "reelmill-tegrastats@.service";
   "jetson/reelmill-codec-clocks.service" = of jetson "reelmill-codec-clocks.service";
-  "jetson/settings" = json {
+  "jetson/settings" = pretty {
     jetpack = {inherit (jetson.hardware.nvidia-jetpack) enable som carrierBoard majorVersion super maxClock configureCuda;};
     autoUpdate = jetson.hardware.nvidia-jetpack.firmware.autoUpdate;
     nvpmodel = jetson.services.nvpmodel.profileNumber;
@@ -22,7 +22,7 @@ in {
     groups = jetson.users.users.reelmill-worker.extraGroups;
     socket = jetson.services.reelmill.agent.settings.tegrastats.socket;
   };
-  "nvidia/settings" = json {
+  "nvidia/settings" = pretty {
     driver = lib.getName systems.x86-server.hardware.nvidia.package;
     inherit (systems.x86-server.hardware.nvidia) open nvidiaPersistenced;
     inherit (systems.x86-server.boot) kernelModules blacklistedKernelModules;

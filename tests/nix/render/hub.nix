@@ -8,7 +8,7 @@
   machine = module: let
     config = render.machine [module];
   in
-    render.units "reelmill-hub" config // render.etc config;
+    render.units "reelmill-hub.service" config // render.etc config;
 in
   render.below "program/alone" (machine {services.reelmill.hub.enable = true;})
   // render.below "program/example" (machine ../../../nixos/profiles/examples/hub.nix)

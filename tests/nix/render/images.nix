@@ -6,13 +6,14 @@
   unit,
   ...
 }: let
-  inherit
-    (import "${self}/images" {
-      inherit self lib;
-      inherit (self.inputs) nixpkgs;
-    })
-    disks
-    ;
+  farm = import "${self}/images" {
+    inherit self lib;
+    inherit (self.inputs) nixpkgs;
+  };
+  inherit (farm) disks;
+  render = import "${self}/nixos/lib/render.nix" {inherit self lib;};
+  # The board whose system a stand-in boots: all of its units and settings.
+  whole = "x86-cpu";
   definition = partition: lib.generators.toINI {} {Partition = partition;};
   definitions = folder: lib.mapAttrs' (name: partition: lib.nameValuePair "${folder}/${name}.conf" (definition partition));
   # What is written where.
@@ -33,5 +34,15 @@
       "reelmill-store.service" = unit config "reelmill-store.service";
     };
 in
-  lib.concatMapAttrs (name: disk: lib.mapAttrs' (path: lib.nameValuePair "${name}/${path}") (board disk.config))
+  render.below "${whole}/system" (let
+    inherit (disks.${whole}) config;
+  in
+    render.units "reelmill-" config // render.etc config // {"polkit.rules" = config.security.polkit.extraConfig;})
+  // {
+    # Everything that can be built: so all of it is evaluated.
+    "outputs" =
+      lib.concatStrings (lib.mapAttrsToList (name: result: "${name} ${builtins.unsafeDiscardStringContext result.drvPath}\n")
+        (farm.images // farm.packages.x86_64-linux));
+  }
+  // lib.concatMapAttrs (name: disk: render.below name (board disk.config))
   (lib.filterAttrs (_: disk: disk.config ? image && disk.config.image ? repart) disks)

@@ -68,5 +68,6 @@ in {
     };
   });
   "nats-secrets" = etc nats "hub-secrets";
+  "reelmill-hub.service" = unit redis "reelmill-hub.service";
   "reelmill-hub-secrets.service" = unit redis "reelmill-hub-secrets.service";
 }

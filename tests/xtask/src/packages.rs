@@ -267,6 +267,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             RABBITMQ,
             POSTGRESQL,
             REGISTRY,
+            REDIS_EXPORTER,
             NGINX,
             BACKUP,
             MTOOLS,
@@ -279,6 +280,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             HTPASSWD,
             ALERTMANAGER,
             NODE_EXPORTER,
+            REDIS_EXPORTER,
         ],
     }
 }

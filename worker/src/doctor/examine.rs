@@ -32,13 +32,17 @@ const ASKED: [(VideoCodec, u32); 8] = [
     (VideoCodec::Dnxhr, 10),
 ];
 
-pub(super) async fn all(config: &Config) -> Vec<Finding> {
+pub(super) async fn encoders(config: &Config) -> Vec<Finding> {
     let mut findings = vec![kernel(confine::probe_kernel())];
     match setup::programs(&config.media) {
         Ok(programs) => findings.extend(engines(config, programs).await),
         Err(e) => findings.push(missing("media programs", &e)),
     }
-    findings.push(spool(config.media.spool()));
+    findings
+}
+
+pub(super) async fn outside(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![spool(config.media.spool())];
     findings.extend(queue(config).await);
     findings.extend(store(config).await);
     findings

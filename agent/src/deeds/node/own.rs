@@ -1,10 +1,10 @@
 //! Deeds that need other parts of the agent: what it sees, its tags, and its voice.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use reelmill_api::fleet::{
     CommandId,
-    args::{Batch, Diag, LogsTail, Tags},
+    args::{Batch, Diag, LogsTail, SelfTest, Tags},
 };
 use serde_json::{Map, Value};
 
@@ -14,6 +14,7 @@ use crate::{
         Outcome, Told,
         batch::{self, ORDERS},
         diag::{self, About},
+        examine,
         tags::SaidTags,
         tail,
     },
@@ -49,6 +50,12 @@ impl OnNode {
 
     pub(super) async fn tail(&self, command: CommandId, tail: &LogsTail) -> Outcome {
         tail::tail(tail, &|lines| (self.parts.say)(command, lines)).await
+    }
+
+    /// The worker examines its machine, by an encode with each engine.
+    pub(super) async fn self_test(&self, command: CommandId, test: &SelfTest) -> Outcome {
+        let limit = Duration::from_secs(test.seconds.get().into());
+        examine::run(&self.systemd, &batch_of(command), test.preset.as_ref(), limit).await
     }
 
     pub(super) async fn batch(&self, command: CommandId, what: &Batch) -> Outcome {

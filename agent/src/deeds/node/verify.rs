@@ -6,9 +6,9 @@ use reelmill_api::fleet::{Op, args::Verify};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{OnNode, Sight, examine};
+use super::{OnNode, Sight};
 use crate::{
-    deeds::{Before, Outcome, Undone},
+    deeds::{Before, Outcome, Undone, examine},
     exec::set_conf,
     systemd::Activity,
     worker_status,
@@ -73,7 +73,9 @@ impl OnNode {
         }
         let mut result = Map::from_iter([("well".to_owned(), Value::Bool(true))]);
         if verify.encode && takes_work {
-            let tested = examine::doctor(end.saturating_duration_since(Instant::now()), None).await;
+            // One change is verified at a time, so they can all have the same name.
+            let id = "verify".parse().expect("six letters");
+            let tested = examine::run(&self.systemd, &id, None, end.saturating_duration_since(Instant::now())).await;
             tested.map_err(|undone| Undone::for_good("unwell", format!("the test encode failed: {undone}")))?;
             result.insert("encode".to_owned(), Value::Bool(true));
         }

@@ -37,11 +37,13 @@ impl Farm {
         told(&ran.stdout)
     }
 
-    /// A join file for a node of that name, in a file.
-    pub(crate) fn join(&self, node: &str) -> PathBuf {
+    /// A join file for a node of that name, and the token in it.
+    pub(crate) fn join(&self, node: &str) -> (PathBuf, String) {
         let file = self.folder.path().join("join.toml");
-        fs::write(&file, self.operator(&format!("token join --node {node}"))).expect("the folder is ours");
-        file
+        let text = self.operator(&format!("token join --node {node}"));
+        fs::write(&file, &text).expect("the folder is ours");
+        let token = text.split('"').find(|word| word.starts_with("rmj_")).expect("a token");
+        (file, token.to_owned())
     }
 }
 

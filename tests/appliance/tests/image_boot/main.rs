@@ -8,7 +8,7 @@ mod node;
 use std::{fs, path::Path};
 
 use farm::Farm;
-use node::{BOARD, Node};
+use node::{BOARD, NAME, Node};
 use reelmill_lab::{
     programs::eventually,
     qemu::{Disk, Image},
@@ -18,7 +18,6 @@ use reelmill_lab::{
 const PACKAGES: &[&str] = &["nix-bin", "jq", "systemd-repart", "dosfstools", "mtools", "e2fsprogs", "fdisk"];
 /// The disk that the image is written to.
 const DISK: u64 = 8 << 30;
-const NAME: &str = "edge-1";
 
 #[test]
 #[ignore = "takes minutes; `cargo xtask test image` runs it"]
@@ -30,7 +29,8 @@ fn an_image_boots_grows_comes_into_the_farm_and_keeps_its_state() {
     println!("the image: {} MiB, to be written to a disk of {} MiB", small >> 20, DISK >> 20);
 
     let farm = Farm::start();
-    node::configure(&image.path(), &farm.join(NAME));
+    let (join, token) = farm.join(NAME);
+    node::configure(&image.path(), &join);
     let mut node = Node::of(image.on_disk(DISK).boot());
 
     println!("{}", node.story());
@@ -38,6 +38,7 @@ fn an_image_boots_grows_comes_into_the_farm_and_keeps_its_state() {
     node.knows_its_store();
     node.is_ready();
     in_the_farm(&farm, &node);
+    node.has_taken_its_files(&token);
     let first = node.state();
 
     node.reboot();
@@ -45,6 +46,7 @@ fn an_image_boots_grows_comes_into_the_farm_and_keeps_its_state() {
     in_the_farm(&farm, &node);
     assert_eq!(node.state(), first, "what the node is outlasts a boot");
     node.knows_its_store();
+    node.takes_another_system();
 }
 
 /// The image of a board, as its golden files say it is made.

@@ -10,7 +10,10 @@ system=$(in_source nix-build --no-out-link /mnt/system.nix --argstr name first -
   { cat /work/log; exit 1; }
 paths=$(in_source nix-store --query --requisites "$system")
 in_source nix-store --dump-db $paths > /work/registration
-in_source nix-store --gc --print-roots > /dev/null
+# An image has the closure and nothing else.
+for path in /source/nix/store/*; do
+  case "$paths" in *"${path#/source}"*) ;; *) rm -rf "$path" ;; esac
+done
 rm -rf /source/nix/var
 
 in_source sh /mnt/esp.sh "$system" /usr/lib/systemd/boot/efi/systemd-bootx64.efi /mnt/loader.conf /mnt/reelmill.txt /mnt/esp

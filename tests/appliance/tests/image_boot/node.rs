@@ -1,69 +1,91 @@
 //! The node in the image: what stands in for its NixOS system, what it is told before it boots, and what is asked of it.
 
 use std::{
+    fs,
     path::Path,
-    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use reelmill_appliance::text;
-use reelmill_lab::{nspawn::Setup, programs::output, qemu::Vm};
+use reelmill_lab::{
+    nspawn::Setup,
+    programs::{command, output},
+    qemu::Vm,
+};
 
 /// Whose image is made.
 pub(crate) const BOARD: &str = "x86-cpu";
+/// The node's name.
+pub(crate) const NAME: &str = "edge-1";
+/// Who may log in.
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8fXGhWc0Qm2xkEYyq1mDvP9yqjQXHTO4aNwz1bJ2oQ anna";
 /// What NixOS' own kernel words do for a NixOS system.
 pub(crate) const KERNEL_WORDS: &str =
     "root=PARTLABEL=reelmill-root rw console=ttyS0 quiet panic=5 systemd.mask=serial-getty@ttyS0.service";
 /// Everything takes long without hardware help.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// What the stand-in leaves out: the worker, and with it half a gigabyte of media programs.
+const LEFT_OUT: &[&str] = &["worker", "batch", "exec-check"];
+
 /// The machine as the board's system has it, where its golden files say how.
 pub(crate) fn stand_in(setup: Setup) -> Setup {
     let golden = |name: &str| local(&text(&format!("images/{BOARD}/{name}")));
-    setup
-        .file("/etc/fstab", &golden("fstab"))
+    // Half a minute is plenty for a disk that the root has come from, and little without hardware help.
+    let fstab = golden("fstab").replace("x-systemd.device-timeout=30s", "x-systemd.device-timeout=10min");
+    let setup = setup
+        .file("/etc/fstab", &fstab)
         .file("/etc/repart.d/50-root.conf", &golden("grow/50-root.conf"))
-        .unit("reelmill-store.service", &golden("reelmill-store.service"))
-        .wanted("sysinit.target", "reelmill-store.service")
-        .program("reelmill-agent")
-        .program("reelmill-exec")
-        .unit("reelmill-agent.service", include_str!("../../../../agent/units/reelmill-agent.service"))
-        .unit("reelmill-exec.service", include_str!("../../../../agent/units/reelmill-exec.service"))
-        .unit("reelmill-exec.socket", include_str!("../../../../agent/units/reelmill-exec.socket"))
-        .unit("reelmill-deadman.service", include_str!("../../../../agent/units/reelmill-deadman.service"))
-        .file(
-            "/usr/share/polkit-1/rules.d/reelmill-agent.rules",
-            include_str!("../../../../agent/units/reelmill-agent.rules"),
-        )
+        .file("/usr/share/polkit-1/rules.d/reelmill-agent.rules", &golden("system/polkit.rules"))
+        .file("/etc/reelmill/agent.toml", &golden("system/etc/reelmill/agent.toml"))
+        .file("/etc/reelmill/exec.env", &golden("system/etc/reelmill/exec.env"))
         .file(
             "/usr/lib/sysusers.d/reelmill-agent.conf",
             include_str!("../../../../agent/units/reelmill-agent.sysusers"),
         )
-        .file("/etc/reelmill/agent.toml", "[broker]\nclock_is_right = true\n")
+        // NixOS writes it at the first boot.
         .file("/etc/machine-id", "uninitialized\n")
-        .enabled("reelmill-agent.service")
-        .enabled("reelmill-exec.socket")
-        .enabled("reelmill-deadman.service")
+        .file("/etc/system.nix", include_str!("system.nix"))
+        .program("reelmill-agent")
+        .program("reelmill-exec");
+    let units =
+        fs::read_dir(reelmill_appliance::golden().join(format!("images/{BOARD}/system"))).expect("golden files");
+    let names = units.flatten().filter_map(|unit| unit.file_name().into_string().ok());
+    let kinds = [".service", ".socket", ".path", ".timer"];
+    let mut names: Vec<String> = names
+        .filter(|name| kinds.iter().any(|kind| name.ends_with(kind)))
+        .filter(|name| !LEFT_OUT.iter().any(|word| name.contains(word)))
+        .collect();
+    names.sort();
+    names.iter().fold(setup, |setup, name| {
+        let unit = golden(&format!("system/{name}"));
+        let wanted = unit.lines().filter_map(|line| line.strip_prefix("# WantedBy=")).flat_map(str::split_whitespace);
+        wanted.fold(setup.unit(name, &unit), |setup, by| setup.wanted(by, name))
+    })
 }
 
-/// A unit's text for a machine whose programs are not in a Nix store.
+/// A text for a machine whose programs and settings are not in a Nix store.
 fn local(text: &str) -> String {
     let store = format!("/nix/store/{}-", reelmill_appliance::DIGEST);
     let mut parts = text.split(&store);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| {
-        let (_, rest) = part.split_once('/').expect("a path in the store");
-        text + "/usr/" + rest
+        let end = part.find(|c: char| c == '/' || c == '"' || c.is_whitespace()).unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        if rest.starts_with('/') { text + "/usr" + rest } else { text + "/etc/reelmill/" + name + rest }
     })
 }
 
-/// Gives the image its name and its farm.
+/// Gives the image its name, its farm and a key, as a person would.
 pub(crate) fn configure(image: &Path, join: &Path) {
-    let mut command = Command::new("mcopy");
-    command.arg("-i").arg(format!("{}@@1M", image.display())).arg(join).arg("::/reelmill/join.toml");
+    let mut command = command("reelmill");
+    command.args(["image", "configure"]).arg(image).arg("--join").arg(join);
+    command.args(["--hostname", NAME, "--ssh-key", KEY]);
     let ran = output(command, "");
-    assert!(ran.status.success(), "mcopy: {}", String::from_utf8_lossy(&ran.stderr));
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+    println!("{told}");
 }
 
 /// The machine.
@@ -103,6 +125,20 @@ impl Node {
         assert_eq!(links.next(), links.next());
     }
 
+    /// Another system can be made from what the image brought and put into force, and the first one stays to go back to.
+    pub(crate) fn takes_another_system(&self) {
+        const PROFILE: &str = "--profile /nix/var/nix/profiles/system";
+        const BUILD: &str = "export HOME=/root; nix-build --no-out-link /etc/system.nix --argstr name second";
+        let built = self.vm.ok(&format!("{BUILD} 2>&1 >/root/second"));
+        // The kernel and the initrd are those of the image, which Nix knew.
+        let made: Vec<&str> = built.lines().filter(|line| line.starts_with("building ")).collect();
+        assert!(made.len() == 1 && made[0].contains("nixos-system-second.drv"), "{built}");
+        self.vm.ok(&format!("export HOME=/root; nix-env {PROFILE} --set $(cat /root/second) && nix-store --gc"));
+        let generations = self.vm.ok(&format!("nix-env {PROFILE} --list-generations"));
+        assert_eq!(generations.lines().count(), 2, "{generations}");
+        self.vm.ok("test -e $(readlink -f /nix/var/nix/profiles/system-1-link)/init && test -e /nix/var/nix/profiles/system/init");
+    }
+
     /// The agent has said that it is ready, and nothing failed on the way.
     pub(crate) fn is_ready(&self) {
         self.vm.ok("systemctl is-active reelmill-agent.service");
@@ -124,9 +160,20 @@ impl Node {
         }
     }
 
+    /// It is what it was told to be, and what it was told of secrets is gone from where it was told.
+    pub(crate) fn has_taken_its_files(&self, token: &str) {
+        assert_eq!(self.vm.ok("hostname"), NAME);
+        assert_eq!(self.vm.ok("ls /boot/reelmill"), "README.txt");
+        assert_eq!(self.vm.ok("cat /var/lib/reelmill-host/authorized_keys"), KEY);
+        let everywhere = "grep -rlF rmj_ /boot /var/lib/reelmill-host /var/lib/reelmill-agent /run/reelmill";
+        assert_eq!(self.vm.script(everywhere).text, "");
+        let raw = format!("tr -d '\\0' < /dev/disk/by-partlabel/ESP | grep -acF {token}");
+        assert_eq!(self.vm.script(&raw).text, "0", "the token can still be read from the boot partition's blocks");
+    }
+
     /// What must outlast a boot.
     pub(crate) fn state(&self) -> String {
-        self.vm.ok("cat /etc/machine-id; cd /var/lib/reelmill-agent; ls; sha256sum key.pem cert.pem; stat -c %s /dev/disk/by-partlabel/*; \
+        self.vm.ok("cat /etc/machine-id; cd /var/lib/reelmill-agent; ls; sha256sum key.pem cert.pem; \
             df --output=size / | tail -n 1; cat /proc/cmdline")
     }
 

@@ -12,7 +12,7 @@ use reelmill_lab::{
 };
 
 const PACKAGES: &[&str] =
-    &["mosquitto", "mosquitto-clients", "sqlite3", "age", "zstd", "jq", "curl", "restic", "openssl"];
+    &["mosquitto", "mosquitto-clients", "sqlite3", "age", "zstd", "jq", "curl", "restic", "redis-server", "openssl"];
 const BACKUP: &str = "reelmill-hub-backup";
 
 fn store(path: &str) -> String {
@@ -28,6 +28,10 @@ fn script(setup: Setup, package: &str, name: &str) -> Setup {
 }
 
 fn machine(test: &str) -> Option<Machine> {
+    Some(setup(test)?.boot())
+}
+
+fn setup(test: &str) -> Option<Setup> {
     let hub = store("reelmill-0.1.0/bin/reelmill-hub");
     let mut setup = Setup::with_packages(test, PACKAGES)?
         .bind(&program("reelmill-hub"), &hub)
@@ -51,7 +55,42 @@ fn machine(test: &str) -> Option<Machine> {
     for (package, name) in [("reelmill-hub-secrets", "draw-secrets.sh"), (BACKUP, "backup.sh")] {
         setup = script(setup, package, name);
     }
-    Some(setup.boot())
+    Some(setup)
+}
+
+#[test]
+fn the_hub_comes_up_with_what_was_drawn_for_it_and_is_at_its_broker() {
+    // nixpkgs' module in short: the password comes in as root before the server starts as its own user.
+    const REDIS: &str = "[Unit]\nRequires=reelmill-hub-secrets.service\nAfter=reelmill-hub-secrets.service\n[Service]\n\
+        User=redis\nStateDirectory=redis-reelmill\nRuntimeDirectory=redis-reelmill\n\
+        ExecStartPre=+/usr/bin/start-redis\nExecStart=/usr/bin/redis-server /run/redis-reelmill/redis.conf\n";
+    const PASSWORD: &str = "#!/bin/sh\nset -eu\numask 077\ncp /etc/redis-reelmill.conf /run/redis-reelmill/redis.conf\n\
+        echo \"requirepass $(cat /var/lib/reelmill-hub/secrets/queue-password)\" >>/run/redis-reelmill/redis.conf\n\
+        chown redis /run/redis-reelmill/redis.conf\n";
+    let Some(setup) = setup("the_hub_comes_up_with_what_was_drawn_for_it") else { return };
+    let machine = setup
+        .file(&store("hub.toml"), &text("queue/hub.toml"))
+        .file("/etc/hosts", "127.0.0.1 localhost hub.example.net\n")
+        .file("/etc/redis-reelmill.conf", &text("queue/redis.conf"))
+        // Debian's own would have the port.
+        .file("/etc/systemd/system/redis-server.service", "[Service]\nExecStart=/bin/true\n")
+        .script("/usr/bin/start-redis", PASSWORD)
+        .unit("redis-reelmill.service", REDIS)
+        .unit("reelmill-hub.service", &text("queue/reelmill-hub.service"))
+        .enabled("reelmill-hub.service")
+        .boot();
+    machine.wait_for("redis-reelmill.service", "ActiveState", "active");
+    machine.wait_for("reelmill-hub.service", "ActiveState", "active");
+    eventually("the hub is at its broker", || {
+        let nodes = machine.ok(&["curl", "-sS", "http://127.0.0.1:7700/v1/nodes"]);
+        let nodes: Value = serde_json::from_str(&nodes).expect("JSON");
+        (nodes["broker"]["connected"] == true).then_some(())
+    });
+    let refused = machine.ok(&["redis-cli", "ping"]);
+    assert!(refused.contains("NOAUTH"), "{refused}");
+    // What workers on nodes are told, for the owner to take along.
+    let worker = machine.ok(&["cat", "/var/lib/reelmill-hub/secrets/worker.env"]);
+    assert!(worker.contains("QUEUE_URL=redis://:") && worker.contains("@hub.example.net:6379"), "{worker}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::programs::{Running, eventually, output};
 const BOOT: &str = r#"echo $$ > "$1" && mount -t overlay overlay -o "$2" "$3" && shift 3 && exec systemd-nspawn "$@""#;
 /// A command in a machine that takes longer has hung, seconds.
 const COMMAND_LIMIT: &str = "90";
+/// The calls of Landlock.
+const LANDLOCK: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self";
 /// What systemd-nspawn answers when its guest wants to boot again.
 const REBOOT: i32 = 133;
 
@@ -213,6 +215,8 @@ fn command(setup: &Setup, cgroup: &Cgroup) -> Command {
     command
         .args(["--register=no", "--keep-unit", "--quiet", "--console=pipe", "--boot", "--directory"])
         .arg(path("tree"));
+    // Older systemds let nobody in the guest confine himself.
+    command.arg(format!("--system-call-filter={LANDLOCK}"));
     command.args(match &setup.network {
         Network::None => vec!["--private-network".to_owned()],
         Network::Host => Vec::new(),
