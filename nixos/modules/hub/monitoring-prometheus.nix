@@ -35,6 +35,8 @@
   isLoopback = at: lib.hasPrefix "127." at || lib.hasPrefix "[::1]:" at;
   ownPage = lib.head page;
 
+  # Redis asks for a password, which only the exporter is told.
+  redis = "redis://127.0.0.1:${toString hub.queue.port}";
   hasRedis = hub.enable && hub.queue.kind == "redis";
 in {
   options.services.reelmill.hub.monitoring.scrape = mkOption {
@@ -79,6 +81,10 @@ in {
         exporters.redis = mkIf hasRedis {
           enable = true;
           listenAddress = mkDefault "127.0.0.1";
+          extraFlags = [
+            "--redis.addr=${redis}"
+            "--redis.password-file=/run/credentials/prometheus-redis-exporter.service/passwords"
+          ];
         };
       }
       (mkIf isLocal {
@@ -100,5 +106,13 @@ in {
     };
     # With backups, the folder is theirs to write to as well.
     systemd.tmpfiles.rules = lib.optional (!hub.backup.enable) "d /var/lib/reelmill-metrics 0755 root root -";
+    services.reelmill.hub.generatedSecrets = mkIf hasRedis {
+      queue-exporter = builtins.toJSON {${redis} = "<<queue-password>>";};
+    };
+    systemd.services.prometheus-redis-exporter = mkIf hasRedis {
+      requires = ["reelmill-hub-secrets.service"];
+      after = ["reelmill-hub-secrets.service" "redis-reelmill.service"];
+      serviceConfig.LoadCredential = ["passwords:${hub.secretsFolder}/queue-exporter"];
+    };
   };
 }

@@ -82,9 +82,13 @@ in
     "plain/prometheus.json" = json (prometheus plain);
     "plain/rules.json" = json (monitoring plain).rules;
     "alone/prometheus.json" = json (prometheus alone);
+    "full/redis-exporter.json" = json {
+      flags = full.services.prometheus.exporters.redis.extraFlags;
+      credentials = full.systemd.services.prometheus-redis-exporter.serviceConfig.LoadCredential;
+      secret = full.services.reelmill.hub.generatedSecrets.queue-exporter;
+    };
     "dcgm/reelmill-dcgm.service" = unit dcgm "reelmill-dcgm.service";
     "dcgm/counters.csv" = dcgm.environment.etc."reelmill/dcgm-counters.csv".text;
-    "full/redis-exporter.env" = full.services.reelmill.hub.generatedSecrets."redis-exporter.env";
     "full/prometheus.json" = json (prometheus full);
     "full/rules.json" = json (monitoring full).rules;
     "full/rules-quick.json" = json quick;

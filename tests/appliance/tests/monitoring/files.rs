@@ -8,6 +8,7 @@ use std::{
 
 use reelmill_appliance::{golden, text};
 use reelmill_lab::programs::{Running, eventually, free_port};
+use serde_json::Value;
 
 use crate::prometheus::get;
 
@@ -71,19 +72,25 @@ fn grafana_has_secrets_of_its_own() {
     }
 }
 
-/// The exporter is told the password by its environment file alone, and Redis lets it in.
+/// The exporter is told the password by a file alone, and Redis lets it in.
 #[test]
 fn the_exporter_of_redis_is_let_in() {
+    let folder = tempfile::tempdir().expect("a folder");
     let (redis, metrics) = (free_port(), free_port());
     let mut server = Command::new("redis-server");
     server.args(["--port", &redis.to_string(), "--requirepass", "hunter2", "--save", ""]).stdout(Stdio::null());
     let _redis = Running::start(server);
-    // As it is drawn: `\\n` stands for the end of a line.
-    let drawn = text("monitoring/full/redis-exporter.env").replace("6379", &redis.to_string());
-    let drawn = drawn.replace("<<queue-password>>", "hunter2");
-    let variables = drawn.trim().split("\\n").filter_map(|line| line.split_once('='));
+    let golden: Value = serde_json::from_str(&text("monitoring/full/redis-exporter.json")).expect("JSON");
+    let port = |text: &str| text.replace("6379", &redis.to_string());
+    let secret = port(golden["secret"].as_str().expect("a template")).replace("<<queue-password>>", "hunter2");
+    let passwords = folder.path().join("passwords");
+    fs::write(&passwords, secret).expect("written");
+    let told = "/run/credentials/prometheus-redis-exporter.service/passwords";
     let mut exporter = Command::new("prometheus-redis-exporter");
-    exporter.arg(format!("--web.listen-address=127.0.0.1:{metrics}")).envs(variables).stderr(Stdio::null());
+    exporter.arg(format!("--web.listen-address=127.0.0.1:{metrics}")).stderr(Stdio::null());
+    for flag in golden["flags"].as_array().expect("flags") {
+        exporter.arg(port(flag.as_str().expect("text")).replace(told, passwords.to_str().expect("text")));
+    }
     let _exporter = Running::start(exporter);
     let is_up = |text: &String| text.lines().any(|line| line == "redis_up 1");
     eventually("the exporter in Redis", || get(metrics, "/metrics").map(|(_, text)| text).filter(is_up));
