@@ -14,9 +14,9 @@ use crate::{checkout::Checkout, program};
 
 /// The Debian release with a recent compiler for other processors, which its updates of browsers need.
 const SUITE: &str = "bookworm";
-/// The compiler and its library for both processors, what links, and what emulates.
+/// The compiler and its library for both processors, what links, what emulates, and what tests unpack with.
 const PACKAGES: &str = "rustc-web,cargo-web,libstd-rust-web-dev,libstd-rust-web-dev:arm64,gcc,libc6-dev,\
-                        gcc-aarch64-linux-gnu,libc6-dev-arm64-cross,qemu-user-static";
+                        gcc-aarch64-linux-gnu,libc6-dev-arm64-cross,qemu-user-static,zstd";
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// What a farm and its nodes run.
 const PROGRAMS: [&str; 4] = ["reelmill", "reelmill-agent", "reelmill-hub", "reelmill-worker"];
