@@ -5,7 +5,7 @@
 mod lab;
 
 use lab::{Farm, NODES};
-use reelmill_lab::{nspawn::Ended, programs::eventually};
+use reelmill_lab::nspawn::Ended;
 
 #[test]
 fn a_hub_and_two_nodes_take_work_and_commands_and_are_watched() {
@@ -68,12 +68,16 @@ fn a_hub_and_two_nodes_take_work_and_commands_and_are_watched() {
         series.sort();
         series
     };
-    let farm_targets = |series: &[(String, String, bool)], node: &str| {
-        series.iter().filter(|(job, of, up)| job == "reelmill-farm" && of == node && *up).count()
-    };
-    eventually("all targets", || {
-        let series = up(&farm);
-        let nodes = NODES.iter().all(|node| farm_targets(&series, node) >= 1);
-        (nodes && series.len() >= 5 && series.iter().all(|(.., up)| *up)).then_some(())
-    });
+    let [hub, edge_1, edge_2] = ["hub", first, second];
+    let all = [
+        ("redis", hub),
+        ("reelmill-host", hub),
+        ("reelmill-hub", hub),
+        ("reelmill-node", edge_1),
+        ("reelmill-node", edge_2),
+        ("reelmill-worker", edge_1),
+        ("reelmill-worker", edge_2),
+    ];
+    let all = all.map(|(job, node)| (job.to_owned(), node.to_owned(), true));
+    farm.eventually("all targets", |farm| (up(farm) == all).then_some(()));
 }
