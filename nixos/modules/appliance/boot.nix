@@ -49,8 +49,8 @@ in {
       fileSystems."/boot" = {
         device = mkDefault "/dev/disk/by-partlabel/${cfg.disk.esp}";
         fsType = mkDefault "vfat";
-        # A join file there has a token.
-        options = ["umask=0077" "noexec" "nosuid" "nodev" "x-systemd.device-timeout=30s"];
+        # A join file there has a token; and a partition that is slow or broken must not keep the node from its operator.
+        options = ["umask=0077" "noexec" "nosuid" "nodev" "nofail"];
       };
 
       # The image is as small as its content. At each boot the partition takes what is free behind it, and the file system

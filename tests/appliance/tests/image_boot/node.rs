@@ -32,8 +32,8 @@ const LEFT_OUT: &[&str] = &["worker", "batch", "exec-check"];
 /// The machine as the board's system has it, where its golden files say how.
 pub(crate) fn stand_in(setup: Setup) -> Setup {
     let golden = |name: &str| local(&text(&format!("images/{BOARD}/{name}")));
-    // Half a minute is plenty for a disk that the root has come from, and little without hardware help.
-    let fstab = golden("fstab").replace("x-systemd.device-timeout=30s", "x-systemd.device-timeout=10min");
+    // A minute and a half is plenty for a disk that the root has come from, and little without hardware help.
+    let fstab = golden("fstab").replace("nofail", "nofail,x-systemd.device-timeout=10min");
     let setup = setup
         .file("/etc/fstab", &fstab)
         .file("/etc/repart.d/50-root.conf", &golden("grow/50-root.conf"))
