@@ -4,12 +4,15 @@
 //! ffmpeg's HLS muxer never waits for an answer to a PUT. It sends the last segment and the playlist behind it on one
 //! connection and closes that. An answer written then meets a closed socket, the kernel resets the connection, and what
 //! it had taken in and we had not yet read is thrown away: the last files of a job, the more often the slower the store.
+//!
+//! For the same reason such a connection is never closed before its process has closed it: ffmpeg 8 glances at it after
+//! the last byte of a file that it puts alone, and takes an end that it finds there for a failure.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -49,6 +52,18 @@ impl Connection {
             self.silent = *first == b'P';
         }
     }
+
+    /// Ready once the process has closed its side; what it says until then is passed over.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut scratch = [0; 512];
+            let mut rest = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut rest))?;
+            if rest.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
 }
 
 impl AsyncRead for Connection {
@@ -73,6 +88,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.silent {
+            // A socket that is broken has no process that could look at it.
+            let _ = ready!(self.poll_end(cx));
+        }
         Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 
@@ -89,5 +108,55 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::{Router, body::Bytes};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::mpsc,
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// A connection to a server that tells what was put.
+    async fn connected() -> (TcpStream, mpsc::Receiver<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("its address");
+        let (tell, told) = mpsc::channel(1);
+        let router = Router::new().fallback(move |body: Bytes| async move {
+            tell.send(body.len()).await.expect("the test listens");
+        });
+        tokio::spawn(async move { axum::serve(Listener(listener), router).await });
+        (TcpStream::connect(at).await.expect("a listener"), told)
+    }
+
+    const HEAD: &str = " / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    #[tokio::test]
+    async fn whoever_puts_hears_nothing_and_no_end_before_its_own() {
+        let (mut socket, mut told) = connected().await;
+        socket.write_all(format!("PUT{HEAD}5\r\nhello\r\n0\r\n\r\n").as_bytes()).await.expect("open");
+        assert_eq!(told.recv().await, Some(5));
+        let mut byte = [0];
+        let heard = timeout(Duration::from_millis(200), socket.read(&mut byte)).await;
+        assert!(heard.is_err(), "the server said {byte:?} or hung up: {heard:?}");
+        socket.shutdown().await.expect("open");
+        assert_eq!(socket.read(&mut byte).await.expect("an end"), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_gets_is_answered_and_hung_up_on() {
+        let (mut socket, mut told) = connected().await;
+        socket.write_all(format!("GET{HEAD}0\r\n\r\n").as_bytes()).await.expect("open");
+        assert_eq!(told.recv().await, Some(0));
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.expect("an answer and an end");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     }
 }
