@@ -16,6 +16,14 @@ pub struct QueueName(String);
 #[error("`{0}` cannot name a queue: use 1 to 64 letters, digits, `-` and `_`")]
 pub struct BadQueueName(String);
 
+/// Text that cannot name a lane.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` names no lane: use the queue's name, or that and a preset's, as in reelmill-hls-ladder")]
+pub struct BadLane(String);
+
+/// The longest name of a lane: a queue's, a hyphen, and what is done with the tasks.
+const LONGEST_LANE: usize = 128;
+
 /// One lane of a queue. Its name is safe as a Redis key part, an AMQP queue, a NATS subject token and an SQS queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane(String);
@@ -77,6 +85,16 @@ impl Lane {
     /// The lane's name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Lane {
+    type Err = BadLane;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let ok = (1..=LONGEST_LANE).contains(&s.len())
+            && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if ok { Ok(Self(s.to_owned())) } else { Err(BadLane(s.to_owned())) }
     }
 }
 

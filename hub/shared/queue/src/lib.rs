@@ -2,16 +2,19 @@
 //! them.
 
 mod connect;
+mod limits;
 mod redis;
 mod sqlite;
 mod time;
+mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use reelmill_api::{AttemptNumber, Lane, Priority};
+use reelmill_api::{AttemptNumber, Lane, Notice, Priority};
 
 pub use connect::connect;
+pub use limits::{Limits, Readers};
 pub use sqlite::sqlite_url;
 
 /// A message to put on a lane.
@@ -19,7 +22,7 @@ pub use sqlite::sqlite_url;
 pub struct NewMessage {
     /// The body, JSON by convention.
     pub body: Vec<u8>,
-    /// Its place among the waiting: higher first, first in first out within one.
+    /// Its place among the waiting: higher first, first in first out within one, but see [`Queue::lease`].
     pub priority: Priority,
     /// How long it stays invisible.
     pub delay: Duration,
@@ -81,11 +84,11 @@ pub struct Depth {
     pub ready: u64,
     /// Messages that are still invisible.
     pub delayed: u64,
-    /// Messages under a lease.
-    pub leased: u64,
+    /// Messages under a lease, where the server tells ([`Limits::counts_leased`]).
+    pub leased: Option<u64>,
     /// Dead letters.
     pub dead: u64,
-    /// How long the oldest ready message has been on the lane.
+    /// How long the oldest ready message has been on the lane, where the server tells ([`Limits::tells_age`]).
     pub oldest_ready: Option<Duration>,
 }
 
@@ -117,6 +120,9 @@ pub struct Events {
 
 /// How many events are kept at least; a reader that falls further behind misses the oldest.
 pub const EVENTS_KEPT: u64 = 10_000;
+
+/// How long it is remembered at least that a job was canceled. No lease and no delay of ours comes near it.
+pub const CANCELED_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How many events one read returns at most.
 pub(crate) const EVENTS_PER_READ: u32 = 500;
@@ -167,11 +173,15 @@ impl QueueError {
 /// A queue server, or the embedded one. All calls are safe to repeat after an error.
 #[async_trait]
 pub trait Queue: Send + Sync {
+    /// What is special about this server.
+    fn limits(&self) -> Limits;
+
     /// Puts a message on a lane; when this returns it is durable as far as the server is.
     async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError>;
 
     /// Leases the most urgent ready message of the first lane that has one, waiting up to `wait` for one to come.
-    /// `lasting` is how long the claim holds without [`Queue::extend`]. A call that is dropped before it answers may
+    /// `lasting` is how long the claim holds without [`Queue::extend`]. Of eight leases that a connection takes from a
+    /// lane, one goes to the least urgent message instead and one to a normal one, so that none waits for ever. A call that is dropped before it answers may
     /// leave a message leased until then.
     async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError>;
 
@@ -195,6 +205,22 @@ pub trait Queue: Send + Sync {
 
     /// The oldest dead letters of a lane.
     async fn dead_letters(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
+
+    /// Puts a dead letter back on its lane, as a message that was never delivered; `false` if there is none with this id.
+    async fn retry_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError>;
+
+    /// Removes a dead letter for good; `false` if there is none with this id.
+    async fn drop_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError>;
+
+    /// Puts up a notice for all users of the farm's queue, if it is not up already. That a job was canceled is kept for
+    /// [`CANCELED_MEMORY`], a pause until it is withdrawn.
+    async fn post(&self, notice: &Notice) -> Result<(), QueueError>;
+
+    /// Takes a notice down, if it is up.
+    async fn withdraw(&self, notice: &Notice) -> Result<(), QueueError>;
+
+    /// All notices that are up.
+    async fn notices(&self) -> Result<BTreeSet<Notice>, QueueError>;
 
     /// Tells every reader of events; the last [`EVENTS_KEPT`] are kept. Where the answer is lost, an event may come
     /// twice.

@@ -6,21 +6,25 @@ mod link;
 mod scripts;
 mod server;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use ::redis::{
     Script, cmd,
     streams::{StreamId, StreamRangeReply, StreamReadReply},
 };
 use async_trait::async_trait;
-use reelmill_api::{AttemptNumber, Lane, Priority, QueueName};
+use reelmill_api::{AttemptNumber, Lane, Notice, Priority, QueueName};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    Cursor, DEDUPE_MEMORY, DeadLetter, Depth, EVENTS_KEPT, EVENTS_PER_READ, Events, Leased, NewMessage, Published,
-    Queue, QueueError, Receipt,
-    time::{deadline, from_millis, millis},
+    CANCELED_MEMORY, Cursor, DEDUPE_MEMORY, DeadLetter, Depth, EVENTS_KEPT, EVENTS_PER_READ, Events, Leased, Limits,
+    NewMessage, Published, Queue, QueueError, Receipt,
+    time::{deadline, from_millis, millis, now_s},
+    turns::Turns,
 };
 use address::Address;
 use link::{Call, Link};
@@ -36,7 +40,9 @@ const CURSOR: &str = "redis:";
 /// A queue on a Redis server.
 pub(crate) struct RedisQueue {
     link: Link,
+    turns: Turns,
     events: String,
+    notices: String,
 }
 
 /// The answer of `lease.lua`: whether it leased; the message's id, or the bell's last; the attempt, or the ms until
@@ -63,14 +69,16 @@ impl RedisQueue {
         let about: Option<String> =
             link.run(|| "ask the queue about itself".to_owned(), || Call::Command(cmd("INFO"))).await.ok();
         about.iter().flat_map(|about| server::warnings(about)).for_each(|warning| log::warn!("{link}: {warning}"));
-        Ok(Self { link, events: key(&farm.intake(), "events") })
+        let intake = farm.intake();
+        Ok(Self { link, turns: Turns::default(), events: key(&intake, "events"), notices: key(&intake, "notices") })
     }
 
     async fn look(&self, lane: &Lane, lasting: Duration) -> Result<Looked, QueueError> {
+        let order = self.turns.next(lane).map(name);
         let make = || {
             let mut script = call(&scripts::LEASE, lane);
             // A new id for each try: one that the server has seen may have become the name of a message.
-            script.arg(millis(lasting)).arg(Uuid::now_v7().to_string());
+            script.arg(millis(lasting)).arg(Uuid::now_v7().to_string()).arg(&order);
             Call::Script(script)
         };
         let (found, text, number, body, nonce): LeaseAnswer =
@@ -79,6 +87,7 @@ impl RedisQueue {
             let soonest = (number >= 0).then(|| from_millis(number));
             return Ok(Looked::Nothing(Heard { bell: key(lane, "bell"), last: text }, soonest));
         }
+        self.turns.taken(lane);
         Ok(Looked::Found(Leased {
             lane: lane.clone(),
             receipt: Receipt::new(lane, &text, &nonce),
@@ -126,6 +135,18 @@ impl RedisQueue {
         }
     }
 
+    /// Takes a dead letter away, or back into its line; the script answers whether it was there.
+    async fn exhume(&self, lane: &Lane, id: &str, back: bool) -> Result<bool, QueueError> {
+        let call_name = Uuid::new_v4().to_string();
+        let make = || {
+            let mut invocation = call(&scripts::EXHUME, lane);
+            invocation.arg(id).arg(&call_name).arg(u8::from(back));
+            Call::Script(invocation)
+        };
+        let doing = if back { "retry a dead letter" } else { "drop a dead letter" };
+        self.link.run(|| format!("{doing} of lane {lane}"), make).await
+    }
+
     /// The events after the entry `id`.
     async fn read_after(&self, id: &str) -> Result<Vec<StreamId>, QueueError> {
         let mut read = cmd("XREAD");
@@ -138,6 +159,11 @@ impl RedisQueue {
 
 #[async_trait]
 impl Queue for RedisQueue {
+    fn limits(&self) -> Limits {
+        // The server refuses a larger string.
+        Limits { largest_body: 512 << 20, ..Limits::NONE }
+    }
+
     async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError> {
         // Drawn once for all tries, so that a repetition is recognised.
         let id = Uuid::now_v7().to_string();
@@ -199,7 +225,13 @@ impl Queue for RedisQueue {
         let make = || Call::Script(call(&scripts::DEPTH, lane));
         let (ready, delayed, leased, dead, oldest): (u64, u64, u64, u64, i64) =
             self.link.run(|| format!("measure lane {lane}"), make).await?;
-        Ok(Depth { ready, delayed, leased, dead, oldest_ready: (oldest >= 0).then(|| from_millis(oldest)) })
+        Ok(Depth {
+            ready,
+            delayed,
+            leased: Some(leased),
+            dead,
+            oldest_ready: (oldest >= 0).then(|| from_millis(oldest)),
+        })
     }
 
     async fn dead_letters(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
@@ -216,6 +248,39 @@ impl Queue for RedisQueue {
             })
         };
         Ok(letters.ids.into_iter().filter_map(letter).collect())
+    }
+
+    async fn retry_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError> {
+        self.exhume(lane, message_id, true).await
+    }
+
+    async fn drop_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError> {
+        self.exhume(lane, message_id, false).await
+    }
+
+    async fn post(&self, notice: &Notice) -> Result<(), QueueError> {
+        // By this machine's clock, which is good enough for days.
+        let mut set = cmd("HSETNX");
+        set.arg(&self.notices).arg(notice.to_string()).arg(now_s());
+        let _: bool = self.link.run(|| "post a notice".to_owned(), || Call::Command(set.clone())).await?;
+        Ok(())
+    }
+
+    async fn withdraw(&self, notice: &Notice) -> Result<(), QueueError> {
+        self.remove_notices(&[notice.to_string()]).await
+    }
+
+    async fn notices(&self) -> Result<BTreeSet<Notice>, QueueError> {
+        let mut get = cmd("HGETALL");
+        get.arg(&self.notices);
+        let all: HashMap<String, u64> =
+            self.link.run(|| "read the notices".to_owned(), || Call::Command(get.clone())).await?;
+        let (kept, old): (Vec<_>, Vec<_>) = all.into_iter().partition(|(text, posted)| is_current(text, *posted));
+        if !old.is_empty() {
+            self.remove_notices(&old.into_iter().map(|(text, _)| text).collect::<Vec<_>>()).await?;
+        }
+        // One of a newer Reelmill is for others to heed.
+        Ok(kept.into_iter().filter_map(|(text, _)| text.parse().ok()).collect())
     }
 
     async fn emit(&self, body: &[u8]) -> Result<(), QueueError> {
@@ -241,6 +306,20 @@ impl Queue for RedisQueue {
             self.listen(&[Heard { bell: self.events.clone(), last: from.to_owned() }], left.min(EVENT_POLL)).await;
         }
     }
+}
+
+impl RedisQueue {
+    async fn remove_notices(&self, texts: &[String]) -> Result<(), QueueError> {
+        let mut remove = cmd("HDEL");
+        remove.arg(&self.notices).arg(texts);
+        let _: u64 = self.link.run(|| "withdraw a notice".to_owned(), || Call::Command(remove.clone())).await?;
+        Ok(())
+    }
+}
+
+/// Whether a notice that was posted then is still of use.
+fn is_current(text: &str, posted_s: u64) -> bool {
+    !matches!(text.parse(), Ok(Notice::Canceled(_))) || posted_s + CANCELED_MEMORY.as_secs() > now_s()
 }
 
 /// A priority as it stands in the keys.

@@ -3,16 +3,21 @@
 mod events;
 mod file;
 mod messages;
+mod notices;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
-use reelmill_api::{Lane, QueueName};
+use reelmill_api::{Lane, Notice, QueueName};
 use sqlx::{Sqlite, Transaction};
 use tokio::time::Instant;
 
 use crate::{
-    Cursor, DeadLetter, Depth, Events, Leased, NewMessage, Published, Queue, QueueError, Receipt, time::deadline,
+    Cursor, DeadLetter, Depth, Events, Leased, Limits, NewMessage, Published, Queue, QueueError, Receipt,
+    time::deadline, turns::Turns,
 };
 
 pub use file::sqlite_url;
@@ -25,6 +30,7 @@ pub(crate) struct SqliteQueue {
     file: file::File,
     at: String,
     farm: QueueName,
+    turns: Turns,
     emitted: std::sync::atomic::AtomicU64,
 }
 
@@ -33,7 +39,7 @@ impl SqliteQueue {
     pub(crate) async fn open(url: &str, farm: &QueueName) -> Result<Self, QueueError> {
         let path = file::path_of(url)?;
         let file = file::open(&path).await?;
-        Ok(Self { file, at: sqlite_url(&path), farm: farm.clone(), emitted: 0.into() })
+        Ok(Self { file, at: sqlite_url(&path), farm: farm.clone(), turns: Turns::default(), emitted: 0.into() })
     }
 
     /// Begins a write: from here on nobody else writes, and the time that comes with it is not older than theirs.
@@ -72,6 +78,11 @@ async fn look_again(deadline: Instant) -> bool {
 
 #[async_trait]
 impl Queue for SqliteQueue {
+    fn limits(&self) -> Limits {
+        // SQLite's own limit on a value.
+        Limits { largest_body: 1_000_000_000, ..Limits::NONE }
+    }
+
     async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError> {
         self.insert(lane, message).await.map_err(self.failed(format!("publish to lane {lane}")))
     }
@@ -122,6 +133,26 @@ impl Queue for SqliteQueue {
 
     async fn dead_letters(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         self.buried(lane, limit).await.map_err(self.failed(format!("read the dead letters of lane {lane}")))
+    }
+
+    async fn retry_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError> {
+        self.revive(lane, message_id).await.map_err(self.failed(format!("retry a dead letter of lane {lane}")))
+    }
+
+    async fn drop_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError> {
+        self.discard(lane, message_id).await.map_err(self.failed(format!("drop a dead letter of lane {lane}")))
+    }
+
+    async fn post(&self, notice: &Notice) -> Result<(), QueueError> {
+        self.put_up(notice).await.map_err(self.failed("post a notice"))
+    }
+
+    async fn withdraw(&self, notice: &Notice) -> Result<(), QueueError> {
+        self.take_down(notice).await.map_err(self.failed("withdraw a notice"))
+    }
+
+    async fn notices(&self) -> Result<BTreeSet<Notice>, QueueError> {
+        self.read_notices().await.map_err(self.failed("read the notices"))
     }
 
     async fn emit(&self, body: &[u8]) -> Result<(), QueueError> {

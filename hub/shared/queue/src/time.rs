@@ -1,6 +1,6 @@
 //! Durations as the milliseconds that servers count in, and when a wait ends.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -16,6 +16,11 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 /// `ms` as a duration; what lies in the past is none at all.
 pub(crate) fn from_millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// Unix time in seconds, by this machine's clock.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The end of a wait that begins now; a wait beyond all reason ends in a year.

@@ -90,7 +90,7 @@ async fn lane_is_empty(farm: &Farm) {
     until("an empty lane", async || {
         let depth = farm.queue.depth(&farm.lane(QUICK)).await.expect("the queue answers");
         assert_eq!(depth.dead, 0);
-        (depth.ready + depth.delayed + depth.leased == 0).then_some(())
+        (depth.ready + depth.delayed + depth.leased.unwrap_or(0) == 0).then_some(())
     })
     .await;
 }

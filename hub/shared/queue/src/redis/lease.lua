@@ -1,5 +1,5 @@
 -- Leases the most urgent ready message of a lane.
--- ARGV: how long the lease lasts in ms, a fresh id
+-- ARGV: how long the lease lasts in ms, a fresh id, the priorities in the order in which they are looked at
 -- Answers {1, id, attempt, body, nonce}; or, with nothing ready, {0, last id of the lane's bell, ms until something
 -- becomes ready by itself or -1, '', ''}.
 
@@ -67,7 +67,8 @@ end
 
 sweep()
 take_in()
-for _, priority in ipairs(PRIORITIES) do
+for i = 3, #ARGV do
+  local priority = ARGV[i]
   local id = next_again(priority) or next_of_stream(priority)
   if id then return lease(id) end
 end

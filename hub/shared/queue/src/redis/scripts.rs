@@ -19,6 +19,7 @@ scripts! {
     ACK = "ack.lua",
     GIVE_BACK = "give_back.lua",
     BURY = "bury.lua",
+    EXHUME = "exhume.lua",
     DEPTH = "depth.lua",
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, SqlitePool,
+    ConnectOptions, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use url::Url;
 use crate::QueueError;
 
 /// The schema this build reads and writes.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// How long a call waits for other processes that write; each write holds the file for some milliseconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that only read: a few, as each is a thread.
@@ -124,13 +124,21 @@ async fn migrate(writer: &SqlitePool) -> Result<Option<&'static str>, sqlx::Erro
         SCHEMA_VERSION => Ok(None),
         0 if tables == 0 => {
             sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *tx).await?;
-            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await?;
-            tx.commit().await?;
-            Ok(None)
+            finish(tx).await
+        }
+        1 => {
+            sqlx::raw_sql(include_str!("to_2.sql")).execute(&mut *tx).await?;
+            finish(tx).await
         }
         0 => Ok(Some("the file holds another program's tables")),
         _ => Ok(Some("the file was made by a newer Reelmill")),
     }
+}
+
+async fn finish(mut tx: Transaction<'_, Sqlite>) -> Result<Option<&'static str>, sqlx::Error> {
+    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(None)
 }
 
 /// Whether the file was merely in use.

@@ -11,7 +11,7 @@ use crate::{
     time::{from_millis, millis},
 };
 
-/// Whether the receipt still held the message.
+/// Whether the message was there, and the receipt held it where there was one.
 type Held = Result<bool, sqlx::Error>;
 
 impl SqliteQueue {
@@ -67,18 +67,29 @@ impl SqliteQueue {
         }
         let (mut tx, now) = self.write().await?;
         let nonce = Uuid::new_v4().to_string();
-        let claimed: Option<(String, AttemptNumber, Vec<u8>)> = sqlx::query_as(
-            "UPDATE messages SET nonce = ?, visible_at = ?, attempts = attempts + 1 WHERE seq = (
-                SELECT seq FROM messages WHERE lane = ? AND visible_at <= ? ORDER BY priority DESC, place, seq LIMIT 1
-             ) RETURNING id, attempts, body",
-        )
-        .bind(&nonce)
-        .bind(now + millis(lasting))
-        .bind(lane.as_str())
-        .bind(now)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let mut claimed: Option<(String, AttemptNumber, Vec<u8>)> = None;
+        for priority in self.turns.next(lane) {
+            claimed = sqlx::query_as(
+                "UPDATE messages SET nonce = ?, visible_at = ?, attempts = attempts + 1 WHERE seq = (
+                    SELECT seq FROM messages WHERE lane = ? AND priority = ? AND visible_at <= ?
+                    ORDER BY place, seq LIMIT 1
+                 ) RETURNING id, attempts, body",
+            )
+            .bind(&nonce)
+            .bind(now + millis(lasting))
+            .bind(lane.as_str())
+            .bind(rank(priority))
+            .bind(now)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if claimed.is_some() {
+                break;
+            }
+        }
         tx.commit().await?;
+        if claimed.is_some() {
+            self.turns.taken(lane);
+        }
         Ok(claimed.map(|(message_id, attempt, body)| Leased {
             receipt: Receipt::new(lane, &message_id, &nonce),
             lane: lane.clone(),
@@ -173,10 +184,43 @@ impl SqliteQueue {
         Ok(Depth {
             ready: ready.unsigned_abs(),
             delayed: delayed.unsigned_abs(),
-            leased: leased.unsigned_abs(),
+            leased: Some(leased.unsigned_abs()),
             dead: dead.unsigned_abs(),
             oldest_ready: oldest.map(|published_at| from_millis(now - published_at)),
         })
+    }
+
+    /// Puts a dead letter at the end of its line.
+    pub(super) async fn revive(&self, lane: &Lane, id: &str) -> Held {
+        let (mut tx, now) = self.write().await?;
+        sqlx::query(
+            "INSERT INTO messages (id, lane, priority, place, visible_at, published_at, body)
+             SELECT id, lane, priority, ?1, ?1, ?1, body FROM dead WHERE lane = ?2 AND id = ?3",
+        )
+        .bind(now)
+        .bind(lane.as_str())
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+        let gone = sqlx::query("DELETE FROM dead WHERE lane = ? AND id = ?")
+            .bind(lane.as_str())
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected() > 0)
+    }
+
+    /// Removes a dead letter.
+    pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Held {
+        let (mut tx, _) = self.write().await?;
+        let gone = sqlx::query("DELETE FROM dead WHERE lane = ? AND id = ?")
+            .bind(lane.as_str())
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected() > 0)
     }
 
     pub(super) async fn buried(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, sqlx::Error> {

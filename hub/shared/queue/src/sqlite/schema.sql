@@ -1,4 +1,4 @@
--- Version 1 of the queue's file; `user_version` says which one a file has. Times are Unix milliseconds.
+-- Version 2 of the queue's file; `user_version` says which one a file has. Times are Unix milliseconds.
 
 -- What is on a lane: ready (visible_at has passed), delayed (no nonce) or leased (a nonce, until visible_at).
 CREATE TABLE messages (
@@ -43,4 +43,11 @@ CREATE TABLE events (
   id    INTEGER NOT NULL,
   body  BLOB    NOT NULL,
   PRIMARY KEY (queue, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notices (
+  queue   TEXT NOT NULL,
+  notice  TEXT NOT NULL,
+  expires INTEGER,          -- NULL: not before it is withdrawn
+  PRIMARY KEY (queue, notice)
 ) STRICT, WITHOUT ROWID;

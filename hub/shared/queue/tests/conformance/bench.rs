@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reelmill_api::{Lane, Priority, QueueName};
 use reelmill_lab::redis::Redis;
-use reelmill_queue::{Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
+use reelmill_queue::{Depth, Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
 use tempfile::TempDir;
 
 /// A lease that does not end while a test runs.
@@ -13,6 +13,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(600);
 pub(crate) const SHORT: Duration = Duration::from_millis(200);
 /// How long a test waits for what must come; only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The depth of a lane with nothing on it.
+pub(crate) const EMPTY: Depth = Depth { ready: 0, delayed: 0, leased: Some(0), dead: 0, oldest_ready: None };
 
 /// A queue of some kind, alone in the world.
 pub(crate) struct Bench {
@@ -57,6 +60,13 @@ impl Bench {
 
     pub(crate) async fn publish(&self, lane: &Lane, body: &str) {
         self.queue.publish(lane, &message(body)).await.expect("the message is stored");
+    }
+
+    /// Asserts how full a lane is, as far as its server tells. The age is another matter.
+    pub(crate) async fn check_depth(&self, lane: &Lane, want: Depth) {
+        let depth = self.queue.depth(lane).await.expect("a depth");
+        let leased = want.leased.filter(|_| self.queue.limits().counts_leased);
+        assert_eq!(depth, Depth { leased, oldest_ready: depth.oldest_ready, ..want });
     }
 
     /// Leases what must be or come there.

@@ -49,4 +49,7 @@ every_driver_keeps![
     carries_any_bytes,
     shares_its_lanes_between_connections,
     keeps_farms_apart,
+    lets_no_priority_wait_for_ever,
+    dead_letters_are_retried_or_dropped,
+    notices_are_seen_by_all_until_withdrawn,
 ];

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use reelmill_api::{Priority, QueueName};
+use reelmill_api::{JobId, Notice, Priority, QueueName};
 use reelmill_queue::{Cursor, Depth, NewMessage, Published, connect};
 
-use crate::bench::{Bench, LONG, PATIENCE, SHORT, farm, is_lost, lane, message, text, until};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, farm, is_lost, lane, message, text, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -73,9 +73,9 @@ pub(crate) async fn gives_an_expired_lease_to_another_and_fences_the_first(bench
     assert!(is_lost(queue.retry_after(old, Duration::ZERO).await));
     assert!(is_lost(queue.hand_back(old).await));
     assert!(is_lost(queue.dead_letter(old, "not mine to bury").await));
-    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { leased: 1, ..Depth::default() });
+    bench.check_depth(&lane, Depth { leased: Some(1), ..EMPTY }).await;
     queue.ack(&second.receipt).await.expect("the second lease holds");
-    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth::default());
+    bench.check_depth(&lane, EMPTY).await;
 }
 
 pub(crate) async fn a_lease_that_ran_out_is_lost_even_if_nobody_took_it(bench: &Bench) {
@@ -145,7 +145,7 @@ pub(crate) async fn a_retry_waits_for_its_delay(bench: &Bench) {
     assert_eq!((second.attempt, &second.message_id), (2, &first.message_id));
     bench.queue.retry_after(&second.receipt, HOUR).await.expect("ours");
     assert!(bench.lease_now(&lane).await.is_none());
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth { delayed: 1, ..Depth::default() });
+    bench.check_depth(&lane, Depth { delayed: 1, ..EMPTY }).await;
 }
 
 pub(crate) async fn settles_only_once(bench: &Bench) {
@@ -155,7 +155,7 @@ pub(crate) async fn settles_only_once(bench: &Bench) {
     bench.queue.ack(&leased.receipt).await.expect("ours");
     assert!(is_lost(bench.queue.ack(&leased.receipt).await));
     assert!(is_lost(bench.queue.dead_letter(&leased.receipt, "late").await));
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth::default());
+    bench.check_depth(&lane, EMPTY).await;
 }
 
 pub(crate) async fn keeps_dead_letters_with_their_bytes_and_reasons(bench: &Bench) {
@@ -178,13 +178,13 @@ pub(crate) async fn keeps_dead_letters_with_their_bytes_and_reasons(bench: &Benc
     assert_eq!(letters[0].reason, "the source holds no picture: \"ä\"\n");
     assert_eq!((&letters[1].body[..], letters[1].attempts), (&b"second"[..], 1));
     assert_eq!(bench.queue.dead_letters(&lane, 1).await.expect("letters"), letters[..1]);
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth { dead: 2, ..Depth::default() });
+    bench.check_depth(&lane, Depth { dead: 2, ..EMPTY }).await;
     assert!(bench.lease_now(&lane).await.is_none());
 }
 
 pub(crate) async fn measures_depth_and_age(bench: &Bench) {
     let lane = lane("q");
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth::default());
+    bench.check_depth(&lane, EMPTY).await;
     for body in ["a", "b", "c"] {
         bench.publish(&lane, body).await;
     }
@@ -195,7 +195,7 @@ pub(crate) async fn measures_depth_and_age(bench: &Bench) {
         (depth.oldest_ready? >= SHORT).then_some(depth)
     })
     .await;
-    assert_eq!(depth, Depth { ready: 2, delayed: 1, leased: 1, dead: 0, oldest_ready: depth.oldest_ready });
+    bench.check_depth(&lane, Depth { ready: 2, delayed: 1, leased: Some(1), ..EMPTY }).await;
     assert!(depth.oldest_ready < Some(HOUR));
     bench.queue.hand_back(&leased.receipt).await.expect("ours");
     let after = bench.queue.depth(&lane).await.expect("a depth");
@@ -203,7 +203,7 @@ pub(crate) async fn measures_depth_and_age(bench: &Bench) {
     for _ in 0..3 {
         bench.queue.ack(&bench.lease(&lane, LONG).await.receipt).await.expect("ours");
     }
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth { delayed: 1, ..Depth::default() });
+    bench.check_depth(&lane, Depth { delayed: 1, ..EMPTY }).await;
 }
 
 pub(crate) async fn leases_from_the_first_lane_that_has_something(bench: &Bench) {
@@ -247,7 +247,7 @@ pub(crate) async fn loses_and_doubles_nothing_under_many_consumers(bench: &Bench
     let mut taken = all.concat();
     taken.sort_unstable();
     assert_eq!(taken, (0..MESSAGES).collect::<Vec<_>>());
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth::default());
+    bench.check_depth(&lane, EMPTY).await;
 }
 
 pub(crate) async fn wakes_a_waiting_lease_for_a_message(bench: &Bench) {
@@ -356,4 +356,76 @@ pub(crate) async fn keeps_farms_apart(bench: &Bench) {
     }
     bench.publish(&QueueName::default().intake(), "ours").await;
     assert!(studio.lease(&[farm("studio").intake()], LONG, Duration::ZERO).await.expect("an answer").is_none());
+}
+
+pub(crate) async fn lets_no_priority_wait_for_ever(bench: &Bench) {
+    let lane = lane("q");
+    use Priority::{High, Low, Normal};
+    for (priority, count) in [(High, 20), (Normal, 4), (Low, 4)] {
+        for _ in 0..count {
+            let message = NewMessage { priority, ..message(format!("{priority:?}")) };
+            bench.queue.publish(&lane, &message).await.expect("stored");
+        }
+    }
+    let mut order = Vec::new();
+    for _ in 0..16 {
+        let leased = bench.lease(&lane, LONG).await;
+        order.push(text(&leased).to_owned());
+        bench.queue.ack(&leased.receipt).await.expect("ours");
+    }
+    let led = |which: &str| order.iter().filter(|body| *body == which).count();
+    assert_eq!((led("High"), led("Normal"), led("Low")), (12, 2, 2), "{order:?}");
+}
+
+pub(crate) async fn dead_letters_are_retried_or_dropped(bench: &Bench) {
+    let lane = lane("q");
+    for body in ["a", "b", "c"] {
+        let priority = if body == "c" { Priority::High } else { Priority::Normal };
+        bench.queue.publish(&lane, &NewMessage { priority, ..message(body) }).await.expect("stored");
+    }
+    let mut ids = std::collections::BTreeMap::new();
+    for _ in 0..3 {
+        let leased = bench.lease(&lane, LONG).await;
+        bench.queue.dead_letter(&leased.receipt, "why").await.expect("ours");
+        ids.insert(text(&leased).to_owned(), leased.message_id);
+    }
+    let (queue, other) = (&bench.queue, crate::bench::lane("other"));
+    assert!(queue.drop_dead(&lane, &ids["b"]).await.expect("an answer"));
+    assert!(queue.retry_dead(&lane, &ids["a"]).await.expect("an answer"));
+    assert!(queue.retry_dead(&lane, &ids["c"]).await.expect("an answer"));
+    for gone in ["a", "b", "c"] {
+        assert!(!queue.retry_dead(&lane, &ids[gone]).await.expect("an answer"), "{gone} is dead no more");
+        assert!(!queue.drop_dead(&lane, &ids[gone]).await.expect("an answer"), "{gone} is dead no more");
+    }
+    assert!(!queue.retry_dead(&other, &ids["b"]).await.expect("an answer"));
+    bench.check_depth(&lane, Depth { ready: 2, ..EMPTY }).await;
+    // A connection that took nothing yet, whose first turns are those of the urgent.
+    let fresh = bench.another().await;
+    for want in ["c", "a"] {
+        let leased = fresh.lease(std::slice::from_ref(&lane), LONG, PATIENCE).await.expect("an answer");
+        let leased = leased.expect("a message comes");
+        assert_eq!((text(&leased), leased.attempt), (want, 1), "a retried letter is as new, with its priority");
+        assert_eq!(leased.message_id, ids[want]);
+        fresh.ack(&leased.receipt).await.expect("ours");
+    }
+    bench.check_depth(&lane, EMPTY).await;
+}
+
+pub(crate) async fn notices_are_seen_by_all_until_withdrawn(bench: &Bench) {
+    let (queue, other) = (&bench.queue, bench.another().await);
+    assert!(queue.notices().await.expect("an answer").is_empty());
+    let canceled = |n: u128| Notice::Canceled(JobId::new(uuid::Uuid::from_u128(n)));
+    let (paused, first, second) = (Notice::Paused(lane("q")), canceled(1), canceled(2));
+    for notice in [&paused, &first, &second, &paused] {
+        queue.post(notice).await.expect("posted");
+    }
+    let all = [paused.clone(), first.clone(), second.clone()];
+    assert_eq!(other.notices().await.expect("an answer"), all.into());
+    other.withdraw(&first).await.expect("withdrawn");
+    other.withdraw(&canceled(3)).await.expect("it was never up");
+    assert_eq!(queue.notices().await.expect("an answer"), [paused.clone(), second].into());
+    let studio = connect(&bench.url, &farm("studio")).await.expect("another farm");
+    assert!(studio.notices().await.expect("an answer").is_empty(), "another farm's");
+    queue.withdraw(&paused).await.expect("withdrawn");
+    assert_eq!(other.notices().await.expect("an answer").len(), 1);
 }

@@ -9,7 +9,7 @@ use reelmill_api::{Priority, QueueName};
 use reelmill_lab::{programs::free_port, redis::Redis};
 use reelmill_queue::{Depth, NewMessage, Published, QueueError, connect};
 
-use crate::bench::{Bench, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 
 /// No call against a dead server may take longer; the drivers' own bound is 3 s.
@@ -23,7 +23,7 @@ async fn takes_in_what_strangers_push_on_the_plain_list() {
     bench.server().cli(&["RPUSH", "reelmill", job, "second"]);
     bench.server().cli_with(&["-x", "RPUSH", "reelmill"], binary);
     let depth = bench.queue.depth(&lane).await.expect("a depth");
-    assert_eq!(depth, Depth { ready: 3, ..Depth::default() });
+    assert_eq!(depth, Depth { ready: 3, ..EMPTY });
 
     let urgent = NewMessage { priority: Priority::High, ..message("urgent") };
     bench.queue.publish(&lane, &urgent).await.expect("stored");
@@ -138,7 +138,7 @@ async fn survives_an_operator_who_destroys_the_group() {
     for leased in [a, b, c] {
         bench.queue.ack(&leased.receipt).await.expect("ours");
     }
-    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth::default());
+    assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), EMPTY);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +225,7 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
     queue.extend(&keyed.receipt, LONG).await.expect("ours");
     cutter.cut_next_answer();
     queue.dead_letter(&keyed.receipt, "why").await.expect("ours");
-    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { dead: 1, ..Depth::default() });
+    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { dead: 1, ..EMPTY });
     assert_eq!(cutter.cuts(), 8, "every cut was made");
 }
 
@@ -271,7 +271,7 @@ async fn says_what_is_wrong_with_a_login_without_the_password() {
         assert!(told.contains(part) && !told.contains("hunter2"), "{login}: {told}");
     }
     let queue = connect(&at(":right%2Fhorse@"), &QueueName::default()).await.expect("the right password");
-    assert_eq!(queue.depth(&lane("q")).await.expect("a depth"), Depth::default());
+    assert_eq!(queue.depth(&lane("q")).await.expect("a depth"), EMPTY);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use reelmill_api::QueueName;
-use reelmill_queue::{Cursor, Depth, EVENTS_KEPT, QueueError, connect, sqlite_url};
+use reelmill_api::{Notice, QueueName};
+use reelmill_queue::{Cursor, EVENTS_KEPT, QueueError, connect, sqlite_url};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::bench::{Bench, LONG, PATIENCE, lane, text};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, lane, text};
 
 /// Tells a child process of these tests which queue to work on.
 const CHILD_URL: &str = "REELMILL_TEST_QUEUE";
@@ -72,7 +72,7 @@ async fn processes_share_a_file_without_loss_or_double() {
         }
     }
     assert_eq!(times_taken, (0..MESSAGES).map(|i| (i, 1)).collect());
-    assert_eq!(bench.queue.depth(&lane("q")).await.expect("a depth"), Depth::default());
+    assert_eq!(bench.queue.depth(&lane("q")).await.expect("a depth"), EMPTY);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +117,20 @@ async fn other_users_cannot_read_the_file() {
     connect(&sqlite_url(&path), &QueueName::default()).await.expect("it opens");
     let mode = std::fs::metadata(&path).expect("it exists").permissions().mode();
     assert_eq!(mode & 0o007, 0, "{mode:o}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_taken_over_with_all_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("queue.sqlite");
+    let first = connect(&sqlite_url(&path), &QueueName::default()).await.expect("it opens");
+    first.publish(&lane("q"), &crate::bench::message("task")).await.expect("stored");
+    drop(first);
+    sql(&path, "DROP TABLE notices; PRAGMA user_version = 1").await;
+    let queue = connect(&sqlite_url(&path), &QueueName::default()).await.expect("it opens");
+    assert_eq!(queue.depth(&lane("q")).await.expect("a depth").ready, 1);
+    queue.post(&Notice::Paused(lane("q"))).await.expect("posted");
+    assert_eq!(queue.notices().await.expect("an answer"), [Notice::Paused(lane("q"))].into());
 }
 
 async fn sql(path: &Path, statement: &'static str) {

@@ -1,0 +1,52 @@
+//! What servers cannot do that others can. A driver says so here, and the tests of all drivers hold it to the rest.
+
+use std::time::Duration;
+
+/// What a caller of a queue must know of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether a receipt serves on every connection, and a lease outlives the connection that took it. Otherwise the
+    /// lease ends with the connection, and a new one's calls are told that it was lost.
+    pub receipts_travel: bool,
+    /// The finest difference in time that is kept; leases and delays are rounded up to it.
+    pub tick: Duration,
+    /// How long after a lease's end another may have to wait for the message, where its holder stands still or is gone.
+    pub grace: Duration,
+    /// The longest delay; a longer one is cut to it.
+    pub longest_delay: Duration,
+    /// The largest body, in bytes.
+    pub largest_body: usize,
+    /// Whether messages of one priority come in the order in which they were published, and one that is given back comes
+    /// at its old place.
+    pub keeps_order: bool,
+    /// Whether [`crate::Depth::leased`] is told.
+    pub counts_leased: bool,
+    /// Whether [`crate::Depth::oldest_ready`] is told.
+    pub tells_age: bool,
+    /// Who can read events.
+    pub readers: Readers,
+}
+
+/// Who can read events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everyone, from where they like.
+    Many,
+    /// Whoever comes first: an event that was read is gone.
+    One,
+}
+
+impl Limits {
+    /// A server without limits.
+    pub const NONE: Self = Self {
+        receipts_travel: true,
+        tick: Duration::from_millis(1),
+        grace: Duration::ZERO,
+        longest_delay: Duration::MAX,
+        largest_body: usize::MAX,
+        keeps_order: true,
+        counts_leased: true,
+        tells_age: true,
+        readers: Readers::Many,
+    };
+}
