@@ -117,12 +117,20 @@ impl Battle {
         let among = Targets { workers: PLACES, has_server, survives: scene.field.queue.survives() };
         for _ in 0..self.rounds {
             scene.mend(shared);
-            scene.strike(Strike::draw(&mut numbers, among)).await;
+            let strike = Strike::draw(&mut numbers, among);
+            let hunted = strike.hunts.then(|| scene.hunted(shared)).flatten();
+            scene.strike(Strike { worker: hunted.unwrap_or(strike.worker), ..strike }).await;
         }
     }
 }
 
 impl Scene {
+    /// The place of the worker with the job that was tried most often.
+    fn hunted(&self, shared: &Shared) -> Option<usize> {
+        let node = shared.ledger().most_tried()?.to_owned();
+        self.places.iter().position(|place| place.is(&node))
+    }
+
     async fn strike(&mut self, strike: Strike) {
         self.struck.count(strike.target);
         let hold = self.point(strike).await;

@@ -25,8 +25,13 @@ impl Place {
     pub(super) async fn new(field: &Field, number: usize) -> Self {
         let (queue, store) = (field.line_to_queue().await, field.line_to_store().await);
         let log = field.folder.path().join(format!("worker-{number}.log"));
-        let running = start(field, (number, 1), queue.as_ref(), &store, &log);
+        let running = start(field, &name(number, 1), queue.as_ref(), &store, &log);
         Self { queue, store, number, generation: 1, running, log }
+    }
+
+    /// Whether its worker has that name.
+    pub(super) fn is(&self, node: &str) -> bool {
+        name(self.number, self.generation) == node
     }
 
     /// Kills the worker with SIGKILL.
@@ -37,8 +42,8 @@ impl Place {
     /// Puts the next worker in the place of one that is gone.
     pub(super) fn replace(&mut self, field: &Field) {
         self.generation += 1;
-        let name = (self.number, self.generation);
-        self.running = start(field, name, self.queue.as_ref(), &self.store, &self.log);
+        let name = name(self.number, self.generation);
+        self.running = start(field, &name, self.queue.as_ref(), &self.store, &self.log);
     }
 
     /// Replaces a worker that ended by itself, as a service manager does. It may do so only where it found no queue to
@@ -61,9 +66,13 @@ impl Place {
     }
 }
 
-fn start(field: &Field, name: (usize, usize), queue: Option<&Relay>, store: &Relay, log: &PathBuf) -> Running {
+fn name(number: usize, generation: usize) -> String {
+    format!("w{number}-{generation}")
+}
+
+fn start(field: &Field, name: &str, queue: Option<&Relay>, store: &Relay, log: &PathBuf) -> Running {
     let log = OpenOptions::new().append(true).create(true).open(log).expect("a log file");
-    let mut command = field.worker(&format!("w{}-{}", name.0, name.1), queue, store);
+    let mut command = field.worker(name, queue, store);
     command.stderr(Stdio::from(log));
     Running::start(command)
 }

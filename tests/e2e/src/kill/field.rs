@@ -105,11 +105,6 @@ impl Field {
         let queue = QueueName::default();
         [queue.tasks(&PRESET.parse().expect("a preset's name")), queue.intake()]
     }
-
-    /// Where the output of a job lies.
-    pub(super) fn output(&self, job: JobId) -> PathBuf {
-        output(&self.store.folder, job)
-    }
 }
 
 /// Where the output of a job lies in a store's folder.

@@ -27,6 +27,8 @@ struct Told {
     found: BTreeSet<String>,
     gave_up: BTreeSet<String>,
     put_off: BTreeSet<String>,
+    /// The node that began the latest attempt.
+    node: String,
 }
 
 /// All jobs.
@@ -66,6 +68,13 @@ impl Ledger {
         self.jobs.iter().filter(|(_, told)| open(told)).map(|(job, _)| *job).collect()
     }
 
+    /// The node of the job that was tried most often and has not ended.
+    pub(super) fn most_tried(&self) -> Option<&str> {
+        let open = self.jobs.values().filter(|told| told.published.is_empty() && told.gave_up.is_empty());
+        let most = open.max_by_key(|told| told.started.len())?;
+        (!most.node.is_empty()).then_some(&most.node)
+    }
+
     /// Notes something that must not be.
     pub(super) fn complain(&mut self, complaint: String) {
         eprintln!("WRONG: {complaint}");
@@ -82,6 +91,7 @@ impl Ledger {
         match &event.body {
             EventBody::Started => {
                 told.started.insert(attempt);
+                event.node.clone_into(&mut told.node);
                 let first = told.numbers.entry(event.attempt.number()).or_insert_with(|| event.attempt.clone());
                 if *first != event.attempt {
                     complaint =

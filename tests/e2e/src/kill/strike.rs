@@ -57,6 +57,8 @@ pub(super) struct Strike {
     pub(super) target: Target,
     /// The worker that it is about.
     pub(super) worker: usize,
+    /// Whether it is about the one with the job that was tried most often instead.
+    pub(super) hunts: bool,
     pub(super) point: Point,
     /// How long what was struck stays away.
     pub(super) away: Duration,
@@ -82,7 +84,8 @@ impl Strike {
             Target::OfficeLine => Line::Office,
             Target::Worker | Target::StoreLine => Line::Store,
         };
-        Self { target, worker: numbers.below(among.workers), point: point(numbers, line), away: away(numbers, target) }
+        let (worker, hunts) = (numbers.below(among.workers), target == Target::Worker && numbers.below(2) == 0);
+        Self { target, worker, hunts, point: point(numbers, line), away: away(numbers, target) }
     }
 }
 
