@@ -1,4 +1,4 @@
-//! Keeping a lease while an attempt runs, and calling the attempt off when the lease is lost.
+//! Keeping a lease while an attempt gets somewhere, and no longer.
 
 use std::time::Duration;
 
@@ -6,36 +6,49 @@ use reelmill_queue::{QueueError, Receipt, SharedQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::pulse::Watch;
+
 /// How often a lease is extended within the time that it holds.
 const EXTENSIONS: u32 = 3;
 
-/// Extends `receipt` until `done`. Cancels `lost` when the lease has gone to another worker, or when the queue could not
-/// be reached for as long as the lease holds: then it may have.
-///
-/// A run that makes no progress is killed by its engine's stall watch, so an extended lease means that work goes on.
-pub async fn keep(
+/// Why a lease is not kept any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lapse {
+    /// It has gone to another worker; or the queue could not be reached for as long as it holds, and then it may have.
+    Lost,
+    /// Nothing moves in the attempt.
+    Standstill,
+}
+
+/// Extends `receipt` until `done` (`None`), or until it is lost or `watch` sees a standstill. It is extended for progress,
+/// not for a process that lives.
+pub(crate) async fn keep(
     queue: SharedQueue,
     receipt: Receipt,
     lasting: Duration,
+    mut watch: Watch,
     done: CancellationToken,
-    lost: CancellationToken,
-) {
+) -> Option<Lapse> {
     let mut holds_until = Instant::now() + lasting;
     loop {
         tokio::select! {
-            () = done.cancelled() => return,
+            () = done.cancelled() => return None,
             () = tokio::time::sleep(lasting / EXTENSIONS) => {}
+        }
+        if watch.is_standstill(lasting / EXTENSIONS) {
+            return Some(Lapse::Standstill);
         }
         let asked = Instant::now();
         match queue.extend(&receipt, lasting).await {
             Ok(()) => holds_until = asked + lasting,
+            Err(_) if done.is_cancelled() => return None,
             Err(e @ QueueError::LeaseLost { .. }) => {
                 log::warn!("{e}: this attempt is called off");
-                return lost.cancel();
+                return Some(Lapse::Lost);
             }
             Err(e) if Instant::now() >= holds_until => {
                 log::warn!("{e}: the lease has run out meanwhile, this attempt is called off");
-                return lost.cancel();
+                return Some(Lapse::Lost);
             }
             Err(e) => log::warn!("{e}: trying again before the lease runs out"),
         }

@@ -10,6 +10,7 @@ use crate::{
     attempt::Attempt,
     config::Config,
     events::{Audience, Teller},
+    pulse::Pulse,
     setup,
     worker::random,
 };
@@ -29,7 +30,8 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     let id = AttemptId::new(1, random());
     let teller = Teller::new(Audience::Stdout, task.job, id.clone(), workshop.node.clone());
     teller.started().await;
-    let attempt = Attempt { workshop: &workshop, task: &task, id, cancel: shutdown.graceful().clone() };
+    let attempt =
+        Attempt { workshop: &workshop, task: &task, id, cancel: shutdown.graceful().clone(), pulse: Pulse::default() };
     let result = tokio::select! {
         result = attempt.run(|progress| teller.note(progress)) => result,
         () = teller.tell_progress() => unreachable!("progress is told for as long as the teller lives"),

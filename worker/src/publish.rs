@@ -7,6 +7,7 @@ use reelmill_storage::{Access, Condition, Storage, StorageError};
 
 use crate::{
     manifest,
+    pulse::Pulse,
     verify::{Made, Verified},
 };
 
@@ -120,19 +121,23 @@ pub async fn publish(
     report: &Report,
     verified: &Verified,
     entries: Entries<impl Fn(&Made) -> String>,
+    pulse: &Pulse,
 ) -> Result<Published, Unpublished> {
     let (destination, attempt) = (&report.output, &report.attempt);
     for made in &verified.renditions {
         let relative = format!("{}/{}", made.rendition.name, layout::MEDIA_PLAYLIST);
         put(storage, destination, &layout::attempt_file(attempt, &relative), (entries.media)(made)).await?;
+        pulse.beat();
     }
     let text = in_json(report)?;
     put(storage, destination, &layout::attempt_file(attempt, layout::REPORT), text.clone()).await?;
     put(storage, destination, &layout::attempt_file(attempt, layout::MANIFEST), entries.manifest.clone()).await?;
+    pulse.beat();
     for (name, text) in [(layout::REPORT, text), (layout::MANIFEST, manifest::beside(attempt, &entries.manifest))] {
         if let Some(before) = claim(storage, report, name, &text).await? {
             return Ok(Published::Before(Box::new(before)));
         }
+        pulse.beat();
     }
     let entry = place(destination, layout::MASTER_PLAYLIST)?;
     let content_type = layout::content_type(layout::MASTER_PLAYLIST);
