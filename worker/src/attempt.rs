@@ -28,6 +28,7 @@ use crate::{
     engine::{self, EngineKind, Programs, capability::Need, prove::Prover, sessions::Sessions},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
+    lease::Fence,
     live::Live,
     manifest,
     plan::{self, LadderPlan, Plan, Product},
@@ -80,6 +81,8 @@ pub struct Attempt<'a> {
     pub cancel: CancellationToken,
     /// What it tells of its getting on.
     pub pulse: Pulse,
+    /// Whether it may still publish.
+    pub fence: Fence,
 }
 
 impl Attempt<'_> {
@@ -91,7 +94,7 @@ impl Attempt<'_> {
         let destination = self.destination()?;
         let preset = self.preset()?;
         if preset.is_live() || self.task.input.is_live() {
-            let Self { workshop, task, id, cancel, pulse } = self;
+            let Self { workshop, task, id, cancel, pulse, .. } = self;
             let live = Live { workshop, task, id, destination: &destination, cancel, pulse };
             // Its own allocation: together, the two kinds of attempt would be too much for a thread's stack.
             return Box::pin(live.run(&preset, on_progress)).await;
@@ -251,7 +254,7 @@ impl Attempt<'_> {
         }
         let published = match made {
             Made::Ladder(verified) => self.publish_ladder(&report, verified).await?,
-            Made::Files(_) => publish::publish_files(&self.workshop.storage, &report).await?,
+            Made::Files(_) => publish::publish_files(&self.workshop.storage, &report, &self.fence).await?,
         };
         match published {
             Published::Now => Ok(report),
@@ -267,7 +270,7 @@ impl Attempt<'_> {
             manifest: manifest::manifest(&verified.renditions, verified.storyboard.as_ref()),
             master: playlist::multivariant(&self.id, &verified.renditions),
         };
-        publish::publish(&self.workshop.storage, report, verified, entries, &self.pulse).await
+        publish::publish(&self.workshop.storage, report, verified, entries, &self.pulse, &self.fence).await
     }
 
     fn destination(&self) -> Result<Location, Failure> {

@@ -1,7 +1,8 @@
-//! Keeping a lease while an attempt gets somewhere, and no longer.
+//! Keeping a lease while an attempt gets somewhere, and no longer; and asking whether it is still ours.
 
 use std::time::Duration;
 
+use reelmill_api::{ErrorKind, Failure};
 use reelmill_queue::{QueueError, Receipt, SharedQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,35 @@ pub(crate) async fn keep(
                 return Some(Lapse::Lost);
             }
             Err(e) => log::warn!("{e}: trying again before the lease runs out"),
+        }
+    }
+}
+
+/// Asks whether an attempt may still write where others do, too.
+#[derive(Default)]
+pub struct Fence(Option<(SharedQueue, Receipt, Duration)>);
+
+impl Fence {
+    /// A fence for the task under `receipt`.
+    pub fn new(queue: SharedQueue, receipt: Receipt, lasting: Duration) -> Self {
+        Self(Some((queue, receipt, lasting)))
+    }
+
+    /// Passes while the lease is ours. Where the queue cannot say, it is: the keeper counts how long that may be believed.
+    ///
+    /// # Errors
+    /// `canceled` if the lease is lost.
+    pub async fn check(&self) -> Result<(), Failure> {
+        let Some((queue, receipt, lasting)) = &self.0 else { return Ok(()) };
+        match queue.extend(receipt, *lasting).await {
+            Err(e @ QueueError::LeaseLost { .. }) => {
+                Err(Failure::new(ErrorKind::Canceled, format!("nothing is published: {e}")))
+            }
+            Err(e) => {
+                log::warn!("{e}: it is published without being asked whether the lease is still ours");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 }

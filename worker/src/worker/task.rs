@@ -14,7 +14,7 @@ use super::{Stop, Worker};
 use crate::{
     attempt::Attempt,
     events::{Audience, Teller},
-    lease::{self, Lapse},
+    lease::{self, Fence, Lapse},
     pulse::{Pulse, Watch},
 };
 
@@ -123,7 +123,8 @@ impl Worker {
         let lasting = self.lasting(task.input.is_live());
         let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, watch, done.clone());
         let keeper = tokio::spawn(keeper);
-        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse };
+        let fence = Fence::new(self.queue.clone(), leased.receipt.clone(), lasting);
+        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence };
         let running = async {
             let running = attempt.run(|progress| {
                 self.desk.progress(task.job, progress);
