@@ -25,7 +25,8 @@ pub struct BadLane(String);
 const LONGEST_LANE: usize = 128;
 
 /// One lane of a queue. Its name is safe as a Redis key part, an AMQP queue, a NATS subject token and an SQS queue.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Lane(String);
 
 impl QueueName {
@@ -95,6 +96,20 @@ impl FromStr for Lane {
         let ok = (1..=LONGEST_LANE).contains(&s.len())
             && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if ok { Ok(Self(s.to_owned())) } else { Err(BadLane(s.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for Lane {
+    type Error = BadLane;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+impl From<Lane> for String {
+    fn from(lane: Lane) -> Self {
+        lane.0
     }
 }
 
