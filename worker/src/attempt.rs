@@ -85,6 +85,27 @@ pub struct Attempt<'a> {
     pub fence: Fence,
 }
 
+impl Workshop {
+    /// The report of the output that a task already has.
+    ///
+    /// # Errors
+    /// If it cannot be looked for.
+    pub async fn published(&self, task: &Task) -> Result<Option<Report>, Failure> {
+        publish::find(&self.storage, &self.destination(task)?, task.job).await
+    }
+
+    fn destination(&self, task: &Task) -> Result<Location, Failure> {
+        if let Some(output) = &task.output {
+            return Ok(output.clone());
+        }
+        let root = self.default_output.as_ref().ok_or_else(|| {
+            Failure::new(ErrorKind::BadRequest, "the job names no output, and this worker has no output bucket")
+                .hint("give the job an `output`, or set OUTPUT_BUCKET")
+        })?;
+        root.join(&layout::default_output(&task.job)).map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))
+    }
+}
+
 impl Attempt<'_> {
     /// Does the work; the report of what is published in the end, by this attempt or an earlier one.
     ///
@@ -101,6 +122,8 @@ impl Attempt<'_> {
         }
         if let Some(report) = publish::find(&self.workshop.storage, &destination, self.task.job).await? {
             log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);
+            // Whoever published it may have died before it swept, and those after it before they found it.
+            publish::sweep_others(&self.workshop.storage, &destination, &report.attempt, self.id.number()).await;
             return Ok(report);
         }
         let furthest = AtomicU64::new(0);
@@ -112,7 +135,9 @@ impl Attempt<'_> {
         self.pulse.beat();
         let storage = &self.workshop.storage;
         match &made {
-            Ok(report) if report.attempt == self.id => publish::sweep_others(storage, &destination, &self.id).await,
+            Ok(report) if report.attempt == self.id => {
+                publish::sweep_others(storage, &destination, &self.id, self.id.number()).await
+            }
             Err(Unpublished { in_doubt: true, .. }) => {
                 log::warn!("it is not known whether attempt {} was published: its media is kept", self.id);
             }
@@ -274,15 +299,7 @@ impl Attempt<'_> {
     }
 
     fn destination(&self) -> Result<Location, Failure> {
-        if let Some(output) = &self.task.output {
-            return Ok(output.clone());
-        }
-        let root = self.workshop.default_output.as_ref().ok_or_else(|| {
-            Failure::new(ErrorKind::BadRequest, "the job names no output, and this worker has no output bucket")
-                .hint("give the job an `output`, or set OUTPUT_BUCKET")
-        })?;
-        root.join(&layout::default_output(&self.task.job))
-            .map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))
+        self.workshop.destination(self.task)
     }
 
     /// The preset with the job's own changes.

@@ -41,7 +41,7 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     match &result {
         Ok(report) => teller.done(report).await,
         Err(failure) => teller.failed(failure, None).await,
-    }
+    };
     Ok(result.is_ok())
 }
 

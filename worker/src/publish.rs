@@ -2,7 +2,7 @@
 //! win: of a ladder its multivariant playlist, of single files the report that names them.
 
 use bytes::Bytes;
-use reelmill_api::{AttemptId, ErrorKind, Failure, JobId, Location, Report, layout};
+use reelmill_api::{AttemptId, AttemptNumber, ErrorKind, Failure, JobId, Location, Report, layout};
 use reelmill_storage::{Access, Condition, Storage, StorageError};
 
 use crate::{
@@ -230,14 +230,15 @@ pub async fn sweep(storage: &Storage, destination: &Location, attempt: &AttemptI
     }
 }
 
-/// Removes what earlier attempts left, once `published` has been committed: none of them can be published any more.
-pub async fn sweep_others(storage: &Storage, destination: &Location, published: &AttemptId) {
+/// Removes what attempts up to that number left, once `published` has been committed: none of them can be published any
+/// more.
+pub async fn sweep_others(storage: &Storage, destination: &Location, published: &AttemptId, up_to: AttemptNumber) {
     let folders = match storage.list_folders(destination).await {
         Ok(folders) => folders,
         Err(e) => return log::warn!("cannot look for leftovers under {destination}: {e}"),
     };
     for attempt in folders.iter().filter_map(|f| f.trim_end_matches('/').parse::<AttemptId>().ok()) {
-        if attempt != *published && attempt.number() <= published.number() {
+        if attempt != *published && attempt.number() <= up_to {
             sweep(storage, destination, &attempt).await;
         }
     }

@@ -384,7 +384,8 @@ mod tests {
     #[test]
     fn the_flakes_shell_brings_every_program_that_is_asked_for() {
         let shell = include_str!("../../../nixos/packages/shell.nix");
-        let commands = ["test", "test boot", "test image", "lint", "demo", "bench", "damage", "kill", "fuzz", "fmt", "ui"];
+        let commands =
+            ["test", "test boot", "test image", "lint", "demo", "bench", "damage", "kill", "fuzz", "fmt", "ui"];
         for line in commands {
             let command = args::parse(line.split(' ').map(str::to_owned)).expect("a command of ours");
             for group in needed_by(&command) {

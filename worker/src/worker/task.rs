@@ -66,13 +66,15 @@ impl Worker {
             self.drop_canceled(leased, &task).await;
             return Ok(None);
         }
-        if leased.attempt > MAX_ATTEMPTS && !task.input.is_live() {
+        if leased.attempt > MAX_ATTEMPTS && !task.input.is_live() && self.is_unpublished(&task).await {
             let message =
                 format!("the worker of each of {MAX_ATTEMPTS} attempts at job {} died or lost its lease", task.job);
             let failure =
                 Failure::new(ErrorKind::Bug, message).hint("look at the workers' logs from the time of its attempts");
-            self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await;
-            return Err(failure);
+            if self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await {
+                return Err(failure);
+            }
+            return Ok(None);
         }
         match self.lanes.elsewhere(&leased.lane, &task.preset, &self.workshop.presets) {
             None => Ok(Some(task)),
@@ -83,12 +85,19 @@ impl Worker {
         }
     }
 
+    /// Whether it is sure that a task has no output: the worker of its last attempt may have died after it published. Where
+    /// the store cannot say, the attempt that follows does.
+    async fn is_unpublished(&self, task: &Task) -> bool {
+        matches!(self.workshop.published(task).await, Ok(None))
+    }
+
     /// Nobody works on a canceled job any more: its task is done with, and told to be.
     async fn drop_canceled(&self, leased: &Leased, task: &Task) {
         let failure = Failure::new(ErrorKind::Canceled, format!("job {} was canceled", task.job));
         log::info!("{}: its task is dropped", failure.message);
-        self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await;
-        self.settled(self.queue.ack(&leased.receipt).await);
+        if self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await {
+            self.settled(self.queue.ack(&leased.receipt).await);
+        }
     }
 
     /// A plain job for a preset that this worker does not serve goes to that preset's lane. Acked only once it is there;
@@ -198,11 +207,12 @@ impl Worker {
         }
         let kind = result.as_ref().err().map(|f| f.kind);
         let settlement = if live { settle_live(kind, leased.attempt) } else { settle(kind, leased.attempt) };
-        // Events go out before the settlement: a crash in between only tells them twice.
-        match &result {
+        // Events go out before the settlement: a crash in between only tells them twice. An end of which nobody could be told
+        // is not settled: the lease runs out, and the next delivery finds it and tells it.
+        let told = match &result {
             Ok(report) => {
                 log::info!("job {}: published {}", report.job, report.entry);
-                teller.done(report).await;
+                teller.done(report).await || live
             }
             Err(failure) if off == Some(Off::Stopping) && failure.kind == ErrorKind::Canceled => {
                 teller.failed(failure, Some(Duration::ZERO)).await;
@@ -211,11 +221,17 @@ impl Worker {
             Err(failure) => {
                 log::warn!("attempt {} failed ({}): {}", leased.attempt, failure.kind, failure.message);
                 match settlement {
-                    Settlement::RetryAfter(wait) => teller.failed(failure, Some(wait)).await,
+                    Settlement::RetryAfter(wait) => {
+                        teller.failed(failure, Some(wait)).await;
+                        true
+                    }
                     Settlement::DeadLetter => teller.failed(failure, None).await,
-                    Settlement::Ack | Settlement::Leave => {}
+                    Settlement::Ack | Settlement::Leave => true,
                 }
             }
+        };
+        if !told {
+            return;
         }
         let reason = || result.as_ref().err().map_or(String::new(), Failure::lines);
         self.settled(match settlement {
