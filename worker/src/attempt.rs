@@ -131,7 +131,7 @@ impl Attempt<'_> {
             self.pulse.reached(&furthest, progress.frame);
             on_progress(progress);
         };
-        let made = self.make(&preset, &destination, on_progress).await;
+        let made = Box::pin(self.make(&preset, &destination, on_progress)).await;
         self.pulse.beat();
         let storage = &self.workshop.storage;
         match &made {

@@ -18,6 +18,7 @@ mod npm;
 mod packages;
 mod processes;
 mod program;
+mod python;
 mod steps;
 mod suite;
 

@@ -85,7 +85,7 @@ const PIP: Group = Group {
     programs: &["pip3"],
     variable: None,
     packages: &["python3-pip"],
-    why: "brings a newer ffmpeg, with which every source is tried too",
+    why: "brings a newer ffmpeg, with which every source is tried too, and what queues are measured beside",
 };
 
 const GSTREAMER: Group = Group {
@@ -240,7 +240,8 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Format => &[LINKER],
         Command::Demo { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Bench { args } if bench::is_of_the_agent(args) => &[LINKER, NODE, NPM, MOSQUITTO, NODE_EXPORTER],
-        Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
+        Command::Bench { args } if bench::is_of_the_queues(args) => &[LINKER, NODE, NPM, REDIS, PIP],
+        Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER, REDIS, PIP],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
         Command::Kill { .. } => &[LINKER, FFMPEG, NODE, NPM, REDIS],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],

@@ -38,7 +38,8 @@ enum Off {
 
 impl Worker {
     pub(super) async fn work(&self, leased: Leased, _slot: OwnedSemaphorePermit, stop: Stop) {
-        let task = match self.accept(&leased).await {
+        // Its own allocation, like the attempt's: both together would be too much for a thread's stack.
+        let task = match Box::pin(self.accept(&leased)).await {
             Ok(Some(task)) => task,
             Ok(None) => return,
             Err(failure) => return self.settled(self.queue.dead_letter(&leased.receipt, &failure.lines()).await),
@@ -134,7 +135,7 @@ impl Worker {
         let keeper = tokio::spawn(keeper);
         let fence = Fence::new(self.queue.clone(), leased.receipt.clone(), lasting);
         let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence };
-        let running = async {
+        let mut running = Box::pin(async {
             let running = attempt.run(|progress| {
                 self.desk.progress(task.job, progress);
                 teller.note(progress);
@@ -143,8 +144,7 @@ impl Worker {
                 result = running => result,
                 () = teller.tell_progress() => unreachable!("progress is told for as long as the teller lives"),
             }
-        };
-        tokio::pin!(running);
+        });
         let ended = tokio::select! {
             result = &mut running => (result, None),
             off = self.called_off(keeper, task.job, stop) => {

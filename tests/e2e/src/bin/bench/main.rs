@@ -8,6 +8,7 @@ mod job;
 mod ladder;
 mod memory;
 mod nodes;
+mod queues;
 mod ratio;
 mod scaling;
 mod script;
@@ -18,10 +19,14 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".to_owned());
+    if wanted == "consume" {
+        queues::consume::run(&std::env::args().skip(2).collect::<Vec<_>>()).await;
+        return ExitCode::FAILURE;
+    }
     let is = |name: &str| wanted == "all" || wanted == name;
-    if !["all", "ladder", "script", "scaling", "memory", "agent", "nodes"].contains(&wanted.as_str()) {
+    if !["all", "ladder", "script", "scaling", "memory", "agent", "nodes", "queues"].contains(&wanted.as_str()) {
         eprintln!(
-            "error: there is no benchmark `{wanted}`\nhint: ladder, script, scaling, memory, agent, nodes, or all"
+            "error: there is no benchmark `{wanted}`\nhint: ladder, script, scaling, memory, agent, nodes, queues, or all"
         );
         return ExitCode::from(2);
     }
@@ -43,6 +48,9 @@ async fn main() -> ExitCode {
     }
     if is("nodes") {
         nodes::run();
+    }
+    if is("queues") {
+        queues::run().await;
     }
     ExitCode::SUCCESS
 }
