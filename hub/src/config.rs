@@ -145,20 +145,15 @@ impl FleetSection {
 }
 
 impl FleetSection {
-    /// Where nodes reach the door at which they ask to be taken in.
-    ///
-    /// # Errors
-    /// If no door is configured.
-    pub fn door_url(&self) -> Result<String, Hinted> {
-        let none = || Hinted::new("no door for nodes is configured", "set FLEET_ENROL, or give its address with --hub");
-        let at = self.enrol.ok_or_else(none)?;
+    /// Where nodes reach a door at which they ask to be taken in, and that listens at `at`.
+    pub fn door_url(&self, at: SocketAddr) -> String {
         let host = match (self.names.first(), at.ip().is_unspecified()) {
             (Some(name), _) => name.clone(),
             (None, true) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             (None, false) => at.ip().to_string(),
         };
         let host = if host.contains(':') { format!("[{host}]") } else { host };
-        Ok(format!("https://{host}:{}", at.port()))
+        format!("https://{host}:{}", at.port())
     }
 }
 

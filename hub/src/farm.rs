@@ -73,6 +73,7 @@ fn addresses(config: &Config, api: String, store: String) -> Addresses {
         output_bucket: config.output_bucket().to_owned(),
         keys: None,
         fleet: None,
+        door: None,
     }
 }
 

@@ -11,11 +11,13 @@ use std::{
 use anyhow::Context;
 use reelmill_api::NodeId;
 use reelmill_daemon::{Hinted, Secret, SecretRef};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The hub's database in its data folder.
 pub(crate) const DATABASE: &str = "hub.sqlite";
+/// Where a hub that is ready says where it can be reached.
+const ADDRESSES: &str = "hub.json";
 /// The folder of the farm's authority there.
 pub(crate) const CA: &str = "ca";
 
@@ -58,6 +60,21 @@ pub struct Addresses {
     /// The hub's own broker; absent where it brings none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<FleetAddresses>,
+    /// Where nodes ask to be taken in; absent where nobody is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub door: Option<String>,
+}
+
+/// What of `hub.json` others read here.
+#[derive(Deserialize)]
+struct Announced {
+    door: Option<String>,
+}
+
+/// The door of the hub that runs with the data folder `root`, if one runs and has a door.
+pub(crate) fn announced_door(root: &Path) -> Option<String> {
+    let json = fs::read(root.join(ADDRESSES)).ok()?;
+    serde_json::from_slice::<Announced>(&json).ok()?.door
 }
 
 /// Where the hub's own broker is, and who may speak to it. All files are PEM and lie in the data folder.
@@ -206,14 +223,14 @@ impl Folder {
     /// # Errors
     /// If it cannot be written.
     pub fn announce(&self, addresses: &Addresses) -> anyhow::Result<()> {
-        let path = self.root.join("hub.json");
+        let path = self.root.join(ADDRESSES);
         let json = serde_json::to_vec_pretty(addresses).context("cannot write hub.json")?;
         write_atomically(&path, &json).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Takes that back: at the start what an earlier hub left, and at the end.
     pub fn withdraw_addresses(&self) {
-        match fs::remove_file(self.root.join("hub.json")) {
+        match fs::remove_file(self.root.join(ADDRESSES)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => log::warn!("cannot remove hub.json: {e}"),
             _ => {}
         }

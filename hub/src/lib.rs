@@ -81,6 +81,8 @@ impl Hub {
         let addresses = Addresses { fleet: place.as_ref().and_then(|place| place.addresses.clone()), ..addresses };
 
         let door = door(&config, &folder, &db, addresses.fleet.as_ref()).await?;
+        let told = door.as_ref().map(|door| config.fleet.door_url(door.at()));
+        let addresses = Addresses { door: told, ..addresses };
         let (feed, added, stop_store) = (Feed::new(), Arc::new(Notify::new()), CancellationToken::new());
         let input_bucket = config.input_bucket().to_owned();
         let terms = Terms { presets: config.presets()?, output_bucket: config.output_bucket().to_owned() };

@@ -41,6 +41,9 @@ pub(crate) struct Addresses {
     /// The hub's own broker, if it brings one.
     #[serde(default)]
     pub(crate) fleet: Option<Fleet>,
+    /// Where nodes ask to be taken in, if the hub takes any in.
+    #[serde(default)]
+    pub(crate) door: Option<String>,
 }
 
 /// Where the hub's own broker is, and an operator's identity there.

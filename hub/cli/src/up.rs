@@ -19,7 +19,8 @@ use crate::{
 /// Run the whole farm on this machine, with no server to install.
 ///
 /// It starts reelmill-hub, with a store, a database, a queue and a broker in DIR, one reelmill-worker, and one
-/// reelmill-agent that makes a node of this machine, and starts again what dies. It can be reached from this machine only.
+/// reelmill-agent that makes a node of this machine, and starts again what dies. It can be reached from this machine
+/// only, unless FLEET_ENROL and FLEET_LISTEN say that further nodes may come in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -36,6 +37,7 @@ Examples:
   reelmill up
   reelmill up /srv/reelmill --port 9000
   HWACCEL=cuda REELMILL_LOG=info reelmill up
+  FLEET_ENROL=0.0.0.0:7443 FLEET_LISTEN=0.0.0.0:8883 FLEET_NAMES=10.0.0.2 reelmill up   takes further nodes in
 
 Ctrl-C or SIGTERM stops it: the worker hands back what it does and takes it up at the next start.";
 
@@ -67,9 +69,14 @@ fn welcome(at: &Addresses, page: Option<&str>, data: &Path) -> String {
         let send = format!("  reelmill send {} ping --settings {}\n\n", node.name, settings.display());
         (line, format!("command this machine:\n\n{send}"))
     });
+    let join = at.door.as_ref().map_or_else(String::new, |door| {
+        let token = format!("  reelmill-hub token join --data {} > join.toml", data.display());
+        format!("let a further node in, which asks at {door}:\n\n{token}\n\n")
+    });
+    let only = if at.door.is_some() { "" } else { ", on this machine only" };
     format!(
         "\
-reelmill is up, on this machine only; Ctrl-C stops it
+reelmill is up{only}; Ctrl-C stops it
 
   page   {api}/
   API    {api}/v1/jobs{node}
@@ -85,7 +92,7 @@ or with any HTTP client, an upload and then a job with the location that the upl
   curl -T video.mp4 {api}/v1/uploads/video.mp4
   curl {api}/v1/jobs -H 'content-type: application/json' -d '{{\"input\":\"s3://{bucket}/…\",\"preset\":\"{DEFAULT_PRESET}\"}}'
 
-{send}",
+{send}{join}",
         store = at.store,
         data = data.display(),
         bucket = at.input_bucket,
@@ -138,6 +145,15 @@ command this machine:
 
 ",
         );
+    }
+
+    #[test]
+    fn a_farm_with_a_door_tells_how_a_node_comes_in() {
+        let at = addresses(DEFAULT_HUB, &Value::Null);
+        let at = Addresses { door: Some("https://10.0.0.2:7443".to_owned()), ..at };
+        let want = "\nlet a further node in, which asks at https://10.0.0.2:7443:\n\n  \
+            reelmill-hub token join --data /d > join.toml\n\n";
+        assert!(welcome(&at, None, Path::new("/d")).ends_with(want));
     }
 
     #[test]

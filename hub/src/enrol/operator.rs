@@ -23,7 +23,7 @@ use crate::{
         Db,
         enrol::{Asking, Member, Token, Verdict},
     },
-    folder::{CA, DATABASE, private_folder},
+    folder::{CA, DATABASE, announced_door, private_folder},
 };
 
 /// The longest that a token may be good.
@@ -163,7 +163,7 @@ async fn make(config: &Config, files: &Files, join: Join, now: Timestamp) -> any
     anyhow::ensure!(join.tags.len() <= MAX_TAGS, "a node can have at most {MAX_TAGS} tags");
     let hub = match join.hub {
         Some(hub) => hub,
-        None => config.fleet.door_url()?,
+        None => door(config)?,
     };
     let secret = JoinToken::new(Uuid::new_v4().into_bytes());
     let expires_at = now + join.life;
@@ -184,6 +184,16 @@ async fn make(config: &Config, files: &Files, join: Join, now: Timestamp) -> any
         files.ca.fingerprint(),
         secret.expose(),
     ))
+}
+
+/// Where nodes ask: as this command's configuration says, or the running hub itself.
+fn door(config: &Config) -> anyhow::Result<String> {
+    let configured = config.fleet.enrol.map(|at| config.fleet.door_url(at));
+    let data = config.data()?;
+    configured.or_else(|| announced_door(data)).ok_or_else(|| {
+        let error = format!("no door for nodes is configured, nor told by a hub that runs with {}", data.display());
+        Hinted::new(error, "start the hub with FLEET_ENROL, as in 0.0.0.0:7443, or give its address with --hub").into()
+    })
 }
 
 fn short(token: &Token) -> String {

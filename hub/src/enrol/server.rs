@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, State},
@@ -46,6 +47,7 @@ const REQUEST: usize = 16 * 1024;
 /// The door.
 pub struct Door {
     listener: TcpListener,
+    at: SocketAddr,
     tls: Arc<ServerConfig>,
     router: Router,
     gate: Mutex<Gate>,
@@ -70,7 +72,13 @@ impl Door {
             .route(RENEW_PATH, post(renew))
             .layer(DefaultBodyLimit::max(REQUEST))
             .with_state(desk);
-        Ok(Self { listener, tls, router, gate: Mutex::default() })
+        let at = listener.local_addr().context("cannot tell where the door for nodes is")?;
+        Ok(Self { listener, at, tls, router, gate: Mutex::default() })
+    }
+
+    /// Where it listens.
+    pub fn at(&self) -> SocketAddr {
+        self.at
     }
 
     /// Serves until told to stop.

@@ -33,12 +33,15 @@ impl Farm {
     fn hub(&self, words: &str) -> Command {
         let mut hub = command("reelmill-hub");
         hub.args(words.split(' ')).arg("--data").arg(self.data());
-        hub.env("FLEET_ENROL", format!("127.0.0.1:{}", self.door)).env("FLEET_LISTEN", "127.0.0.1:0");
+        hub.env("FLEET_LISTEN", "127.0.0.1:0");
         hub
     }
 
     pub(crate) fn start(&mut self) {
-        self.running = Some(Running::start(self.hub("serve --listen 127.0.0.1:0")));
+        let mut hub = self.hub("serve --listen 127.0.0.1:0");
+        // The operator's commands learn of the door from the hub that runs.
+        hub.env("FLEET_ENROL", format!("127.0.0.1:{}", self.door));
+        self.running = Some(Running::start(hub));
         eventually("the hub", || self.data().join("hub.json").exists().then_some(()));
         eventually("its door", || TcpStream::connect(("127.0.0.1", self.door)).ok());
     }
