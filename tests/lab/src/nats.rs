@@ -34,14 +34,11 @@ impl Nats {
     /// Starts a server with these settings and no others; `STORE` in them is a folder of its own.
     pub fn start_plain(settings: &str) -> Self {
         let data = TempDir::new().expect("a temporary folder");
-        let store = format!("{:?}", data.path().join("store"));
-        let settings = settings.replace("STORE", &store);
         // Somebody else may take the port before the server does; then it ends at once.
         let (port, running) = (0..5)
             .find_map(|_| {
                 let port = free_port();
-                let text = format!("listen: \"127.0.0.1:{port}\"\nserver_name: \"lab-{port}\"\n{settings}\n");
-                std::fs::write(data.path().join("server.conf"), text).expect("written");
+                write(port, settings, &data);
                 Some((port, come_up(port, &data)?))
             })
             .expect("nats-server starts on one of five ports");
@@ -62,6 +59,13 @@ impl Nats {
     pub fn start_anew(&mut self) {
         self.kill();
         std::fs::remove_dir_all(self.data.path().join("store")).expect("its folder can be removed");
+        self.start_again();
+    }
+
+    /// Kills it and starts it again with other settings.
+    pub fn configure(&mut self, settings: &str) {
+        self.kill();
+        write(self.port, settings, &self.data);
         self.start_again();
     }
 
@@ -126,6 +130,13 @@ impl Talk {
         bytes.truncate(length);
         bytes
     }
+}
+
+fn write(port: u16, settings: &str, data: &TempDir) {
+    let store = format!("{:?}", data.path().join("store"));
+    let settings = settings.replace("STORE", &store);
+    let text = format!("listen: \"127.0.0.1:{port}\"\nserver_name: \"lab-{port}\"\n{settings}\n");
+    std::fs::write(data.path().join("server.conf"), text).expect("written");
 }
 
 /// A server that answers; `None` if it ended instead. It listens only once it has read its files.

@@ -71,7 +71,7 @@ impl NatsQueue {
     pub(crate) async fn open(url: &str, farm: &QueueName) -> Result<Self, QueueError> {
         let link = Link::open(Address::parse(url)?).await?;
         let names = Names::of(farm);
-        streams::ensure(&link, &names).await?;
+        streams::ensure(&link, &names).await.map_err(|e| link.explained(e))?;
         Ok(Self {
             watch: Arc::new(Watch::new(link, names)),
             keeping: OnceLock::new(),

@@ -173,7 +173,8 @@ impl Index {
     }
 
     /// When the next delay or lease ends.
-    pub(super) fn next_timer(&self) -> Option<Instant> {
+    pub(super) fn next_timer(&mut self, now: Instant) -> Option<Instant> {
+        self.wake(now);
         self.timers.first().map(|&(at, _)| at)
     }
 
@@ -289,7 +290,7 @@ mod tests {
         let now = Instant::now();
         let mut index = one_leased(now);
         assert!(index.held(1, "c", now).is_some() && index.held(1, "d", now).is_none());
-        assert_eq!(index.next_timer(), Some(now + HOUR));
+        assert_eq!(index.next_timer(now), Some(now + HOUR));
         assert!(index.held(1, "c", now + HOUR).is_none());
         let again = index.claim(&lane(), ORDER, now + HOUR).expect("a message");
         assert_eq!((again.number, again.version, again.record.attempts), (1, 10, 1));
@@ -301,7 +302,7 @@ mod tests {
         let mut index = Index::default();
         let leased = Record::fresh(1, Priority::Normal, NONE).leased("c", HOUR);
         index.changed(1, lane(), 10, leased.clone(), HOUR / 2, now);
-        assert_eq!(index.next_timer(), Some(now + HOUR / 2));
+        assert_eq!(index.next_timer(now), Some(now + HOUR / 2));
         index.changed(1, lane(), 11, leased, HOUR * 2, now);
         assert!(index.held(1, "c", now).is_none());
     }

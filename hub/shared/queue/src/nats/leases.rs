@@ -69,7 +69,7 @@ impl NatsQueue {
                 watch.catch_up(&doing).await?;
                 return self.lease_now(lanes, lasting).await;
             }
-            let timer = watch.known().index.next_timer();
+            let timer = watch.known().index.next_timer(Instant::now());
             let until = timer.map_or(deadline, |timer| timer.min(deadline));
             tokio::select! {
                 () = news => {}
@@ -135,13 +135,23 @@ impl NatsQueue {
         let wrote = watch.link.replace(&doing, &subject, known.version, record.to_bytes()).await?;
         let Wrote::At(version) = wrote else {
             self.ask_about(lane, number, &doing).await?;
-            // Or it was this call, and the answer was lost.
-            let known = watch.known();
-            return Ok(if known.index.is_of(number, &record.call) { known.index.version(number) } else { None });
+            let (version, ours) = {
+                let index = &watch.known().index;
+                (index.version(number), index.is_of(number, &record.call))
+            };
+            if ours {
+                // It was this call, and the answer was lost.
+                return Ok(version);
+            }
+            if version == Some(known.version) {
+                watch.read_again();
+                return Err(watch.link.failed(doing(), "what is known of the lanes is not what the server has"));
+            }
+            return Ok(None);
         };
         let (now, mut known) = (Instant::now(), watch.known());
         if record.state == State::Done {
-            known.trash.made(now, lane.clone(), number, version);
+            known.trash.made(now, number, version);
         }
         known.index.changed(number, lane.clone(), version, record, Duration::ZERO, now);
         drop(known);

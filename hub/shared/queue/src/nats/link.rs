@@ -96,6 +96,7 @@ impl Link {
             }
             tokio::time::sleep(jittered(LONGEST_PAUSE)).await;
         };
+        fits(&address, &client)?;
         let js = jetstream::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
         Ok(Self { address, client, js, said, losses })
     }
@@ -111,6 +112,18 @@ impl Link {
 
     pub(super) fn replicas(&self) -> usize {
         self.address.replicas
+    }
+
+    /// `e`, or what it means where the server says that it has no JetStream. Another one of its cluster may have it.
+    pub(super) fn explained(&self, e: QueueError) -> QueueError {
+        match self.client.server_info().jetstream {
+            true => e,
+            false => unfit(
+                &self.address,
+                "JetStream is off",
+                "start it with -js, or write `jetstream {}` into its configuration",
+            ),
+        }
     }
 
     /// Changes when the connection is lost.
@@ -267,6 +280,24 @@ impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(f)
     }
+}
+
+/// Whether the server can do what is needed of it.
+fn fits(address: &Address, client: &Client) -> Result<(), QueueError> {
+    if !client.is_server_compatible(2, 9, 0) {
+        return Err(unfit(address, "it is older than 2.9", "install nats-server 2.9 or newer"));
+    }
+    // Older ones check a condition before they know of what is under way to the other servers of the cluster.
+    if address.replicas > 1 && !client.is_server_compatible(2, 11, 0) {
+        let hint = "install nats-server 2.11, or leave out `replicas`";
+        return Err(unfit(address, "it keeps no conditions over several servers", hint));
+    }
+    Ok(())
+}
+
+fn unfit(address: &Address, what: &str, hint: &str) -> QueueError {
+    let message = format!("the NATS server at {address} cannot be used: {what}");
+    QueueError::BadAddress { message, hint: hint.to_owned() }
 }
 
 fn watched(

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use async_nats::jetstream::{
     ErrorCode,
     message::PublishMessage,
-    stream::{Config, Info},
+    stream::Config,
 };
 use reelmill_api::Lane;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     link::{Link, Wrote},
@@ -34,8 +34,7 @@ pub(super) async fn ensure(link: &Link, names: &Names) -> Result<(), QueueError>
 /// Has the stream of tasks take what is published on the lane's plain name.
 pub(super) async fn open(link: &Link, names: &Names, lane: &Lane) -> Result<(), QueueError> {
     let doing = || format!("open lane {lane} for other programs");
-    let made = info(link, &names.tasks).await?;
-    if made.is_some_and(|info| info.config.subjects.contains(&lane.to_string())) {
+    if subjects(&config(link, &names.tasks).await?).contains(&lane.as_str()) {
         return Ok(());
     }
     // The lanes are told as records first, since two who change a stream's subjects at once do not see each other: who
@@ -43,9 +42,11 @@ pub(super) async fn open(link: &Link, names: &Names, lane: &Lane) -> Result<(), 
     let _: Wrote = link.store(doing, &names.lane(lane), PublishMessage::build()).await?;
     for _ in 0..ROUNDS {
         let lanes = told_lanes(link, names).await?;
-        let config = names.tasks_stream(&lanes, link.replicas());
-        let path = format!("STREAM.UPDATE.{}", config.name);
-        let updated = link.ask::<_, serde_json::Value>(doing, &path, &config).await?;
+        // Whatever else an operator set stays as it is.
+        let mut config = config(link, &names.tasks).await?;
+        config["subjects"] = json!(names.tasks_stream(&lanes, link.replicas()).subjects);
+        let path = format!("STREAM.UPDATE.{}", names.tasks);
+        let updated = link.ask::<_, Value>(doing, &path, &config).await?;
         updated.map_err(|(_, why)| link.failed(doing(), &why))?;
         if told_lanes(link, names).await? == lanes {
             return Ok(());
@@ -54,18 +55,30 @@ pub(super) async fn open(link: &Link, names: &Names, lane: &Lane) -> Result<(), 
     Err(link.failed(doing(), "others change it all the time"))
 }
 
+fn subjects(config: &Value) -> Vec<&str> {
+    config["subjects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// A stream's settings as the server has them, also those that this build does not know.
+async fn config(link: &Link, stream: &str) -> Result<Value, QueueError> {
+    let info = info(link, stream).await?;
+    let missing = || link.failed(format!("look at the stream {stream}"), "somebody removed it");
+    let mut info = info.ok_or_else(missing)?;
+    Ok(info["config"].take())
+}
+
 /// All lanes that were told, with the intake.
 async fn told_lanes(link: &Link, names: &Names) -> Result<Vec<Lane>, QueueError> {
     let doing = || "read which lanes there are".to_owned();
     let path = format!("STREAM.INFO.{}", names.state);
-    let answer = link.ask::<_, serde_json::Value>(doing, &path, &json!({ "subjects_filter": names.lanes() })).await?;
+    let answer = link.ask::<_, Value>(doing, &path, &json!({ "subjects_filter": names.lanes() })).await?;
     let info = answer.map_err(|(_, why)| link.failed(doing(), &why))?;
     let subjects = info["state"]["subjects"].as_object();
     let told = subjects.into_iter().flat_map(|subjects| subjects.keys()).filter_map(|subject| names.read_lane(subject));
     Ok(told.chain([names.intake()]).collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-async fn info(link: &Link, stream: &str) -> Result<Option<Info>, QueueError> {
+async fn info(link: &Link, stream: &str) -> Result<Option<Value>, QueueError> {
     let doing = || format!("look at the stream {stream}");
     match link.ask(doing, &format!("STREAM.INFO.{stream}"), &json!({})).await? {
         Ok(info) => Ok(Some(info)),
@@ -76,7 +89,7 @@ async fn info(link: &Link, stream: &str) -> Result<Option<Info>, QueueError> {
 
 async fn make(link: &Link, config: Config) -> Result<(), QueueError> {
     let doing = || format!("make the stream {}", config.name);
-    let made = link.ask::<_, serde_json::Value>(doing, &format!("STREAM.CREATE.{}", config.name), &config).await?;
+    let made = link.ask::<_, Value>(doing, &format!("STREAM.CREATE.{}", config.name), &config).await?;
     match made {
         // Another one made it meanwhile, and perhaps opened lanes.
         Ok(_) | Err((ErrorCode::STREAM_NAME_EXIST, _)) => Ok(()),

@@ -50,6 +50,8 @@ pub(super) struct Watch {
     /// Rings when anything changed.
     pub(super) news: Notify,
     phase: watch::Sender<Phase>,
+    /// Has everything read again.
+    again: Notify,
     tasks_read: AtomicU64,
     state_read: AtomicU64,
 }
@@ -78,7 +80,13 @@ impl Watch {
     pub(super) fn new(link: Link, names: Names) -> Self {
         let (phase, _) = watch::channel(Phase::Loading);
         let (tasks_read, state_read) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { link, names, known: Mutex::default(), news: Notify::new(), phase, tasks_read, state_read }
+        let (news, again) = (Notify::new(), Notify::new());
+        Self { link, names, known: Mutex::default(), news, phase, again, tasks_read, state_read }
+    }
+
+    /// Has everything read again: what is known is not what the server has.
+    pub(super) fn read_again(&self) {
+        self.again.notify_one();
     }
 
     /// What is known; never to be held over an await.
@@ -147,7 +155,7 @@ impl Watch {
     pub(super) async fn keep(self: Arc<Self>) {
         loop {
             let why = match self.follow().await {
-                Ok(()) => "the connection was lost".to_owned(),
+                Ok(()) => "the connection was lost, or another server is there".to_owned(),
                 Err(e) => e.to_string(),
             };
             log::debug!("{}: reading the lanes again: {why}", self.link);
@@ -181,6 +189,7 @@ impl Watch {
         tokio::select! {
             ended = reading => ended,
             _ = losses.changed() => Ok(()),
+            () = self.again.notified() => Ok(()),
         }
     }
 
@@ -208,43 +217,62 @@ impl Watch {
         let failed = |why: String| self.link.failed("read the lanes".to_owned(), &why);
 
         let name = Uuid::new_v4().to_string();
-        let subject = self.names.clock(&name);
-        self.link.replace(|| "ask the server's clock".to_owned(), &subject, 0, Vec::new()).await?;
-        let mut before = Vec::new();
-        let (marker, shown) = loop {
-            let message = state.next().await.ok_or_else(|| failed("the feed ended".to_owned()))?;
-            let message = message.map_err(|e| failed(e.to_string()))?;
-            let (number, stored, _) = told(&message).map_err(failed)?;
-            match self.names.read_state(&message.subject) {
-                About::Clock(clock) if clock == name => break (number, stored),
-                _ => before.push(message),
-            }
-        };
-        let now = Instant::now();
-        self.known().clock = Some((now, shown));
-        for message in before {
-            let (_, stored, _) = told(&message).map_err(failed)?;
-            self.take_state(&message, Duration::from_nanos(shown.saturating_sub(stored))).map_err(failed)?;
-        }
-        self.state_read.store(marker, Ordering::SeqCst);
-        self.link.remove(|| "ask the server's clock".to_owned(), &self.names.state, marker).await?;
-        self.load_tasks(tasks).await
-    }
-
-    async fn load_tasks(&self, tasks: &mut Feed) -> Result<(), QueueError> {
-        let doing = || "read the lanes".to_owned();
-        loop {
-            let from = Which::NextFrom(self.tasks_read.load(Ordering::SeqCst) + 1);
-            if self.link.read(doing, &self.names.tasks, &from).await?.is_none() {
-                return Ok(());
-            }
-            while let Ok(message) = timeout(ASK, tasks.next()).await {
-                let last = self.hear_task(message, Duration::MAX).map_err(|why| self.link.failed(doing(), &why))?;
-                if last {
+        self.ask_clock(&name).await;
+        let (mut before, mut marker) = (Vec::new(), None);
+        while self.has_more(&self.names.state, &self.state_read).await? {
+            while let Ok(message) = timeout(ASK, state.next()).await {
+                let message = message.ok_or_else(|| failed("the feed ended".to_owned()))?;
+                let message = message.map_err(|e| failed(e.to_string()))?;
+                let (number, stored, pending) = told(&message).map_err(failed)?;
+                match self.names.read_state(&message.subject) {
+                    About::Clock(clock) if clock == name => marker = Some((number, stored)),
+                    _ => before.push(message),
+                }
+                self.state_read.store(number, Ordering::SeqCst);
+                if pending == 0 {
                     break;
                 }
             }
         }
+        self.known().clock = marker.map(|(_, shown)| (Instant::now(), shown));
+        for message in before {
+            let (_, stored, _) = told(&message).map_err(failed)?;
+            // What is there already is never news.
+            let ago = self.clock().saturating_sub(stored).max(1);
+            self.take_state(&message, Duration::from_nanos(ago)).map_err(failed)?;
+        }
+        if let Some((number, _)) = marker {
+            self.link.remove(|| "ask the server's clock".to_owned(), &self.names.state, number).await?;
+        }
+        self.load_tasks(tasks).await
+    }
+
+    /// Stores a record to see when the server does that. One that is full stores nothing; then this machine's clock must
+    /// do.
+    async fn ask_clock(&self, name: &str) {
+        let doing = || "ask the server's clock".to_owned();
+        let asked = self.link.replace(doing, &self.names.clock(name), 0, Vec::new()).await;
+        if let Err(e) = asked {
+            log::debug!("{e}: this machine's clock serves instead");
+        }
+    }
+
+    /// Whether there is anything after what was read.
+    async fn has_more(&self, stream: &str, read: &AtomicU64) -> Result<bool, QueueError> {
+        let from = Which::NextFrom(read.load(Ordering::SeqCst) + 1);
+        Ok(self.link.read(|| "read the lanes".to_owned(), stream, &from).await?.is_some())
+    }
+
+    async fn load_tasks(&self, tasks: &mut Feed) -> Result<(), QueueError> {
+        while self.has_more(&self.names.tasks, &self.tasks_read).await? {
+            while let Ok(message) = timeout(ASK, tasks.next()).await {
+                let last = self.hear_task(message, Duration::MAX);
+                if last.map_err(|why| self.link.failed("read the lanes".to_owned(), &why))? {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes in a body's headers; whether it was the last for now. `longest_ago` bounds how long ago it may have been
@@ -281,9 +309,11 @@ impl Watch {
             About::Lease(lane, number) => {
                 // One that nobody can read is not ours to touch.
                 let Some(record) = Record::parse(&message.payload) else { return Ok(()) };
-                // What is found done when everything is read may have been left behind by one who died.
-                if record.state == State::Done && !ago.is_zero() {
-                    known.trash.found(now, ago, lane.clone(), number, version);
+                match record.state {
+                    // What is found done when everything is read may have been left behind by one who died.
+                    State::Done if !ago.is_zero() => known.trash.found(now, ago, number, version),
+                    State::Done => known.trash.heard(now, number, version),
+                    State::Ready | State::Delayed | State::Leased | State::Dead => {}
                 }
                 known.index.changed(number, lane, version, record, ago, now);
             }
