@@ -102,18 +102,33 @@ impl Watch {
         }
     }
 
-    /// Waits until the index is whole, as long as a call may take.
+    /// Waits until the index is whole: as long as a call may take, and longer while there is still more coming.
     pub(super) async fn live(&self, doing: &(impl Fn() -> String + Sync)) -> Result<(), QueueError> {
         let mut phase = self.phase.subscribe();
-        let waited = timeout(CALL, phase.wait_for(|phase| *phase == Phase::Live)).await;
-        if waited.is_ok_and(|phase| phase.is_ok()) {
-            return Ok(());
+        let mut read = self.read();
+        loop {
+            let waited = timeout(CALL, phase.wait_for(|phase| *phase == Phase::Live)).await;
+            if waited.is_ok_and(|phase| phase.is_ok()) {
+                return Ok(());
+            }
+            let more = self.read();
+            if *self.phase.borrow() != Phase::Loading || more == read {
+                break;
+            }
+            read = more;
         }
         let cause = match self.phase.borrow().clone() {
             Phase::Failed(cause) => cause,
-            Phase::Loading | Phase::Live => format!("the server did not tell what lies on the lanes within {} s", CALL.as_secs()),
+            Phase::Loading | Phase::Live => {
+                format!("the server did not tell what lies on the lanes within {} s", CALL.as_secs())
+            }
         };
         Err(self.link.failed(doing(), &cause))
+    }
+
+    /// How far the streams were read.
+    fn read(&self) -> (u64, u64) {
+        (self.tasks_read.load(Ordering::SeqCst), self.state_read.load(Ordering::SeqCst))
     }
 
     pub(super) fn is_live(&self) -> bool {

@@ -3,6 +3,10 @@
 use std::{
     path::Path,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -238,39 +242,95 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_keeps_leases_delays_keys_and_dead_letters() {
+    const SECOND: Duration = Duration::from_secs(1);
     let (mut server, lane) = (Nats::start(), lane("q"));
     let queue = at(&server.url()).await;
     let keyed = NewMessage { dedupe_key: Some("k \n\u{e4}".to_owned()), ..message("keyed") };
     assert_eq!(queue.publish(&lane, &keyed).await.expect("stored"), Published::Stored);
-    let take = async |queue: &SharedQueue| {
-        queue.lease(&[lane.clone()], Duration::from_secs(20), PATIENCE).await.expect("an answer").expect("a message")
-    };
-    queue.ack(&take(&queue).await.receipt).await.expect("ours");
+    let lanes = std::slice::from_ref(&lane);
+    let take = async |lasting| queue.lease(lanes, lasting, PATIENCE).await.expect("an answer").expect("a message");
+    queue.ack(&take(LONG).await.receipt).await.expect("ours");
     queue.publish(&lane, &message("dead")).await.expect("stored");
-    queue.dead_letter(&take(&queue).await.receipt, "why\nnot").await.expect("ours");
-    queue.publish(&lane, &message("held")).await.expect("stored");
-    let held = take(&queue).await;
-    queue.publish(&lane, &NewMessage { delay: Duration::from_secs(20), ..message("later") }).await.expect("stored");
-    let taken = Instant::now();
-    queue.post(&Notice::Paused(lane.clone())).await.expect("posted");
+    queue.dead_letter(&take(LONG).await.receipt, "why\nnot").await.expect("ours");
+    for body in ["held", "held shortly"] {
+        queue.publish(&lane, &message(body)).await.expect("stored");
+    }
+    let held = take(LONG).await;
+    let held_shortly = take(SECOND).await;
+    for (body, delay) in [("soon", SECOND), ("later", LONG)] {
+        queue.publish(&lane, &NewMessage { delay, ..message(body) }).await.expect("stored");
+    }
+    let paused = Notice::Paused(lane.clone());
+    queue.post(&paused).await.expect("posted");
 
     server.kill();
     server.start_again();
-    // Another one, who knows of all this only from the server.
+    tokio::time::sleep(SECOND + SHORT).await;
+    // Another one, who knows of all this only from the server, and must not count from when it came to know.
     let other = at(&server.url()).await;
     assert_eq!(other.publish(&lane, &keyed).await.expect("an answer"), Published::Duplicate);
     let depth = other.depth(&lane).await.expect("a depth");
-    assert_eq!(depth, Depth { delayed: 1, leased: Some(1), dead: 1, ..EMPTY });
+    assert_eq!(depth, Depth { ready: 2, delayed: 1, leased: Some(1), dead: 1, oldest_ready: depth.oldest_ready });
     assert_eq!(other.dead_letters(&lane, 9).await.expect("letters")[0].reason, "why\nnot");
-    assert_eq!(other.notices().await.expect("notices"), [Notice::Paused(lane.clone())].into());
-    // It counts from when they were taken, not from when it came to know of them.
-    let again = take(&other).await;
-    assert!(taken.elapsed() < Duration::from_secs(28), "{:?}", taken.elapsed());
-    let later = take(&other).await;
-    let mut bodies = [text(&again), text(&later)];
-    bodies.sort_unstable();
-    assert_eq!(bodies, ["held", "later"]);
-    assert!(is_lost(other.ack(&held.receipt).await));
+    assert_eq!(other.notices().await.expect("notices"), [paused].into());
+    for body in ["held shortly", "soon"] {
+        let leased = other.lease(lanes, LONG, Duration::ZERO).await.expect("an answer").expect("it is due");
+        assert_eq!(text(&leased), body);
+    }
+    assert!(is_lost(other.ack(&held_shortly.receipt).await));
+    other.ack(&held.receipt).await.expect("the lease survived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_every_task_once_while_the_server_dies_again_and_again() {
+    const MESSAGES: usize = 200;
+    let (mut server, lane) = (Nats::start(), lane("q"));
+    let over = Arc::new(AtomicBool::new(false));
+    let mut consumers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (queue, lanes, over) = (at(&server.url()).await, [lane.clone()], over.clone());
+        consumers.spawn(async move {
+            let mut ended = Vec::new();
+            while !over.load(Ordering::SeqCst) {
+                // Errors are what a killed server is answered with; a lease that nobody got to know of runs out.
+                let Ok(Some(leased)) = queue.lease(&lanes, Duration::from_secs(3), SHORT).await else { continue };
+                if queue.ack(&leased.receipt).await.is_ok() {
+                    ended.push(text(&leased).parse::<usize>().expect("a number"));
+                }
+            }
+            ended
+        });
+    }
+    let queue = at(&server.url()).await;
+    let publisher = tokio::spawn({
+        let (queue, lane) = (queue.clone(), lane.clone());
+        async move {
+            for i in 0..MESSAGES {
+                let keyed = NewMessage { dedupe_key: Some(i.to_string()), ..message(i.to_string()) };
+                until("a publication", async || queue.publish(&lane, &keyed).await.ok()).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    });
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.kill();
+        server.start_again();
+    }
+    publisher.await.expect("no panic");
+    until("all being done", async || {
+        let depth = queue.depth(&lane).await.ok()?;
+        (depth == EMPTY).then_some(())
+    })
+    .await;
+    over.store(true, Ordering::SeqCst);
+    let mut ended = consumers.join_all().await.concat();
+    ended.sort_unstable();
+    let told = ended.len();
+    ended.dedup();
+    assert_eq!(ended.len(), told, "no task ended twice");
+    // An acknowledgement may have come to pass without an answer, but most had one.
+    assert!(told > MESSAGES / 2, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
