@@ -5,6 +5,7 @@ pub mod fault;
 pub mod line;
 pub mod media;
 pub mod mosquitto;
+pub mod nats;
 pub mod nspawn;
 mod presign;
 pub mod programs;

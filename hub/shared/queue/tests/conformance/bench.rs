@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reelmill_api::{Lane, Priority, QueueName};
-use reelmill_lab::redis::Redis;
+use reelmill_lab::{nats::Nats, redis::Redis};
 use reelmill_queue::{Depth, Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
 use tempfile::TempDir;
 
@@ -29,6 +29,7 @@ pub(crate) struct Bench {
 pub(crate) enum Keep {
     Folder { _folder: TempDir },
     Server(Redis),
+    Nats(Nats),
 }
 
 impl Bench {
@@ -46,6 +47,20 @@ impl Bench {
         Self { queue, url, keep: Keep::Server(server) }
     }
 
+    pub(crate) async fn nats() -> Self {
+        let server = Nats::start();
+        let url = server.url();
+        let queue = connect(&url, &QueueName::default()).await.expect("the server answers");
+        Self { queue, url, keep: Keep::Nats(server) }
+    }
+
+    pub(crate) fn nats_server(&self) -> &Nats {
+        match &self.keep {
+            Keep::Nats(server) => server,
+            Keep::Folder { .. } | Keep::Server(_) => panic!("this bench has no NATS server"),
+        }
+    }
+
     /// Another connection to the same queue.
     pub(crate) async fn another(&self) -> SharedQueue {
         connect(&self.url, &QueueName::default()).await.expect("the queue can be opened twice")
@@ -54,7 +69,7 @@ impl Bench {
     pub(crate) fn server(&self) -> &Redis {
         match &self.keep {
             Keep::Server(server) => server,
-            Keep::Folder { .. } => panic!("this bench has no Redis server"),
+            Keep::Folder { .. } | Keep::Nats(_) => panic!("this bench has no Redis server"),
         }
     }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod cutter;
 mod model;
+mod nats_only;
 mod promises;
 mod redis_only;
 mod sqlite_only;
@@ -20,6 +21,12 @@ macro_rules! every_driver_keeps {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
                 crate::promises::$promise(&crate::bench::Bench::redis().await).await;
+            })*
+        }
+        mod nats {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                crate::promises::$promise(&crate::bench::Bench::nats().await).await;
             })*
         }
     };

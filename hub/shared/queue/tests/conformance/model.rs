@@ -192,3 +192,8 @@ fn sqlite_does_what_a_list_would() {
 fn redis_does_what_a_list_would() {
     check(Bench::redis(), 128);
 }
+
+#[test]
+fn nats_does_what_a_list_would() {
+    check(Bench::nats(), 64);
+}

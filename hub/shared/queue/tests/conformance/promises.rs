@@ -321,7 +321,7 @@ pub(crate) async fn wakes_a_waiting_reader(bench: &Bench) {
 
 pub(crate) async fn reads_from_the_oldest_with_a_cursor_of_another_server(bench: &Bench) {
     bench.queue.emit(b"old").await.expect("emitted");
-    for foreign in ["kafka:9", "redis:", "sqlite:x", "redis:$", "redis:9; FLUSHALL", "99999999999999999999"] {
+    for foreign in ["kafka:9", "redis:", "sqlite:x", "nats:x", "nats:9", "redis:$", "redis:9; FLUSHALL", "99999999999999999999"] {
         let events = bench.queue.events(&Cursor(foreign.to_owned()), Duration::ZERO).await.expect("an answer");
         assert_eq!(events.bodies, [b"old"], "{foreign}");
     }
@@ -330,7 +330,8 @@ pub(crate) async fn reads_from_the_oldest_with_a_cursor_of_another_server(bench:
 pub(crate) async fn carries_any_bytes(bench: &Bench) {
     let lane = lane("q");
     let every_byte: Vec<u8> = (0..=255).collect();
-    for body in [every_byte.clone(), Vec::new(), every_byte.repeat(4096)] {
+    let largest = every_byte.repeat(4096).into_iter().take(bench.queue.limits().largest_body).collect();
+    for body in [every_byte.clone(), Vec::new(), largest] {
         bench.queue.publish(&lane, &message(&body)).await.expect("stored");
         let leased = bench.lease(&lane, LONG).await;
         assert!(leased.body == body, "{} bytes came back as {}", body.len(), leased.body.len());

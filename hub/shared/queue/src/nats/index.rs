@@ -1,0 +1,323 @@
+//! What lies on the lanes, as one connection knows it: a value that is told what the server stored, and answers who comes
+//! next. It may be behind; who acts on it writes under a condition, and tells it what came of that.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use reelmill_api::{Lane, Priority};
+use tokio::time::Instant;
+
+use super::record::{Nanos, Record, State};
+use crate::Depth;
+
+/// The number of a message in the stream of tasks: its name in the farm.
+pub(super) type Number = u64;
+/// The number of a record in the stream of states; 0: there is none yet.
+pub(super) type Version = u64;
+
+/// All messages of a farm.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    messages: HashMap<Number, Message>,
+    lines: HashMap<Lane, Line>,
+    /// When a delay or a lease ends.
+    timers: BTreeSet<(Instant, Number)>,
+    done: HashMap<Number, (Version, Record)>,
+}
+
+#[derive(Debug)]
+struct Message {
+    lane: Lane,
+    version: Version,
+    record: Record,
+    standing: Standing,
+}
+
+/// Where a message stands now; other than its record, it knows when time has run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Ready,
+    /// Somebody in this process tries to lease it.
+    Claimed,
+    Delayed(Instant),
+    Leased(Instant),
+    Dead,
+}
+
+/// A lane's messages by where they stand.
+#[derive(Debug, Default)]
+struct Line {
+    ready: HashMap<Priority, BTreeSet<(Nanos, Number)>>,
+    /// The ready and the claimed by since when they have been on the lane.
+    ages: BTreeSet<(Nanos, Number)>,
+    delayed: u64,
+    leased: u64,
+    dead: BTreeMap<Version, Number>,
+}
+
+/// A message and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) number: Number,
+    pub(super) version: Version,
+    pub(super) record: Record,
+}
+
+impl Index {
+    /// A body was stored, `ago`.
+    pub(super) fn arrived(&mut self, number: Number, lane: Lane, record: Record, ago: Duration, now: Instant) {
+        if !self.messages.contains_key(&number) && !self.done.contains_key(&number) {
+            let standing = standing(&record, ago, now);
+            self.file(number, Message { lane, version: 0, record, standing });
+        }
+    }
+
+    /// A record was stored, `ago`. One that is not newer than what is known changes nothing.
+    pub(super) fn changed(
+        &mut self,
+        number: Number,
+        lane: Lane,
+        version: Version,
+        record: Record,
+        ago: Duration,
+        now: Instant,
+    ) {
+        if self.version(number).is_some_and(|known| known >= version) {
+            return;
+        }
+        self.unfile(number);
+        // Texts of people stay where they are.
+        let record = Record { reason: String::new(), ..record };
+        if record.state == State::Done {
+            self.done.insert(number, (version, record));
+        } else {
+            let standing = standing(&record, ago, now);
+            self.file(number, Message { lane, version, record, standing });
+        }
+    }
+
+    /// The message is gone, body and all.
+    pub(super) fn forget(&mut self, number: Number) {
+        self.unfile(number);
+        self.done.remove(&number);
+    }
+
+    /// The next ready message of a lane, to be tried by the caller alone, who then says what came of it.
+    pub(super) fn claim(&mut self, lane: &Lane, order: [Priority; 3], now: Instant) -> Option<Known> {
+        self.wake(now);
+        let line = self.lines.get(lane)?;
+        let (_, number) = *order.iter().find_map(|priority| line.ready.get(priority)?.first())?;
+        self.stand(number, Standing::Claimed);
+        self.known(number)
+    }
+
+    /// The claim came to nothing, and nothing newer is known of the message.
+    pub(super) fn release(&mut self, number: Number) {
+        if self.messages.get(&number).is_some_and(|message| message.standing == Standing::Claimed) {
+            self.stand(number, Standing::Ready);
+        }
+    }
+
+    /// The message if the lease with this nonce holds it.
+    pub(super) fn held(&mut self, number: Number, nonce: &str, now: Instant) -> Option<Known> {
+        self.wake(now);
+        let message = self.messages.get(&number)?;
+        let holds = matches!(message.standing, Standing::Leased(_)) && message.record.lease == nonce;
+        holds.then(|| self.known(number)).flatten()
+    }
+
+    /// Whether `call` wrote the last that is known of the message.
+    pub(super) fn is_of(&self, number: Number, call: &str) -> bool {
+        let live = self.messages.get(&number).map(|message| &message.record);
+        live.or(self.done.get(&number).map(|done| &done.1)).is_some_and(|record| record.is_of(call))
+    }
+
+    /// The newest version that is known.
+    pub(super) fn version(&self, number: Number) -> Option<Version> {
+        let live = self.messages.get(&number).map(|message| message.version);
+        live.or(self.done.get(&number).map(|done| done.0))
+    }
+
+    /// What is known of a message that is not done.
+    pub(super) fn known(&self, number: Number) -> Option<Known> {
+        let Message { version, record, .. } = self.messages.get(&number)?;
+        Some(Known { number, version: *version, record: record.clone() })
+    }
+
+    /// The lane's dead letter with this number.
+    pub(super) fn dead(&self, lane: &Lane, number: Number) -> Option<Known> {
+        let message = self.messages.get(&number)?;
+        (message.standing == Standing::Dead && message.lane == *lane).then(|| self.known(number)).flatten()
+    }
+
+    /// The oldest dead letters of a lane.
+    pub(super) fn dead_letters(&self, lane: &Lane, limit: usize) -> Vec<Number> {
+        self.lines.get(lane).into_iter().flat_map(|line| line.dead.values().copied()).take(limit).collect()
+    }
+
+    pub(super) fn depth(&mut self, lane: &Lane, now: Instant, clock: Nanos) -> Depth {
+        self.wake(now);
+        let none = Line::default();
+        let line = self.lines.get(lane).unwrap_or(&none);
+        let oldest = line.ages.first().map(|&(published, _)| Duration::from_nanos(clock.saturating_sub(published)));
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        Depth {
+            ready: count(line.ages.len()),
+            delayed: line.delayed,
+            leased: Some(line.leased),
+            dead: count(line.dead.len()),
+            oldest_ready: oldest,
+        }
+    }
+
+    /// When the next delay or lease ends.
+    pub(super) fn next_timer(&mut self, now: Instant) -> Option<Instant> {
+        self.wake(now);
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// Puts in line what waited out its delay or lost its lease.
+    fn wake(&mut self, now: Instant) {
+        while let Some((_, number)) = self.timers.first().copied().filter(|&(at, _)| at <= now) {
+            self.stand(number, Standing::Ready);
+        }
+    }
+
+    fn stand(&mut self, number: Number, standing: Standing) {
+        if let Some(message) = self.unfile(number) {
+            self.file(number, Message { standing, ..message });
+        }
+    }
+
+    fn file(&mut self, number: Number, message: Message) {
+        let line = self.lines.entry(message.lane.clone()).or_default();
+        let Record { priority, place, published, .. } = message.record;
+        match message.standing {
+            Standing::Ready | Standing::Claimed => {
+                line.ages.insert((published, number));
+                if message.standing == Standing::Ready {
+                    line.ready.entry(priority).or_default().insert((place, number));
+                }
+            }
+            Standing::Delayed(until) => {
+                line.delayed += 1;
+                self.timers.insert((until, number));
+            }
+            Standing::Leased(until) => {
+                line.leased += 1;
+                self.timers.insert((until, number));
+            }
+            Standing::Dead => {
+                line.dead.insert(message.version, number);
+            }
+        }
+        self.messages.insert(number, message);
+    }
+
+    fn unfile(&mut self, number: Number) -> Option<Message> {
+        let message = self.messages.remove(&number)?;
+        let line = self.lines.entry(message.lane.clone()).or_default();
+        let Record { priority, place, published, .. } = message.record;
+        match message.standing {
+            Standing::Ready | Standing::Claimed => {
+                line.ages.remove(&(published, number));
+                line.ready.entry(priority).or_default().remove(&(place, number));
+            }
+            Standing::Delayed(until) => {
+                line.delayed -= 1;
+                self.timers.remove(&(until, number));
+            }
+            Standing::Leased(until) => {
+                line.leased -= 1;
+                self.timers.remove(&(until, number));
+            }
+            Standing::Dead => {
+                line.dead.remove(&message.version);
+            }
+        }
+        Some(message)
+    }
+}
+
+fn standing(record: &Record, ago: Duration, now: Instant) -> Standing {
+    let until = || now + record.lasting().unwrap_or_default().saturating_sub(ago);
+    match record.state {
+        State::Ready | State::Done => Standing::Ready,
+        State::Delayed => Standing::Delayed(until()),
+        State::Leased => Standing::Leased(until()),
+        State::Dead => Standing::Dead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const NONE: Duration = Duration::ZERO;
+    const ORDER: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+    fn lane() -> Lane {
+        "q".parse().expect("a lane")
+    }
+
+    /// An index with two messages, of which the first is leased by `c`.
+    fn one_leased(now: Instant) -> Index {
+        let mut index = Index::default();
+        for number in [1, 2] {
+            index.arrived(number, lane(), Record::fresh(number, Priority::Normal, NONE), NONE, now);
+        }
+        let claim = index.claim(&lane(), ORDER, now).expect("a message");
+        index.changed(1, lane(), 10, claim.record.leased("c", HOUR), NONE, now);
+        index
+    }
+
+    #[test]
+    fn gives_each_message_to_one_who_tries() {
+        let now = Instant::now();
+        let mut index = one_leased(now);
+        assert_eq!(index.claim(&lane(), ORDER, now).map(|known| known.number), Some(2));
+        assert_eq!(index.claim(&lane(), ORDER, now), None);
+        assert_eq!(index.depth(&lane(), now, 5).ready, 1, "what is only tried is still ready");
+        index.release(2);
+        assert_eq!(index.claim(&lane(), ORDER, now).map(|known| known.number), Some(2));
+    }
+
+    #[test]
+    fn a_lease_ends_when_its_time_is_over_and_its_message_comes_first() {
+        let now = Instant::now();
+        let mut index = one_leased(now);
+        assert!(index.held(1, "c", now).is_some() && index.held(1, "d", now).is_none());
+        assert_eq!(index.next_timer(now), Some(now + HOUR));
+        assert!(index.held(1, "c", now + HOUR).is_none());
+        let again = index.claim(&lane(), ORDER, now + HOUR).expect("a message");
+        assert_eq!((again.number, again.version, again.record.attempts), (1, 10, 1));
+    }
+
+    #[test]
+    fn what_was_stored_long_ago_ends_that_much_earlier() {
+        let now = Instant::now();
+        let mut index = Index::default();
+        let leased = Record::fresh(1, Priority::Normal, NONE).leased("c", HOUR);
+        index.changed(1, lane(), 10, leased.clone(), HOUR / 2, now);
+        assert_eq!(index.next_timer(now), Some(now + HOUR / 2));
+        index.changed(1, lane(), 11, leased, HOUR * 2, now);
+        assert!(index.held(1, "c", now).is_none());
+    }
+
+    #[test]
+    fn old_news_change_nothing() {
+        let now = Instant::now();
+        let mut index = one_leased(now);
+        let before = index.known(1).expect("it is there");
+        index.changed(1, lane(), 10, before.record.done("x"), NONE, now);
+        index.arrived(1, lane(), Record::fresh(1, Priority::Normal, NONE), NONE, now);
+        assert_eq!(index.known(1), Some(before.clone()));
+        index.changed(1, lane(), 11, before.record.done("x"), NONE, now);
+        index.changed(1, lane(), 10, before.record, NONE, now);
+        index.arrived(1, lane(), Record::fresh(1, Priority::Normal, NONE), NONE, now);
+        assert!(index.known(1).is_none() && index.is_of(1, "x"), "what is done stays done");
+    }
+}
