@@ -6,6 +6,7 @@ mod model;
 mod promises;
 mod redis_only;
 mod sqlite_only;
+mod sqs_only;
 
 /// Each promise as one test per driver.
 macro_rules! every_driver_keeps {
@@ -20,6 +21,12 @@ macro_rules! every_driver_keeps {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
                 crate::promises::$promise(&crate::bench::Bench::redis().await).await;
+            })*
+        }
+        mod sqs {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                crate::promises::$promise(&crate::bench::Bench::sqs().await).await;
             })*
         }
     };
