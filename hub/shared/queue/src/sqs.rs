@@ -36,7 +36,7 @@ use address::Address;
 pub use address::with_keys;
 use claims::{Claim, Hidden, Moment, seconds_of};
 use hold::Holder;
-use link::{Fault, Link, Repeat};
+use link::{Fault, Link, Repeat, before};
 use note::{LARGEST_BODY, LARGEST_TEXT, Message, Note, text_of};
 use watch::{Found, Watches};
 
@@ -112,8 +112,10 @@ impl SqsQueue {
         if now >= found.until {
             return Ok(None);
         }
-        let hidden = Hidden::lasting(lasting, self.link.address.longest);
-        match self.link.hide(&place.queue, &found.message.handle, hidden.told_s, Repeat::IfRefused).await {
+        // It has been hidden for a moment already.
+        let hidden = Hidden::lasting(lasting, self.link.address.longest.saturating_sub(watch::KEPT * 4));
+        let hide = self.link.hide(&place.queue, &found.message.handle, hidden.told_s, Repeat::IfRefused);
+        match before(found.until, hide).await {
             Ok(()) => {
                 let until = now.after(hidden.believed);
                 Ok(Some(self.leased(place, Found { until, ..found })))
@@ -149,7 +151,7 @@ impl SqsQueue {
         if claim.holds() { Ok(claim) } else { Err(lost()) }
     }
 
-    /// Ends a lease by `deed`, unless it is over before that is done.
+    /// Ends a lease, if what was to end it is done.
     async fn settle(
         &self,
         receipt: &Receipt,
@@ -189,7 +191,7 @@ impl SqsQueue {
     }
 
     async fn remove(&self, claim: &Claim) -> Result<(), Fault> {
-        self.link.delete(&claim.queue, &claim.message.handle).await
+        before(claim.until, self.link.delete(&claim.queue, &claim.message.handle)).await
     }
 
     /// Whether this connection published with the key not long ago.
@@ -250,9 +252,6 @@ impl Queue for SqsQueue {
     async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError> {
         let deadline = deadline(wait);
         let _waiting = self.watches.enter();
-        if !wait.is_zero() {
-            self.holder.sweep(&self.link).await;
-        }
         let mut settling = wait.is_zero();
         loop {
             let mut bell = pin!(self.watches.bell.notified());
@@ -275,8 +274,9 @@ impl Queue for SqsQueue {
                 return Ok(None);
             }
             places.iter().for_each(|place| self.watches.start(&place.queue));
+            self.holder.sweep(&self.link).await;
             // The look that follows says what there is.
-            let _ = timeout_at(deadline, bell).await;
+            let _ = timeout_at(deadline.min(Instant::now() + hold::room(&self.link)), bell).await;
         }
     }
 
@@ -289,8 +289,10 @@ impl Queue for SqsQueue {
                 Err(fault) => log::warn!("{}", self.link.failed("hold a long job's task for longer", &fault)),
             }
         }
-        let (now, hidden) = (Moment::now(), Hidden::lasting(lasting, self.link.address.longest));
-        match self.link.hide(&claim.queue, &claim.message.handle, hidden.told_s, Repeat::Freely).await {
+        let (now, longest) = (Moment::now(), claim.received.after(self.link.address.longest).left());
+        let hidden = Hidden::lasting(lasting, longest);
+        let hide = self.link.hide(&claim.queue, &claim.message.handle, hidden.told_s, Repeat::Freely);
+        match before(claim.until, hide).await {
             Ok(()) => {
                 claim.until = now.after(hidden.believed);
                 Ok(())
@@ -309,7 +311,7 @@ impl Queue for SqsQueue {
         let mut claim = self.claim(receipt).await?;
         let delay_s = seconds_of(delay.min(LONGEST_DELAY));
         let done = if delay_s == 0 && !claim.alone && !claim.moved {
-            self.link.hide(&claim.queue, &claim.message.handle, 0, Repeat::IfRefused).await
+            before(claim.until, self.link.hide(&claim.queue, &claim.message.handle, 0, Repeat::IfRefused)).await
         } else {
             let attempts = claim.message.attempt();
             self.put_back(&receipt.lane, &mut claim, attempts, delay_s).await

@@ -317,7 +317,7 @@ mod tests {
             ("sqs://eu-central-1", "no keys"),
             ("sqs://hunter2@eu-central-1", "no keys"),
             ("sqs://AK:hun#ter2@eu-central-1", ""),
-            ("sqs://AK:12/hunter2@eu-central-1", "port"),
+            ("sqs://AK:12/hunter2@eu-central-1", "%2F"),
             ("https://AK:s@lan/hunter2", "%2F"),
             ("https://AK:s@lan/123456789012/hunter2", "QUEUE_NAME"),
             ("sqs://AK:s@eu?hunter2", "%3F"),

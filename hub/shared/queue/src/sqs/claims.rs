@@ -32,6 +32,11 @@ impl Moment {
     pub(super) fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(wait))
     }
+
+    /// How long it is from now until then.
+    pub(super) fn left(self) -> Duration {
+        self.0.saturating_sub(Self::now().0)
+    }
 }
 
 /// How long a message is hidden for a lease, in whole seconds: as the server is told, and as we believe.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     claims::{Claim, Hidden, Moment},
-    link::{Fault, Link, Repeat},
+    link::{Fault, Link, Repeat, before},
     names,
     note::{Message, Note},
 };
@@ -32,7 +32,7 @@ pub(super) struct Holder {
 }
 
 /// A farm's room before the end of the time that a message can be hidden; less on a server where that is short.
-fn room(link: &Link) -> Duration {
+pub(super) fn room(link: &Link) -> Duration {
     ROOM.min(link.address.longest / 4)
 }
 
@@ -57,7 +57,7 @@ impl Holder {
         lasting: Duration,
     ) -> Result<(), Fault> {
         let name = format!("{}{}", self.prefix, &Uuid::new_v4().simple().to_string()[..16]);
-        let moved = self.receive_copy(link, lane, claim, lasting, &name).await;
+        let moved = before(claim.until, self.receive_copy(link, lane, claim, lasting, &name)).await;
         let new = match moved {
             Ok(new) => new,
             Err(fault) => {
@@ -148,7 +148,7 @@ async fn revive(link: &Link, name: &str) -> Result<(), Fault> {
 async fn remove(link: &Link, claim: &Claim) {
     let Message { handle, .. } = &claim.message;
     if claim.holds() {
-        if let Err(fault) = link.delete(&claim.queue, handle).await {
+        if let Err(fault) = before(claim.until, link.delete(&claim.queue, handle)).await {
             log::warn!("{}; it is done twice", link.failed(format_args!("remove a message that was moved from {}", claim.queue), &fault));
         }
     }

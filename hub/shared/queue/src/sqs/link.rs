@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{
     address::Address,
+    claims::Moment,
     note::{Message, NOTE, Note},
 };
 use crate::QueueError;
@@ -37,6 +38,9 @@ const KEPT_S: u32 = 14 * 24 * 3600;
 pub(super) const LONGEST_POLL_S: i32 = 20;
 /// How many messages one request brings or takes at most.
 pub(super) const BATCH: usize = 10;
+
+/// The code of a fault that is ours: a delivery was over before its request was answered.
+const OVER: &str = "LeaseIsOver";
 
 /// Why a request failed.
 #[derive(Clone, Debug)]
@@ -65,7 +69,7 @@ impl Fault {
     /// Whether the delivery that was named is over.
     pub(super) fn is_no_delivery(&self) -> bool {
         let code = &self.code;
-        ["ReceiptHandleIsInvalid", "MessageNotInflight"].iter().any(|over| code.contains(over))
+        [OVER, "ReceiptHandleIsInvalid", "MessageNotInflight"].iter().any(|over| code.contains(over))
             || (code.contains("InvalidParameterValue") && self.cause.contains("eceipt"))
     }
 
@@ -81,15 +85,17 @@ impl Fault {
         let SdkError::ServiceError(service) = error else { return Self::of_transport(error) };
         let code = service.err().code().unwrap_or_default().to_owned();
         let status = service.raw().status().as_u16();
-        let message = service.err().message().unwrap_or_default();
+        let body = || excerpt(service.raw().body().bytes().unwrap_or_default());
+        let message = service.err().message().map_or_else(body, str::to_owned);
         let kind = match status {
             429 | 503 => Kind::Refused,
             _ if is_throttle(&code) => Kind::Refused,
             500.. => Kind::Unclear,
             _ => Kind::Final,
         };
-        let cause = format!("{}the server answered {status} {code}: {message}", about(&code));
-        Self { code, cause: cause.trim_end_matches([':', ' ']).to_owned(), kind }
+        let told = format!("{status} {code}: {message}");
+        let cause = format!("{}the server answered {}", about(&told), told.trim_end_matches([':', ' ']));
+        Self { code, cause, kind }
     }
 
     fn of_transport<E>(error: &SdkError<E, HttpResponse>) -> Self
@@ -111,10 +117,19 @@ impl Fault {
         Self { code: String::new(), cause, kind }
     }
 
+    fn over() -> Self {
+        Self { code: OVER.to_owned(), cause: "the lease ran out".to_owned(), kind: Kind::Final }
+    }
+
     pub(super) fn silence() -> Self {
         let cause = format!("no answer within {} s", ANSWER.as_secs());
         Self { code: String::new(), cause, kind: Kind::Unclear }
     }
+}
+
+/// Asks for something only until a lease is over: what is asked later may be of another's message.
+pub(super) async fn before<T>(end: Moment, asked: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout(end.left(), asked).await.unwrap_or_else(|_| Err(Fault::over()))
 }
 
 /// Whether a request that may have been done is asked again.
@@ -356,9 +371,15 @@ fn is_throttle(code: &str) -> bool {
     ["Throttl", "TooManyRequests", "SlowDown", "RequestLimitExceeded"].iter().any(|part| code.contains(part))
 }
 
-/// What an error's code means to a person, where it is about the keys.
-fn about(code: &str) -> &'static str {
-    let is = |codes: &[&str]| codes.iter().any(|one| code.contains(one));
+/// The beginning of an answer in no form that SQS has.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(300)]);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What an error means to a person, where it is about the keys.
+fn about(told: &str) -> &'static str {
+    let is = |codes: &[&str]| codes.iter().any(|one| told.contains(one));
     if is(&["InvalidClientTokenId", "UnrecognizedClient", "InvalidAccessKeyId"]) {
         "the access key is not known there; "
     } else if is(&["SignatureDoesNotMatch", "InvalidSignature"]) {

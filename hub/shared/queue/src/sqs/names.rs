@@ -74,7 +74,7 @@ mod tests {
     fn a_lanes_own_name_is_that_of_its_normal_queue() {
         let want = ["__high", "", "__low", "__dead", "__events", "__notices", "__held-0123456789abcdef"];
         assert_eq!(all("reelmill-x-high"), want.map(|ending| format!("reelmill-x-high{ending}")));
-        assert_eq!(all("reelmill__high")[1], "reelmill__high__f57aa47be5b5a5f3d8c1ee8c");
+        assert_eq!(all("reelmill__high")[1], "reelmill__high__ae563bf79ebfe298ae7adf3a");
     }
 
     proptest! {

@@ -18,8 +18,8 @@ use crate::{CANCELED_MEMORY, time::now_s};
 const MOST: usize = 50;
 /// The longest key of a tag.
 const LONGEST_KEY: usize = 128;
-/// How long an answer serves again.
-const FRESH: Duration = Duration::from_secs(2);
+/// How long an answer serves again: workers ask each second, and an account may ask thirty times a second in all.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// The notices of a farm.
 pub(super) struct Board {

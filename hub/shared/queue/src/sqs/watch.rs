@@ -23,7 +23,7 @@ const HIDDEN_S: i32 = LONGEST_POLL_S + 15;
 /// How much of that is left to the server.
 const MARGIN: Duration = Duration::from_secs(1);
 /// How long a message waits for the next call before it is given back.
-const KEPT: Duration = Duration::from_millis(500);
+pub(super) const KEPT: Duration = Duration::from_millis(500);
 
 /// A message that came, and is ours for a while.
 #[derive(Debug)]
