@@ -2,8 +2,7 @@
 //! its users' own client is there.
 
 use std::{
-    env,
-    fs,
+    env, fs,
     net::TcpStream,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -86,7 +85,7 @@ impl Sqs {
 
     /// Runs a program in Python with a real client as `sqs`; what it prints.
     pub fn client(&self, program: &str) -> String {
-        let mut command = Command::new(python());
+        let mut command = python();
         command.args(["-c", &format!("import boto3\nsqs = boto3.client('sqs')\n{program}")]);
         command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port));
         command.env("AWS_DEFAULT_REGION", "eu-central-1");
@@ -97,11 +96,14 @@ impl Sqs {
     }
 }
 
-/// The Python in which moto is installed: `REELMILL_MOTO` names it, else it lies where `cargo xtask test` puts it.
-pub fn python() -> PathBuf {
+/// A command for Python with moto's packages: `REELMILL_MOTO` names their folder, else it is where `cargo xtask test` puts
+/// them.
+fn python() -> Command {
     let named = env::var_os("REELMILL_MOTO").map(PathBuf::from);
-    let found = named.or_else(|| Some(cache()?.join("reelmill/moto/bin/python")));
-    found.filter(|path| path.is_file()).expect("moto is not installed; `cargo xtask test` does it")
+    let found = named.or_else(|| Some(cache()?.join("reelmill/moto"))).filter(|folder| folder.join("moto").is_dir());
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", found.expect("moto is not installed; `cargo xtask test` does it"));
+    command
 }
 
 fn cache() -> Option<PathBuf> {
@@ -114,7 +116,7 @@ fn cache() -> Option<PathBuf> {
 
 /// A server that listens; `None` if it ended instead.
 fn come_up(port: u16, settings: &Settings) -> Option<Running> {
-    let mut command = Command::new(python());
+    let mut command = python();
     command.args(["-c", SERVER, &settings.longest_s.to_string(), "-H", "127.0.0.1", "-p", &port.to_string()]);
     command.args(&settings.words).envs(settings.variables.clone());
     // It says each request.

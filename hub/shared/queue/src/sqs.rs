@@ -29,8 +29,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Cursor, DEDUPE_MEMORY, DeadLetter, Depth, Events, Leased, Limits, NewMessage, Published, Queue, QueueError, Readers,
-    Receipt, time::deadline, turns::Turns,
+    Cursor, DEDUPE_MEMORY, DeadLetter, Depth, Events, Leased, Limits, NewMessage, Published, Queue, QueueError,
+    Readers, Receipt, time::deadline, turns::Turns,
 };
 use address::Address;
 pub use address::with_keys;
@@ -256,11 +256,14 @@ impl Queue for SqsQueue {
         loop {
             let mut bell = pin!(self.watches.bell.notified());
             bell.as_mut().enable();
-            let places: Vec<_> =
-                lanes.iter().flat_map(|lane| self.turns.next(lane).map(|priority| Place::new(lane, priority))).collect();
+            let places: Vec<_> = lanes
+                .iter()
+                .flat_map(|lane| self.turns.next(lane).map(|priority| Place::new(lane, priority)))
+                .collect();
             for place in &places {
                 let looked = self.look(place, lasting).await;
-                let looked = looked.map_err(|f| self.link.failed(format_args!("lease from lane {}", place.lane), &f))?;
+                let looked =
+                    looked.map_err(|f| self.link.failed(format_args!("lease from lane {}", place.lane), &f))?;
                 if looked.is_some() {
                     return Ok(looked);
                 }

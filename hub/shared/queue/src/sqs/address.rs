@@ -269,9 +269,10 @@ fn read_ca(path: &str) -> Result<Vec<u8>, QueueError> {
 fn bad(why: &str) -> QueueError {
     QueueError::BadAddress {
         message: format!("the SQS address cannot be used: {why}"),
-        hint: "write sqs://eu-central-1 and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write the keys into it, \
+        hint:
+            "write sqs://eu-central-1 and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write the keys into it, \
                sqs://KEY:SECRET@eu-central-1, with special characters percent-encoded"
-            .to_owned(),
+                .to_owned(),
     }
 }
 

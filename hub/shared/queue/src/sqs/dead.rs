@@ -64,8 +64,11 @@ pub(super) async fn find(link: &Link, queue: &str, id: &str) -> Result<Option<Me
         let place = found.iter().position(is_it);
         let letter = place.map(|place| found.swap_remove(place));
         show_again(link, queue, &found).await?;
-        if letter.is_some() || Instant::now() >= end || link.count(queue).await?.delivered == 0 {
+        if letter.is_some() || link.count(queue).await?.delivered == 0 {
             return Ok(letter);
+        }
+        if Instant::now() >= end {
+            return Err(Fault::busy("somebody else is looking at these letters; try again in half a minute"));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -93,7 +96,11 @@ async fn show_again(link: &Link, queue: &str, messages: &[Message]) -> Result<()
     for batch in messages.chunks(BATCH) {
         let entry = |(i, message): (usize, &Message)| {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(i.to_string());
-            entry.receipt_handle(&message.handle).visibility_timeout(0).build().expect("both fields that must be there are")
+            entry
+                .receipt_handle(&message.handle)
+                .visibility_timeout(0)
+                .build()
+                .expect("both fields that must be there are")
         };
         let entries: Vec<_> = batch.iter().enumerate().map(entry).collect();
         let show = |url| {

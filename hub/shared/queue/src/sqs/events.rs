@@ -89,8 +89,7 @@ async fn remove(link: &Link, queue: &str, messages: &[Message]) -> Result<(), Fa
             entry.receipt_handle(&message.handle).build().expect("both fields that must be there are")
         };
         let entries: Vec<_> = batch.iter().enumerate().map(entry).collect();
-        let delete =
-            |url| link.client.delete_message_batch().queue_url(url).set_entries(Some(entries.clone())).send();
+        let delete = |url| link.client.delete_message_batch().queue_url(url).set_entries(Some(entries.clone())).send();
         link.on(queue, Repeat::Freely, delete).await?;
     }
     Ok(())

@@ -139,7 +139,20 @@ async fn revive(link: &Link, name: &str) -> Result<(), Fault> {
         link.send(&names::ready(&lane, priority), &message.text, &note, 0).await?;
         log::warn!("the worker of a long job on lane {lane} died: its task waits there again");
         let until = received.after(hidden.believed);
-        remove(link, &Claim { queue: name.to_owned(), alone: true, priority, message, received, until, settled: false, moved: false }).await;
+        remove(
+            link,
+            &Claim {
+                queue: name.to_owned(),
+                alone: true,
+                priority,
+                message,
+                received,
+                until,
+                settled: false,
+                moved: false,
+            },
+        )
+        .await;
     }
     Ok(())
 }
@@ -147,10 +160,11 @@ async fn revive(link: &Link, name: &str) -> Result<(), Fault> {
 /// Removes a message that lies elsewhere by now, and the queue that was only for it.
 async fn remove(link: &Link, claim: &Claim) {
     let Message { handle, .. } = &claim.message;
-    if claim.holds() {
-        if let Err(fault) = before(claim.until, link.delete(&claim.queue, handle)).await {
-            log::warn!("{}; it is done twice", link.failed(format_args!("remove a message that was moved from {}", claim.queue), &fault));
-        }
+    if claim.holds()
+        && let Err(fault) = before(claim.until, link.delete(&claim.queue, handle)).await
+    {
+        let doing = format_args!("remove a message that was moved from {}", claim.queue);
+        log::warn!("{}; it is done twice", link.failed(doing, &fault));
     }
     remove_queue(link, claim).await;
 }

@@ -121,6 +121,11 @@ impl Fault {
         Self { code: OVER.to_owned(), cause: "the lease ran out".to_owned(), kind: Kind::Final }
     }
 
+    /// What was asked for cannot be told while somebody else looks at it.
+    pub(super) fn busy(cause: &str) -> Self {
+        Self { code: String::new(), cause: cause.to_owned(), kind: Kind::Refused }
+    }
+
     pub(super) fn silence() -> Self {
         let cause = format!("no answer within {} s", ANSWER.as_secs());
         Self { code: String::new(), cause, kind: Kind::Unclear }
@@ -277,7 +282,11 @@ impl Link {
             let patience = ANSWER + Duration::from_secs(wait_s.unsigned_abs().into());
             let url = self.url(queue).await?;
             let answer = within(patience, receive(url)).await;
-            answer.inspect_err(|fault| if fault.is_no_queue() { self.forget(queue) })?
+            answer.inspect_err(|fault| {
+                if fault.is_no_queue() {
+                    self.forget(queue)
+                }
+            })?
         };
         Ok(received.messages.unwrap_or_default().into_iter().filter_map(Message::read).collect())
     }
@@ -285,7 +294,12 @@ impl Link {
     /// Hides a delivered message for so long from now.
     pub(super) async fn hide(&self, queue: &str, handle: &str, seconds: i32, repeat: Repeat) -> Result<(), Fault> {
         let hide = |url| {
-            self.client.change_message_visibility().queue_url(url).receipt_handle(handle).visibility_timeout(seconds).send()
+            self.client
+                .change_message_visibility()
+                .queue_url(url)
+                .receipt_handle(handle)
+                .visibility_timeout(seconds)
+                .send()
         };
         self.on(queue, repeat, hide).await.map(drop)
     }
@@ -315,7 +329,8 @@ impl Link {
             QueueAttributeName::CreatedTimestamp,
         ];
         let Some(url) = self.existing(queue).await? else { return Ok(Counts::default()) };
-        let get = || self.client.get_queue_attributes().queue_url(&url).set_attribute_names(Some(names.to_vec())).send();
+        let get =
+            || self.client.get_queue_attributes().queue_url(&url).set_attribute_names(Some(names.to_vec())).send();
         let got = match self.ask(Repeat::Freely, get).await {
             Err(fault) if fault.is_no_queue() => {
                 self.forget(queue);
@@ -391,6 +406,11 @@ fn about(told: &str) -> &'static str {
     } else {
         ""
     }
+}
+
+/// Waits a moment after a failed wait, so that a server in trouble is not run over.
+pub(super) async fn pause() {
+    tokio::time::sleep(jittered(LONGEST_PAUSE)).await;
 }
 
 /// Between a half and the whole of `pause`, so that a farm does not come back all at once.

@@ -167,7 +167,11 @@ mod tests {
             let read = Message::read(message).expect("a message");
             assert_eq!((read.note.id.as_str(), read.attempt(), read.body()), ("m", 1, b"{}".to_vec()), "{attribute}");
         }
-        let read = Message { note: Note { base64: true, ..Note::default() }, text: "no base64".to_owned(), ..through(b"x", &Note::default()) };
+        let read = Message {
+            note: Note { base64: true, ..Note::default() },
+            text: "no base64".to_owned(),
+            ..through(b"x", &Note::default())
+        };
         assert_eq!(read.body(), b"no base64");
     }
 

@@ -66,10 +66,10 @@ impl Board {
     }
 
     pub(super) async fn all(&self, link: &Link) -> Result<BTreeSet<Notice>, Fault> {
-        if let Some((read, notices)) = &*self.read.lock().unwrap_or_else(PoisonError::into_inner) {
-            if read.elapsed() < FRESH {
-                return Ok(notices.clone());
-            }
+        if let Some((read, notices)) = &*self.read.lock().unwrap_or_else(PoisonError::into_inner)
+            && read.elapsed() < FRESH
+        {
+            return Ok(notices.clone());
         }
         let asked = Instant::now();
         let (current, over): (Vec<_>, Vec<_>) = self.tags(link).await?.into_iter().partition(Tag::is_current);

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::{
     claims::Moment,
-    link::{BATCH, LONGEST_POLL_S, Link},
+    link::{BATCH, LONGEST_POLL_S, Link, pause},
     note::{Message, Note},
 };
 
@@ -126,7 +126,10 @@ impl Watches {
                     break begun;
                 }
                 // Whoever waits looks then, and is told what is wrong.
-                _ => {
+                ended => {
+                    if ended.is_err() {
+                        pause().await;
+                    }
                     self.lock().remove(&queue);
                     return self.bell.notify_waiters();
                 }

@@ -126,9 +126,8 @@ impl History<'_> {
         // Where the server keeps no order, any of the most urgent will do.
         let in_order = self.queue.limits().keeps_order;
         let body = leased.as_ref().map(|l| l.body.clone()).unwrap_or_default();
-        let i = urgent.find(|(i, m)| {
-            Some(urgency(m.priority, taken)) == most && (in_order || i.to_string().as_bytes() == body)
-        });
+        let i = urgent
+            .find(|(i, m)| Some(urgency(m.priority, taken)) == most && (in_order || i.to_string().as_bytes() == body));
         let expected = i.map(|(i, _)| i).map(|i| {
             let message = &mut self.messages[i];
             message.attempts += 1;

@@ -39,7 +39,8 @@ fn queues(server: &Sqs) -> BTreeSet<String> {
 async fn takes_in_what_strangers_send_with_their_own_client() {
     let (bench, lane) = (Bench::sqs().await, lane("reelmill"));
     let job = r#"{"input":"s3://media-ingest/a.mp4","preset":"hls-ladder"}"#;
-    let send = format!("url = sqs.create_queue(QueueName='reelmill')['QueueUrl']\nfor body in ['{job}', 'second ä']:\n  ");
+    let send =
+        format!("url = sqs.create_queue(QueueName='reelmill')['QueueUrl']\nfor body in ['{job}', 'second ä']:\n  ");
     bench.moto().client(&(send + "sqs.send_message(QueueUrl=url, MessageBody=body)"));
     assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth { ready: 2, ..EMPTY });
     let urgent = NewMessage { priority: Priority::High, ..message("urgent") };
@@ -172,7 +173,13 @@ async fn short_sighted() -> (Sqs, String) {
 }
 
 /// Extends a lease for so long, and asserts that nobody else gets the message.
-async fn hold(queue: &SharedQueue, other: &SharedQueue, receipt: &reelmill_queue::Receipt, lane: &Lane, time: Duration) {
+async fn hold(
+    queue: &SharedQueue,
+    other: &SharedQueue,
+    receipt: &reelmill_queue::Receipt,
+    lane: &Lane,
+    time: Duration,
+) {
     let begun = Instant::now();
     while begun.elapsed() < time {
         queue.extend(receipt, TWO_SECONDS).await.expect("the lease is kept");
@@ -409,7 +416,12 @@ async fn always(status: &str, body: &str) -> (String, std::sync::Arc<std::sync::
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_only_throttles_or_fails_is_told_in_time_and_not_run_over() {
     for (status, body, part, most) in [
-        ("400 Bad Request", r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"Slow down."}"#, "Slow down", 20),
+        (
+            "400 Bad Request",
+            r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"Slow down."}"#,
+            "Slow down",
+            20,
+        ),
         ("503 Service Unavailable", "busy", "503", 20),
         ("500 Internal Server Error", r#"{"__type":"com.amazonaws.sqs#InternalError"}"#, "500 InternalError", 20),
         (
