@@ -21,7 +21,10 @@ pub async fn connect(url: &str, queue: &QueueName) -> Result<SharedQueue, QueueE
     match scheme(url) {
         "sqlite" => Ok(Arc::new(SqliteQueue::open(url, queue).await?)),
         "redis" | "rediss" => Ok(Arc::new(RedisQueue::open(url, queue).await?)),
-        "sqs" | "sqs+http" | "sqs+https" | "http" | "https" => Ok(Arc::new(SqsQueue::open(url, queue).await?)),
+        // Boxed: the SDK's futures are so deep that the compiler gives up on programs that hold them in theirs.
+        "sqs" | "sqs+http" | "sqs+https" | "http" | "https" => {
+            Ok(Arc::new(Box::pin(SqsQueue::open(url, queue)).await?))
+        }
         other => Err(not_spoken(other)),
     }
 }

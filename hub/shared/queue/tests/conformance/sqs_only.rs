@@ -4,6 +4,10 @@ use std::{
     collections::BTreeSet,
     fs::File,
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,7 +16,7 @@ use reelmill_lab::{
     programs::{Running, free_port},
     sqs::Sqs,
 };
-use reelmill_queue::{Cursor, Depth, NewMessage, QueueError, SharedQueue, connect};
+use reelmill_queue::{Cursor, Depth, Leased, NewMessage, QueueError, Receipt, SharedQueue, connect};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -27,6 +31,12 @@ const TWO_SECONDS: Duration = Duration::from_secs(2);
 
 async fn farm_at(url: &str) -> SharedQueue {
     connect(url, &QueueName::default()).await.expect("the server answers")
+}
+
+/// Leases what must be on the lane or come there.
+async fn take(queue: &SharedQueue, lane: &Lane, lasting: Duration) -> Leased {
+    let leased = queue.lease(std::slice::from_ref(lane), lasting, PATIENCE).await.expect("an answer");
+    leased.expect("a message comes in time")
 }
 
 /// The names of the queues that are there.
@@ -173,13 +183,7 @@ async fn short_sighted() -> (Sqs, String) {
 }
 
 /// Extends a lease for so long, and asserts that nobody else gets the message.
-async fn hold(
-    queue: &SharedQueue,
-    other: &SharedQueue,
-    receipt: &reelmill_queue::Receipt,
-    lane: &Lane,
-    time: Duration,
-) {
+async fn hold(queue: &SharedQueue, other: &SharedQueue, receipt: &Receipt, lane: &Lane, time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {
         queue.extend(receipt, TWO_SECONDS).await.expect("the lease is kept");
@@ -193,13 +197,12 @@ async fn a_job_longer_than_the_server_hides_its_message_stays_its_workers() {
     let (server, url) = short_sighted().await;
     let (queue, other, lane) = (farm_at(&url).await, farm_at(&url).await, lane("q"));
     queue.publish(&lane, &NewMessage { priority: Priority::High, ..message(b"long \xff job") }).await.expect("stored");
-    let leased = queue.lease(std::slice::from_ref(&lane), TWO_SECONDS, PATIENCE).await.expect("an answer");
-    let leased = leased.expect("a message");
+    let leased = take(&queue, &lane, TWO_SECONDS).await;
     // Twice the server's limit and more, so that the task moves more than once.
     hold(&queue, &other, &leased.receipt, &lane, Duration::from_secs(20)).await;
     assert!(queues(&server).iter().any(|name| name.starts_with("reelmill__held-")), "{:?}", queues(&server));
     queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("ours");
-    let second = other.lease(&[lane.clone()], TWO_SECONDS, PATIENCE).await.expect("an answer").expect("a message");
+    let second = take(&other, &lane, TWO_SECONDS).await;
     assert_eq!((second.attempt, &second.message_id, &second.body), (2, &leased.message_id, &leased.body));
     assert!(is_lost(queue.ack(&leased.receipt).await));
     hold(&other, &queue, &second.receipt, &lane, Duration::from_secs(9)).await;
@@ -214,12 +217,11 @@ async fn a_long_job_whose_worker_died_goes_to_another() {
     let (server, url) = short_sighted().await;
     let (queue, other, lane) = (farm_at(&url).await, farm_at(&url).await, lane("q"));
     queue.publish(&lane, &NewMessage { priority: Priority::Low, ..message("long") }).await.expect("stored");
-    let leased = queue.lease(std::slice::from_ref(&lane), TWO_SECONDS, PATIENCE).await.expect("an answer");
-    let leased = leased.expect("a message");
+    let leased = take(&queue, &lane, TWO_SECONDS).await;
     hold(&queue, &other, &leased.receipt, &lane, Duration::from_secs(9)).await;
     assert!(queues(&server).iter().any(|name| name.contains("held")));
     // From here on nobody extends it.
-    let second = other.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let second = take(&other, &lane, LONG).await;
     assert_eq!((second.attempt, &second.message_id, text(&second)), (2, &leased.message_id, "long"));
     assert!(is_lost(queue.extend(&leased.receipt, LONG).await));
     other.ack(&second.receipt).await.expect("ours");
@@ -230,14 +232,13 @@ async fn a_long_job_whose_worker_died_goes_to_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_when_nobody_waits_any_more_is_given_back_uncounted() {
-    let (bench, lane, other) = (Bench::sqs().await, lane("q"), Bench::sqs().await);
-    drop(other);
-    assert!(bench.queue.lease(&[lane.clone()], LONG, SHORT).await.expect("an answer").is_none());
+    let (bench, lane) = (Bench::sqs().await, lane("q"));
+    assert!(bench.queue.lease(std::slice::from_ref(&lane), LONG, SHORT).await.expect("an answer").is_none());
     // The long requests of that call are still under way, and one of them gets this.
     let other = bench.another().await;
     for priority in [Priority::Normal, Priority::High] {
         other.publish(&lane, &NewMessage { priority, ..message("task") }).await.expect("stored");
-        let leased = other.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+        let leased = take(&other, &lane, LONG).await;
         assert_eq!(leased.attempt, 1);
         other.ack(&leased.receipt).await.expect("ours");
     }
@@ -248,7 +249,7 @@ async fn what_comes_when_nobody_waits_any_more_is_given_back_uncounted() {
 async fn what_comes_between_two_calls_is_the_next_ones() {
     let (bench, lane) = (Bench::sqs().await, lane("q"));
     for _ in 0..5 {
-        assert!(bench.queue.lease(&[lane.clone()], LONG, SHORT).await.expect("an answer").is_none());
+        assert!(bench.queue.lease(std::slice::from_ref(&lane), LONG, SHORT).await.expect("an answer").is_none());
         bench.publish(&lane, "task").await;
         assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), Depth { ready: 1, ..EMPTY });
         let leased = bench.lease_now(&lane).await.expect("it is there");
@@ -311,7 +312,7 @@ async fn goes_on_with_a_server_that_lost_everything() {
     let mut server = Sqs::start();
     let (queue, lane) = (farm_at(&server.url()).await, lane("q"));
     queue.publish(&lane, &message("lost")).await.expect("stored");
-    let leased = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let leased = take(&queue, &lane, LONG).await;
     let waiter = tokio::spawn({
         let queue = queue.clone();
         async move { queue.lease(&[crate::bench::lane("elsewhere")], LONG, PATIENCE).await }
@@ -324,7 +325,7 @@ async fn goes_on_with_a_server_that_lost_everything() {
     // moto keeps nothing; SQS itself does.
     assert!(is_lost(queue.ack(&leased.receipt).await));
     queue.publish(&lane, &message("task")).await.expect("stored");
-    let task = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let task = take(&queue, &lane, LONG).await;
     assert_eq!(text(&task), "task");
     queue.publish(&crate::bench::lane("elsewhere"), &message("for the waiter")).await.expect("stored");
     match waiter.await.expect("no panic") {
@@ -360,7 +361,7 @@ async fn loses_no_task_with_an_answer() {
     let error = queue.publish(&lane, &urgent("task")).await.expect_err("no answer");
     assert!(matches!(error, QueueError::Failed { .. }), "{error}");
     assert_eq!(queue.depth(&lane).await.expect("a depth").ready, 2);
-    let leased = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let leased = take(&queue, &lane, LONG).await;
     for _ in 0..2 {
         cutter.cut_next_answer();
         queue.extend(&leased.receipt, LONG).await.expect("ours");
@@ -370,7 +371,7 @@ async fn loses_no_task_with_an_answer() {
     assert!(is_lost(queue.ack(&leased.receipt).await));
     // What was delivered to nobody comes back when its lease is over.
     cutter.cut_next_answer();
-    let last = queue.lease(&[lane.clone()], SHORT, PATIENCE).await.expect("an answer").expect("a message");
+    let last = take(&queue, &lane, SHORT).await;
     assert_eq!(last.attempt, 2);
     assert_eq!(cutter.cuts(), 5, "every cut was made");
 }
@@ -396,15 +397,15 @@ async fn says_that_the_keys_are_refused_without_the_secret() {
 }
 
 /// A server that answers every request with this, and how many there were.
-async fn always(status: &str, body: &str) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+async fn always(status: &str, body: &str) -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let port = listener.local_addr().expect("an address").port();
-    let (count, counted) = (std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)), body.len());
+    let (count, counted) = (Arc::new(AtomicUsize::new(0)), body.len());
     let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {counted}\r\nconnection: close\r\n\r\n{body}");
     let requests = count.clone();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            requests.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            requests.fetch_add(1, Ordering::SeqCst);
             // The requests here are small and come at once.
             let _ = client.read(&mut [0; 16 * 1024]).await;
             let _ = client.write_all(answer.as_bytes()).await;
@@ -451,7 +452,7 @@ async fn a_server_that_only_throttles_or_fails_is_told_in_time_and_not_run_over(
         let told = format!("{error} {error:?} {:?}", error.hint());
         assert!(told.contains(part) && !told.contains("hunter2"), "{status}: {told}");
         assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
-        let requests = count.load(std::sync::atomic::Ordering::SeqCst);
+        let requests = count.load(Ordering::SeqCst);
         assert!((1..=most).contains(&requests), "{status}: {requests} requests");
     }
 }
