@@ -14,3 +14,4 @@ pub mod queues;
 pub mod redis;
 pub mod relay;
 pub mod s3;
+pub mod sqs;

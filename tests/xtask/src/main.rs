@@ -12,6 +12,7 @@ mod fuzz;
 mod gstreamer;
 mod kill;
 mod lint;
+mod moto;
 mod nix;
 mod nixfiles;
 mod npm;

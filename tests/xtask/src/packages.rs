@@ -85,7 +85,8 @@ const PIP: Group = Group {
     programs: &["pip3"],
     variable: None,
     packages: &["python3-pip"],
-    why: "brings a newer ffmpeg, with which every source is tried too, and what queues are measured beside",
+    why: "brings a newer ffmpeg, with which every source is tried too, a server for the queue tests that speaks SQS, and \
+        what queues are measured beside",
 };
 
 const GSTREAMER: Group = Group {

@@ -6,6 +6,7 @@ mod limits;
 mod nats;
 mod redis;
 mod sqlite;
+mod sqs;
 mod time;
 mod turns;
 
@@ -17,6 +18,7 @@ use reelmill_api::{AttemptNumber, Lane, Notice, Priority};
 pub use connect::connect;
 pub use limits::{Limits, Readers};
 pub use sqlite::sqlite_url;
+pub use sqs::with_keys;
 
 /// A message to put on a lane.
 #[derive(Clone, Debug)]

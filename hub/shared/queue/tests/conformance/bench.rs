@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reelmill_api::{Lane, Priority, QueueName};
-use reelmill_lab::{nats::Nats, redis::Redis};
+use reelmill_lab::{nats::Nats, rabbitmq::VirtualHost, redis::Redis, sqs::Sqs};
 use reelmill_queue::{Depth, Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
 use tempfile::TempDir;
 
@@ -29,7 +29,9 @@ pub(crate) struct Bench {
 pub(crate) enum Keep {
     Folder { _folder: TempDir },
     Server(Redis),
+    Rabbit(VirtualHost),
     Nats(Nats),
+    Moto(Sqs),
 }
 
 impl Bench {
@@ -57,7 +59,28 @@ impl Bench {
     pub(crate) fn nats_server(&self) -> &Nats {
         match &self.keep {
             Keep::Nats(server) => server,
-            Keep::Folder { .. } | Keep::Server(_) => panic!("this bench has no NATS server"),
+            _ => panic!("this bench has no NATS server"),
+        }
+    }
+
+    pub(crate) async fn rabbit() -> Self {
+        let host = VirtualHost::new();
+        let url = host.url();
+        let queue = connect(&url, &QueueName::default()).await.expect("the server answers");
+        Self { queue, url, keep: Keep::Rabbit(host) }
+    }
+
+    pub(crate) async fn sqs() -> Self {
+        let server = Sqs::start();
+        let url = server.url();
+        let queue = connect(&url, &QueueName::default()).await.expect("the server answers");
+        Self { queue, url, keep: Keep::Moto(server) }
+    }
+
+    pub(crate) fn moto(&self) -> &Sqs {
+        match &self.keep {
+            Keep::Moto(server) => server,
+            _ => panic!("this bench has no SQS server"),
         }
     }
 
@@ -69,7 +92,7 @@ impl Bench {
     pub(crate) fn server(&self) -> &Redis {
         match &self.keep {
             Keep::Server(server) => server,
-            Keep::Folder { .. } | Keep::Nats(_) => panic!("this bench has no Redis server"),
+            _ => panic!("this bench has no Redis server"),
         }
     }
 
