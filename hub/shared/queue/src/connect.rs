@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use reelmill_api::QueueName;
 
-use crate::{QueueError, SharedQueue, redis::RedisQueue, sqlite::SqliteQueue};
+use crate::{QueueError, SharedQueue, rabbit::RabbitQueue, redis::RedisQueue, sqlite::SqliteQueue};
 
 /// Connects to the queue server at `url`, for the farm whose queue is named `queue`:
-/// `sqlite:///absolute/path/queue.sqlite`, `redis://[user:password@]host[:port][/db]`, or `rediss://...[?ca=/path]`
-/// for TLS.
+/// `sqlite:///absolute/path/queue.sqlite`, `redis://[user:password@]host[:port][/db]` or
+/// `amqp://[user:password@]host[:port][/vhost]`; `rediss://...` and `amqps://...`, each with `[?ca=/path]`, for TLS.
 ///
 /// # Errors
 /// [`QueueError::BadAddress`] where the address cannot be used, [`QueueError::Failed`] where the server does not
@@ -17,6 +17,7 @@ pub async fn connect(url: &str, queue: &QueueName) -> Result<SharedQueue, QueueE
     match scheme(url) {
         "sqlite" => Ok(Arc::new(SqliteQueue::open(url, queue).await?)),
         "redis" | "rediss" => Ok(Arc::new(RedisQueue::open(url, queue).await?)),
+        "amqp" | "amqps" => Ok(Arc::new(RabbitQueue::open(url, queue).await?)),
         other => Err(not_spoken(other)),
     }
 }
@@ -33,14 +34,13 @@ fn scheme(url: &str) -> &str {
 
 fn not_spoken(scheme: &str) -> QueueError {
     let message = match scheme {
-        "amqp" | "amqps" => "this build does not speak to RabbitMQ (amqp://) yet",
         "nats" | "tls" => "this build does not speak to NATS (nats://) yet",
         "https" | "http" | "sqs" => "this build does not speak to SQS (https://sqs...) yet",
         _ => "the queue's address begins with no scheme that is known",
     };
     QueueError::BadAddress {
         message: message.to_owned(),
-        hint: "write sqlite:///path/queue.sqlite or redis://host:6379".to_owned(),
+        hint: "write sqlite:///path/queue.sqlite, redis://host:6379 or amqp://user:password@host:5672".to_owned(),
     }
 }
 
@@ -51,8 +51,7 @@ mod tests {
     #[tokio::test]
     async fn says_what_it_does_not_speak() {
         for (url, part) in [
-            ("amqp://user:hunter2@hub:5672/%2f", "RabbitMQ"),
-            ("amqps://hub", "RabbitMQ"),
+            ("nats://user:hunter2@hub:4222", "NATS"),
             ("nats://hub:4222", "NATS"),
             ("https://sqs.eu-central-1.amazonaws.com/1/q", "SQS"),
             ("hub:6379", "no scheme"),

@@ -3,6 +3,7 @@
 
 mod connect;
 mod limits;
+mod rabbit;
 mod redis;
 mod sqlite;
 mod time;
