@@ -9,5 +9,6 @@ pub mod nspawn;
 mod presign;
 pub mod programs;
 pub mod qemu;
+pub mod rabbitmq;
 pub mod redis;
 pub mod s3;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reelmill_api::{Lane, Priority, QueueName};
-use reelmill_lab::redis::Redis;
+use reelmill_lab::{rabbitmq::VirtualHost, redis::Redis};
 use reelmill_queue::{Depth, Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
 use tempfile::TempDir;
 
@@ -29,6 +29,7 @@ pub(crate) struct Bench {
 pub(crate) enum Keep {
     Folder { _folder: TempDir },
     Server(Redis),
+    Rabbit(VirtualHost),
 }
 
 impl Bench {
@@ -46,6 +47,13 @@ impl Bench {
         Self { queue, url, keep: Keep::Server(server) }
     }
 
+    pub(crate) async fn rabbit() -> Self {
+        let host = VirtualHost::new();
+        let url = host.url();
+        let queue = connect(&url, &QueueName::default()).await.expect("the server answers");
+        Self { queue, url, keep: Keep::Rabbit(host) }
+    }
+
     /// Another connection to the same queue.
     pub(crate) async fn another(&self) -> SharedQueue {
         connect(&self.url, &QueueName::default()).await.expect("the queue can be opened twice")
@@ -54,7 +62,7 @@ impl Bench {
     pub(crate) fn server(&self) -> &Redis {
         match &self.keep {
             Keep::Server(server) => server,
-            Keep::Folder { .. } => panic!("this bench has no Redis server"),
+            Keep::Folder { .. } | Keep::Rabbit(_) => panic!("this bench has no Redis server"),
         }
     }
 

@@ -22,6 +22,12 @@ macro_rules! every_driver_keeps {
                 crate::promises::$promise(&crate::bench::Bench::redis().await).await;
             })*
         }
+        mod rabbit {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                crate::promises::$promise(&crate::bench::Bench::rabbit().await).await;
+            })*
+        }
     };
 }
 
