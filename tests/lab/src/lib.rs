@@ -11,6 +11,7 @@ mod presign;
 pub mod programs;
 pub mod qemu;
 pub mod queues;
+pub mod rabbitmq;
 pub mod redis;
 pub mod relay;
 pub mod s3;

@@ -4,6 +4,7 @@
 mod connect;
 mod limits;
 mod nats;
+mod rabbit;
 mod redis;
 mod sqlite;
 mod sqs;
