@@ -25,7 +25,8 @@ pub struct BadLane(String);
 const LONGEST_LANE: usize = 128;
 
 /// One lane of a queue. Its name is safe as a Redis key part, an AMQP queue, a NATS subject token and an SQS queue.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Lane(String);
 
 impl QueueName {
@@ -101,5 +102,19 @@ impl FromStr for Lane {
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Lane {
+    type Error = BadLane;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+impl From<Lane> for String {
+    fn from(lane: Lane) -> Self {
+        lane.0
     }
 }
