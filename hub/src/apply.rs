@@ -117,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_was_canceled_past_the_hub_is_canceled_here_too() {
+        let failure = Failure::new(ErrorKind::Canceled, "the job was canceled");
+        let canceled = EventBody::Failed { failure, retry_in_seconds: None };
+        check(&[(1, progress(9)), (1, canceled.clone())], "canceled attempt 1 failure");
+        check(&[(1, canceled), (1, progress(9))], "canceled attempt 1 failure");
+    }
+
+    #[test]
     fn what_somebody_wishes_is_obeyed_until_the_output_is_published() {
         use JobChange::{CalledOff, TriedAgain};
         let running = || Ok((2, progress(40)));

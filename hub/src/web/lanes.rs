@@ -63,7 +63,7 @@ pub(super) fn find(app: &App, name: &str, besides: &BTreeSet<Lane>) -> Result<La
     })
 }
 
-async fn shown(app: &App, lane: Lane) -> Result<impl IntoResponse, Refusal> {
+async fn shown(app: &App, lane: Lane) -> Result<impl IntoResponse + use<>, Refusal> {
     let paused = paused(app).await?;
     Ok(json(&state(app, lane, &paused).await.map_err(|e| failed(&e))?))
 }

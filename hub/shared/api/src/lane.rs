@@ -99,12 +99,6 @@ impl FromStr for Lane {
     }
 }
 
-impl fmt::Display for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl TryFrom<String> for Lane {
     type Error = BadLane;
 
@@ -116,5 +110,11 @@ impl TryFrom<String> for Lane {
 impl From<Lane> for String {
     fn from(lane: Lane) -> Self {
         lane.0
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
