@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 use crate::support::{Answer, TestHub, TestWorker, done, failed, progress};
 
 /// A hub, a worker's side of its queue, and what must outlive both.
-struct Scene {
-    hub: TestHub,
+pub(crate) struct Scene {
+    pub(crate) hub: TestHub,
     worker: TestWorker,
     /// The servers of a hub that embeds nothing.
     servers: Option<(Redis, Server)>,
 }
 
 impl Scene {
-    async fn embedded() -> Self {
+    pub(crate) async fn embedded() -> Self {
         let hub = TestHub::start().await;
         Self { worker: hub.worker().await, hub, servers: None }
     }
@@ -52,7 +52,7 @@ impl Scene {
         self.hub.send(Method::POST, path, &[], b"").await
     }
 
-    async fn posted(&self, path: &str) -> Value {
+    pub(crate) async fn posted(&self, path: &str) -> Value {
         let answer = self.post(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.json()
@@ -82,7 +82,7 @@ impl Scene {
     }
 
     /// A job that failed, and its dead letter's path.
-    async fn failed_job(&self) -> (Job, String) {
+    pub(crate) async fn failed_job(&self) -> (Job, String) {
         let job = self.hub.submit().await;
         let leased = self.worker.lease().await;
         let failure = Failure::new(ErrorKind::BadSource, "a.mp4 holds no video").hint("send a video");
@@ -91,6 +91,15 @@ impl Scene {
         buried.expect("the lease holds");
         self.hub.until(&job.id, |job| job.state == JobState::Failed).await;
         (job, format!("/v1/dead-letters/{}/{}", leased.lane, leased.message_id))
+    }
+
+    /// Makes a dead letter of a message that is no job; its path.
+    pub(crate) async fn bury_at_the_intake(&self, body: &[u8], reason: &str) -> String {
+        let worker = TestWorker { queue: self.worker.queue.clone(), lane: QueueName::default().intake() };
+        self.put(&worker.lane, body).await;
+        let leased = worker.lease().await;
+        worker.queue.dead_letter(&leased.receipt, reason).await.expect("the lease holds");
+        format!("/v1/dead-letters/reelmill/{}", leased.message_id)
     }
 
     async fn put(&self, lane: &Lane, body: &[u8]) {
@@ -224,17 +233,13 @@ async fn a_dead_letter_is_dropped_for_good() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_job_is_shown_byte_for_byte_and_tried_again_as_it_was() {
     on_both_queues(async |scene| {
-        let intake = QueueName::default().intake();
         let scribbles: [(&[u8], Value); 2] = [
             (b"{\"input\": ", json!({"body": "{\"input\": ", "encoding": "utf-8"})),
             (b"\xff\x00\xff", json!({"body": "/wD/", "encoding": "base64"})),
         ];
         for (bytes, body) in scribbles {
-            scene.put(&intake, bytes).await;
-            let worker = TestWorker { queue: scene.worker.queue.clone(), lane: intake.clone() };
-            let leased = worker.lease().await;
-            worker.queue.dead_letter(&leased.receipt, "it is no job").await.expect("the lease holds");
-            let path = format!("/v1/dead-letters/reelmill/{}", leased.message_id);
+            let path = scene.bury_at_the_intake(bytes, "it is no job").await;
+            let worker = TestWorker { queue: scene.worker.queue.clone(), lane: QueueName::default().intake() };
             let shown = scene.get(&path).await;
             let got = json!({"body": shown["body"], "encoding": shown["encoding"]});
             assert_eq!((got, shown.get("job")), (body, None));
