@@ -7,7 +7,7 @@ const byId = (id) => document.getElementById(id);
 /** How often the queue is asked while the page is seen. */
 const EVERY_MS = 3000;
 /** How many dead letters are shown. */
-const SHOWN = 50;
+const SHOWN = 20;
 /** By lane: its row's parts. By a letter's address: its item's parts. */
 const rows = new Map();
 const items = new Map();
