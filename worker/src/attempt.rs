@@ -7,7 +7,7 @@ mod made;
 mod text;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -28,11 +28,13 @@ use crate::{
     engine::{self, EngineKind, Programs, capability::Need, prove::Prover, sessions::Sessions},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
+    lease::Fence,
     live::Live,
     manifest,
     plan::{self, LadderPlan, Plan, Product},
     playlist, probe,
     publish::{self, Published, Unpublished},
+    pulse::Pulse,
     spool::Spool,
     verify::{self, Verified, quality::Measured},
 };
@@ -77,6 +79,31 @@ pub struct Attempt<'a> {
     pub id: AttemptId,
     /// Calls it off.
     pub cancel: CancellationToken,
+    /// What it tells of its getting on.
+    pub pulse: Pulse,
+    /// Whether it may still publish.
+    pub fence: Fence,
+}
+
+impl Workshop {
+    /// The report of the output that a task already has.
+    ///
+    /// # Errors
+    /// If it cannot be looked for.
+    pub async fn published(&self, task: &Task) -> Result<Option<Report>, Failure> {
+        publish::find(&self.storage, &self.destination(task)?, task.job).await
+    }
+
+    fn destination(&self, task: &Task) -> Result<Location, Failure> {
+        if let Some(output) = &task.output {
+            return Ok(output.clone());
+        }
+        let root = self.default_output.as_ref().ok_or_else(|| {
+            Failure::new(ErrorKind::BadRequest, "the job names no output, and this worker has no output bucket")
+                .hint("give the job an `output`, or set OUTPUT_BUCKET")
+        })?;
+        root.join(&layout::default_output(&task.job)).map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))
+    }
 }
 
 impl Attempt<'_> {
@@ -88,19 +115,29 @@ impl Attempt<'_> {
         let destination = self.destination()?;
         let preset = self.preset()?;
         if preset.is_live() || self.task.input.is_live() {
-            let (id, cancel) = (&self.id, &self.cancel);
-            let live = Live { workshop: self.workshop, task: self.task, id, destination: &destination, cancel };
+            let Self { workshop, task, id, cancel, pulse, .. } = self;
+            let live = Live { workshop, task, id, destination: &destination, cancel, pulse };
             // Its own allocation: together, the two kinds of attempt would be too much for a thread's stack.
             return Box::pin(live.run(&preset, on_progress)).await;
         }
         if let Some(report) = publish::find(&self.workshop.storage, &destination, self.task.job).await? {
             log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);
+            // Whoever published it may have died before it swept, and those after it before they found it.
+            publish::sweep_others(&self.workshop.storage, &destination, &report.attempt, self.id.number()).await;
             return Ok(report);
         }
+        let furthest = AtomicU64::new(0);
+        let on_progress = |progress: Progress| {
+            self.pulse.reached(&furthest, progress.frame);
+            on_progress(progress);
+        };
         let made = self.make(&preset, &destination, on_progress).await;
+        self.pulse.beat();
         let storage = &self.workshop.storage;
         match &made {
-            Ok(report) if report.attempt == self.id => publish::sweep_others(storage, &destination, &self.id).await,
+            Ok(report) if report.attempt == self.id => {
+                publish::sweep_others(storage, &destination, &self.id, self.id.number()).await
+            }
             Err(Unpublished { in_doubt: true, .. }) => {
                 log::warn!("it is not known whether attempt {} was published: its media is kept", self.id);
             }
@@ -126,12 +163,15 @@ impl Attempt<'_> {
     ) -> Result<Report, Unpublished> {
         let began = Instant::now();
         let run = self.open(destination).await?;
+        self.pulse.beat();
         let media = probe::probe(&self.workshop.programs, &run, &self.cancel).await?;
+        self.pulse.beat();
         let mut plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
         self.choose(&mut plan, preset).await?;
         let _sessions = self.sessions(&plan)?;
         run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
+        self.pulse.beat();
         let made = match &plan.product {
             Product::Ladder(ladder) => self.encode(&plan, ladder, &run, on_progress).await.map(Made::Ladder),
             Product::Files(files) => {
@@ -143,6 +183,7 @@ impl Attempt<'_> {
             run.quiet(LONGEST_QUIET).await;
         }
         drop(run);
+        self.pulse.beat();
         let made = made?;
         let encoded = Instant::now();
         let encode_seconds = (encoded - probed).as_secs_f64();
@@ -157,7 +198,8 @@ impl Attempt<'_> {
 
     /// Chooses what makes the plan; what is not known of this node yet is proven now.
     async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<(), Failure> {
-        let facts = self.workshop.prover.facts_for(&Need::of_plan(plan)).await;
+        // Each proof has its time limit.
+        let facts = self.pulse.during(self.workshop.prover.facts_for(&Need::of_plan(plan))).await;
         let (maker, changes) = facts.choose(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.maker = maker;
         plan.changes.extend(changes);
@@ -187,8 +229,11 @@ impl Attempt<'_> {
         let (seen, texts) = tokio::try_join!(engine, async { Ok(reader.read(&ladder.texts, plan.lead_micros).await) })?;
         let mut verified = verify::verify(plan.grid, ladder, &run.settled_record().await)?;
         verified.remarks.extend(seen);
-        verified.checks.push(verify::decode::sample(&self.workshop.programs, run, &verified, &self.cancel).await?);
-        match verify::quality::sample(&self.workshop.programs, run, plan, &verified, &self.cancel).await? {
+        // Each look at a sample has its time limit.
+        let decoded = verify::decode::sample(&self.workshop.programs, run, &verified, &self.cancel);
+        verified.checks.push(self.pulse.during(decoded).await?);
+        let measured = verify::quality::sample(&self.workshop.programs, run, plan, &verified, &self.cancel);
+        match self.pulse.during(measured).await? {
             Measured::Held(check) => verified.checks.push(check),
             Measured::Not(why) => verified.remarks.push(format!("VMAF was not measured: {why}")),
             Measured::NotAsked => {}
@@ -206,7 +251,7 @@ impl Attempt<'_> {
         verified: &mut Verified,
     ) -> Result<(), Failure> {
         let destination = &self.destination()?;
-        let folder = Folder { storage: &self.workshop.storage, destination, attempt: &self.id };
+        let folder = Folder { storage: &self.workshop.storage, destination, attempt: &self.id, pulse: &self.pulse };
         if let Some(board) = ladder.storyboard {
             let frames = verified.renditions.first().map_or(0, |made| made.rendition.samples);
             folder.store_index(board, plan.grid, frames).await?;
@@ -217,7 +262,13 @@ impl Attempt<'_> {
     async fn open(&self, destination: &Location) -> Result<Run, Failure> {
         let source = self.task.input.clone();
         let info = self.workshop.storage.head(&source).await?;
-        let request = RunRequest { source, info, destination: destination.clone(), attempt: self.id.clone() };
+        let request = RunRequest {
+            source,
+            info,
+            destination: destination.clone(),
+            attempt: self.id.clone(),
+            pulse: self.pulse.clone(),
+        };
         Ok(self.workshop.gateway.open(&self.workshop.storage, request, self.workshop.counters.clone()))
     }
 
@@ -228,7 +279,7 @@ impl Attempt<'_> {
         }
         let published = match made {
             Made::Ladder(verified) => self.publish_ladder(&report, verified).await?,
-            Made::Files(_) => publish::publish_files(&self.workshop.storage, &report).await?,
+            Made::Files(_) => publish::publish_files(&self.workshop.storage, &report, &self.fence).await?,
         };
         match published {
             Published::Now => Ok(report),
@@ -244,19 +295,11 @@ impl Attempt<'_> {
             manifest: manifest::manifest(&verified.renditions, verified.storyboard.as_ref()),
             master: playlist::multivariant(&self.id, &verified.renditions),
         };
-        publish::publish(&self.workshop.storage, report, verified, entries).await
+        publish::publish(&self.workshop.storage, report, verified, entries, &self.pulse, &self.fence).await
     }
 
     fn destination(&self) -> Result<Location, Failure> {
-        if let Some(output) = &self.task.output {
-            return Ok(output.clone());
-        }
-        let root = self.workshop.default_output.as_ref().ok_or_else(|| {
-            Failure::new(ErrorKind::BadRequest, "the job names no output, and this worker has no output bucket")
-                .hint("give the job an `output`, or set OUTPUT_BUCKET")
-        })?;
-        root.join(&layout::default_output(&self.task.job))
-            .map_err(|e| Failure::new(ErrorKind::BadRequest, e.to_string()))
+        self.workshop.destination(self.task)
     }
 
     /// The preset with the job's own changes.

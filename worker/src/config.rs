@@ -60,6 +60,9 @@ pub struct QueueSection {
     pub name: QueueName,
     /// Seconds that a lease holds without being extended. Default: 30.
     pub lease_seconds: NonZeroU32,
+    /// An attempt in which nothing has moved for so many seconds, not a byte and not a step, is called off and tried again
+    /// (`STUCK_SECONDS`); longer than `stall_seconds` under `[media]`. Default: 600, or twice that where it is longer.
+    pub stuck_seconds: Option<NonZeroU32>,
 }
 
 /// `[files]`
@@ -204,7 +207,8 @@ impl Default for Config {
 
 impl Default for QueueSection {
     fn default() -> Self {
-        Self { url: None, name: QueueName::default(), lease_seconds: NonZeroU32::new(30).expect("not zero") }
+        let lease_seconds = NonZeroU32::new(30).expect("not zero");
+        Self { url: None, name: QueueName::default(), lease_seconds, stuck_seconds: None }
     }
 }
 
@@ -270,6 +274,7 @@ impl Config {
         env.secret("QUEUE_URL", &mut self.queue.url);
         env.read("QUEUE_NAME", &mut self.queue.name);
         env.read("LEASE_SECONDS", &mut self.queue.lease_seconds);
+        env.read_some("STUCK_SECONDS", &mut self.queue.stuck_seconds);
         self.store.read_environment(env);
         env.read_paths("REELMILL_FILE_ROOTS", &mut self.files.read);
         env.read_paths("REELMILL_OUTPUT_ROOTS", &mut self.files.write);

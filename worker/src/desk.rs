@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use reelmill_api::{
-    Capability, ErrorKind, JobId, PresetName, Progress, Report, Task, metrics,
+    Capability, ErrorKind, JobId, Lane, PresetName, Progress, Report, Task, metrics,
     status::{RunningTask, WorkerState, WorkerStatus},
 };
 
@@ -43,6 +43,7 @@ pub struct Desk {
     identity: Identity,
     running: Mutex<BTreeMap<JobId, RunningTask>>,
     draining: std::sync::atomic::AtomicBool,
+    paused: Mutex<Paused>,
     published: AtomicU64,
     failed: AtomicU64,
     attempts: Family<AttemptLabels, Counter>,
@@ -53,6 +54,13 @@ pub struct Desk {
     published_media: Family<PresetLabels, Counter<f64, AtomicU64>>,
     read: Counter,
     stored: Counter,
+}
+
+/// What it does not lease from.
+#[derive(Debug, Default)]
+struct Paused {
+    lanes: Vec<Lane>,
+    all: bool,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -92,6 +100,7 @@ impl Desk {
             identity,
             running: Mutex::default(),
             draining: false.into(),
+            paused: Mutex::default(),
             published: 0.into(),
             failed: 0.into(),
             attempts: Family::default(),
@@ -201,18 +210,38 @@ impl Desk {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Nothing is leased from these lanes now; whether they are all.
+    pub fn pause(&self, mut lanes: Vec<Lane>, all: bool) {
+        lanes.sort();
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        if paused.all != all {
+            log::info!("{}", if all { "all lanes are paused: waiting" } else { "a lane is open again: going on" });
+        }
+        *paused = Paused { lanes, all };
+    }
+
+    fn state(&self, paused: &Paused) -> WorkerState {
+        match (self.draining.load(Ordering::Relaxed), paused.all) {
+            (true, _) => WorkerState::Draining,
+            (false, true) => WorkerState::Paused,
+            (false, false) => WorkerState::Ready,
+        }
+    }
+
     /// The status as the agent reads it.
     pub fn status(&self) -> WorkerStatus {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         let Identity { node, engines, capabilities, presets, concurrency } = self.identity.clone();
         WorkerStatus {
             node,
             reelmill: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            state: if self.draining.load(Ordering::Relaxed) { WorkerState::Draining } else { WorkerState::Ready },
+            state: self.state(&paused),
             engines,
             capabilities,
             presets,
             concurrency,
+            paused: paused.lanes.clone(),
             running: self.running().values().cloned().collect(),
             published: self.published.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),

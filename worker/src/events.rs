@@ -38,15 +38,15 @@ impl Teller {
         self.tell(EventBody::Started).await;
     }
 
-    /// The output is published.
-    pub async fn done(&self, report: &Report) {
-        self.tell(EventBody::Done { report: Box::new(report.clone()) }).await;
+    /// The output is published. Whether it could be told.
+    pub async fn done(&self, report: &Report) -> bool {
+        self.tell(EventBody::Done { report: Box::new(report.clone()) }).await
     }
 
-    /// The attempt failed; `retry_in`: until the next one.
-    pub async fn failed(&self, failure: &Failure, retry_in: Option<Duration>) {
+    /// The attempt failed; `retry_in`: until the next one. Whether it could be told.
+    pub async fn failed(&self, failure: &Failure, retry_in: Option<Duration>) -> bool {
         let retry_in_seconds = retry_in.map(|d| d.as_secs());
-        self.tell(EventBody::Failed { failure: failure.clone(), retry_in_seconds }).await;
+        self.tell(EventBody::Failed { failure: failure.clone(), retry_in_seconds }).await
     }
 
     /// Notes how far the attempt is; [`Teller::tell_progress`] passes it on.
@@ -66,25 +66,22 @@ impl Teller {
         }
     }
 
-    /// An event that cannot be told costs nobody the work: the output itself says that it is done.
-    async fn tell(&self, body: EventBody) {
+    /// Tells an event, if it can: one on the way costs nobody the work.
+    async fn tell(&self, body: EventBody) -> bool {
         let event = Event { job: self.job, attempt: self.attempt.clone(), node: self.node.clone(), body };
         let line = serde_json::to_vec(&event).expect("an event holds only strings and numbers");
         match &self.audience {
             Audience::Queue(queue) => {
-                if let Err(e) = queue.emit(&line).await {
-                    log::warn!("{e}");
-                }
+                let told = queue.emit(&line).await;
+                told.inspect_err(|e| log::warn!("{e}")).is_ok()
             }
             Audience::Stdout => print_line(&line),
         }
     }
 }
 
-fn print_line(line: &[u8]) {
+fn print_line(line: &[u8]) -> bool {
     let mut out = std::io::stdout().lock();
     let printed = out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-    if let Err(e) = printed {
-        log::warn!("cannot print an event: {e}");
-    }
+    printed.inspect_err(|e| log::warn!("cannot print an event: {e}")).is_ok()
 }

@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::plan::StoryboardPlan;
+use crate::{plan::StoryboardPlan, pulse::Pulse};
 
 pub use listed::Listed;
 use listener::Listener;
@@ -74,6 +74,7 @@ struct RunState {
     record: Mutex<Record>,
     failed: CancellationToken,
     counters: Arc<Counters>,
+    pulse: Pulse,
 }
 
 /// Bytes that passed, over all runs.
@@ -99,6 +100,8 @@ pub struct RunRequest {
     pub destination: Location,
     /// The attempt, under whose folder everything is written.
     pub attempt: AttemptId,
+    /// What is told of every byte that passes.
+    pub pulse: Pulse,
 }
 
 impl Gateway {
@@ -122,7 +125,7 @@ impl Gateway {
 
     /// Serves one more run, under a path that only its media process learns.
     pub fn open(&self, storage: &Storage, request: RunRequest, counters: Arc<Counters>) -> Run {
-        let RunRequest { source, info, destination, attempt } = request;
+        let RunRequest { source, info, destination, attempt, pulse } = request;
         let token = Uuid::new_v4().simple().to_string();
         let state = Arc::new(RunState {
             storage: storage.clone(),
@@ -135,6 +138,7 @@ impl Gateway {
             record: Mutex::default(),
             failed: CancellationToken::new(),
             counters,
+            pulse,
         });
         lock(&self.runs).insert(token.clone(), state.clone());
         Run { token, port: self.port, runs: self.runs.clone(), state }
@@ -195,10 +199,10 @@ impl Run {
 
     /// A second run over the same source, with a path, a record and failures of its own.
     pub fn beside(&self, counters: Arc<Counters>) -> Self {
-        let RunState { storage, source, info, destination, attempt, .. } = &*self.state;
+        let RunState { storage, source, info, destination, attempt, pulse, .. } = &*self.state;
         let (source, info, destination, attempt) = (source.clone(), info.clone(), destination.clone(), attempt.clone());
         let gateway = Gateway { port: self.port, runs: self.runs.clone() };
-        gateway.open(storage, RunRequest { source, info, destination, attempt }, counters)
+        gateway.open(storage, RunRequest { source, info, destination, attempt, pulse: pulse.clone() }, counters)
     }
 
     /// The first thing that went wrong between the media process and the store.

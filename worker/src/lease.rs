@@ -1,43 +1,86 @@
-//! Keeping a lease while an attempt runs, and calling the attempt off when the lease is lost.
+//! Keeping a lease while an attempt gets somewhere, and no longer; and asking whether it is still ours.
 
 use std::time::Duration;
 
+use reelmill_api::{ErrorKind, Failure};
 use reelmill_queue::{QueueError, Receipt, SharedQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::pulse::Watch;
+
 /// How often a lease is extended within the time that it holds.
 const EXTENSIONS: u32 = 3;
 
-/// Extends `receipt` until `done`. Cancels `lost` when the lease has gone to another worker, or when the queue could not
-/// be reached for as long as the lease holds: then it may have.
-///
-/// A run that makes no progress is killed by its engine's stall watch, so an extended lease means that work goes on.
-pub async fn keep(
+/// Why a lease is not kept any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lapse {
+    /// It has gone to another worker; or the queue could not be reached for as long as it holds, and then it may have.
+    Lost,
+    /// Nothing moves in the attempt.
+    Standstill,
+}
+
+/// Extends `receipt` until `done` (`None`), or until it is lost or `watch` sees a standstill. It is extended for progress,
+/// not for a process that lives.
+pub(crate) async fn keep(
     queue: SharedQueue,
     receipt: Receipt,
     lasting: Duration,
+    mut watch: Watch,
     done: CancellationToken,
-    lost: CancellationToken,
-) {
+) -> Option<Lapse> {
     let mut holds_until = Instant::now() + lasting;
     loop {
         tokio::select! {
-            () = done.cancelled() => return,
+            () = done.cancelled() => return None,
             () = tokio::time::sleep(lasting / EXTENSIONS) => {}
+        }
+        if watch.is_standstill(lasting / EXTENSIONS) {
+            return Some(Lapse::Standstill);
         }
         let asked = Instant::now();
         match queue.extend(&receipt, lasting).await {
             Ok(()) => holds_until = asked + lasting,
+            Err(_) if done.is_cancelled() => return None,
             Err(e @ QueueError::LeaseLost { .. }) => {
                 log::warn!("{e}: this attempt is called off");
-                return lost.cancel();
+                return Some(Lapse::Lost);
             }
             Err(e) if Instant::now() >= holds_until => {
                 log::warn!("{e}: the lease has run out meanwhile, this attempt is called off");
-                return lost.cancel();
+                return Some(Lapse::Lost);
             }
             Err(e) => log::warn!("{e}: trying again before the lease runs out"),
+        }
+    }
+}
+
+/// Asks whether an attempt may still write where others do, too.
+#[derive(Default)]
+pub struct Fence(Option<(SharedQueue, Receipt, Duration)>);
+
+impl Fence {
+    /// A fence for the task under `receipt`.
+    pub fn new(queue: SharedQueue, receipt: Receipt, lasting: Duration) -> Self {
+        Self(Some((queue, receipt, lasting)))
+    }
+
+    /// Passes while the lease is ours. Where the queue cannot say, it is: the keeper counts how long that may be believed.
+    ///
+    /// # Errors
+    /// `canceled` if the lease is lost.
+    pub async fn check(&self) -> Result<(), Failure> {
+        let Some((queue, receipt, lasting)) = &self.0 else { return Ok(()) };
+        match queue.extend(receipt, *lasting).await {
+            Err(e @ QueueError::LeaseLost { .. }) => {
+                Err(Failure::new(ErrorKind::Canceled, format!("nothing is published: {e}")))
+            }
+            Err(e) => {
+                log::warn!("{e}: it is published without being asked whether the lease is still ours");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 }

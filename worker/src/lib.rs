@@ -17,11 +17,13 @@ pub mod lease;
 pub mod live;
 pub mod manifest;
 pub mod movie;
+pub mod notices;
 pub mod one;
 pub mod plan;
 pub mod playlist;
 pub mod probe;
 pub mod publish;
+pub mod pulse;
 pub mod setup;
 #[cfg(test)]
 mod snapshot;

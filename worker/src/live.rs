@@ -25,6 +25,7 @@ use crate::{
     attempt::Workshop,
     engine::capability::Need,
     plan::{EngineKind, Plan},
+    pulse::Pulse,
 };
 use board::Board;
 use session::{End, Session, canceled, now_ms};
@@ -49,6 +50,8 @@ pub struct Live<'a> {
     pub destination: &'a Location,
     /// Calls it off.
     pub cancel: &'a CancellationToken,
+    /// What it tells of its getting on: of rows, and of the source and the store being asked again.
+    pub pulse: &'a Pulse,
 }
 
 impl Live<'_> {
@@ -137,6 +140,7 @@ impl Live<'_> {
     }
 
     async fn pause(&self, wait: Duration) -> Result<(), Failure> {
+        self.pulse.beat();
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
             () = self.cancel.cancelled() => Err(canceled()),
@@ -151,7 +155,7 @@ impl Live<'_> {
 
     /// Chooses what makes the plan, and holds the GPU's sessions that it needs.
     async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        let facts = self.workshop.prover.facts_for(&Need::of_plan(plan)).await;
+        let facts = self.pulse.during(self.workshop.prover.facts_for(&Need::of_plan(plan))).await;
         let (maker, changes) = facts.choose_live(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.changes.extend(changes);
         plan.maker = maker;

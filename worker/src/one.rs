@@ -10,6 +10,8 @@ use crate::{
     attempt::Attempt,
     config::Config,
     events::{Audience, Teller},
+    lease::Fence,
+    pulse::Pulse,
     setup,
     worker::random,
 };
@@ -29,7 +31,8 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     let id = AttemptId::new(1, random());
     let teller = Teller::new(Audience::Stdout, task.job, id.clone(), workshop.node.clone());
     teller.started().await;
-    let attempt = Attempt { workshop: &workshop, task: &task, id, cancel: shutdown.graceful().clone() };
+    let (cancel, pulse, fence) = (shutdown.graceful().clone(), Pulse::default(), Fence::default());
+    let attempt = Attempt { workshop: &workshop, task: &task, id, cancel, pulse, fence };
     let result = tokio::select! {
         result = attempt.run(|progress| teller.note(progress)) => result,
         () = teller.tell_progress() => unreachable!("progress is told for as long as the teller lives"),
@@ -38,7 +41,7 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     match &result {
         Ok(report) => teller.done(report).await,
         Err(failure) => teller.failed(failure, None).await,
-    }
+    };
     Ok(result.is_ok())
 }
 

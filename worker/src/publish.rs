@@ -2,11 +2,13 @@
 //! win: of a ladder its multivariant playlist, of single files the report that names them.
 
 use bytes::Bytes;
-use reelmill_api::{AttemptId, ErrorKind, Failure, JobId, Location, Report, layout};
+use reelmill_api::{AttemptId, AttemptNumber, ErrorKind, Failure, JobId, Location, Report, layout};
 use reelmill_storage::{Access, Condition, Storage, StorageError};
 
 use crate::{
+    lease::Fence,
     manifest,
+    pulse::Pulse,
     verify::{Made, Verified},
 };
 
@@ -92,9 +94,10 @@ pub async fn check_vacant(storage: &Storage, destination: &Location, job: JobId)
 ///
 /// # Errors
 /// If the store fails; nothing is published then, or it is not known.
-pub async fn publish_files(storage: &Storage, report: &Report) -> Result<Published, Unpublished> {
+pub async fn publish_files(storage: &Storage, report: &Report, fence: &Fence) -> Result<Published, Unpublished> {
     let at = place(&report.output, layout::REPORT)?;
     let text = Bytes::from(in_json(report)?);
+    fence.check().await?;
     match storage.put(&at, text, layout::content_type(layout::REPORT), Condition::Absent).await {
         Ok(_) => Ok(Published::Now),
         Err(e) => settle_commit(storage, report, e).await,
@@ -120,22 +123,30 @@ pub async fn publish(
     report: &Report,
     verified: &Verified,
     entries: Entries<impl Fn(&Made) -> String>,
+    pulse: &Pulse,
+    fence: &Fence,
 ) -> Result<Published, Unpublished> {
     let (destination, attempt) = (&report.output, &report.attempt);
     for made in &verified.renditions {
         let relative = format!("{}/{}", made.rendition.name, layout::MEDIA_PLAYLIST);
         put(storage, destination, &layout::attempt_file(attempt, &relative), (entries.media)(made)).await?;
+        pulse.beat();
     }
     let text = in_json(report)?;
     put(storage, destination, &layout::attempt_file(attempt, layout::REPORT), text.clone()).await?;
     put(storage, destination, &layout::attempt_file(attempt, layout::MANIFEST), entries.manifest.clone()).await?;
+    pulse.beat();
+    // So far it wrote only where it alone does.
+    fence.check().await?;
     for (name, text) in [(layout::REPORT, text), (layout::MANIFEST, manifest::beside(attempt, &entries.manifest))] {
         if let Some(before) = claim(storage, report, name, &text).await? {
             return Ok(Published::Before(Box::new(before)));
         }
+        pulse.beat();
     }
     let entry = place(destination, layout::MASTER_PLAYLIST)?;
     let content_type = layout::content_type(layout::MASTER_PLAYLIST);
+    fence.check().await?;
     match storage.put(&entry, Bytes::from(entries.master), content_type, Condition::Absent).await {
         Ok(_) => Ok(Published::Now),
         Err(e) => settle_commit(storage, report, e).await,
@@ -219,14 +230,15 @@ pub async fn sweep(storage: &Storage, destination: &Location, attempt: &AttemptI
     }
 }
 
-/// Removes what earlier attempts left, once `published` has been committed: none of them can be published any more.
-pub async fn sweep_others(storage: &Storage, destination: &Location, published: &AttemptId) {
+/// Removes what attempts up to that number left, once `published` has been committed: none of them can be published any
+/// more.
+pub async fn sweep_others(storage: &Storage, destination: &Location, published: &AttemptId, up_to: AttemptNumber) {
     let folders = match storage.list_folders(destination).await {
         Ok(folders) => folders,
         Err(e) => return log::warn!("cannot look for leftovers under {destination}: {e}"),
     };
     for attempt in folders.iter().filter_map(|f| f.trim_end_matches('/').parse::<AttemptId>().ok()) {
-        if attempt != *published && attempt.number() <= published.number() {
+        if attempt != *published && attempt.number() <= up_to {
             sweep(storage, destination, &attempt).await;
         }
     }

@@ -33,6 +33,9 @@ use crate::{
 
 /// Sockets and libraries of one media process; a ladder holds a connection a rendition.
 const MEDIA_FILES: u64 = 512;
+/// Seconds for which nothing may move in an attempt: twice as long as a store may take to join an upload, which is the
+/// longest that a step is silent.
+const STANDSTILL: u64 = 600;
 /// This program, whatever has become of its file since it was started.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -117,6 +120,21 @@ pub async fn queue(config: &Config) -> anyhow::Result<SharedQueue> {
     })?;
     let url = url.resolve()?;
     reelmill_queue::connect(url.expose(), &config.queue.name).await.map_err(queue_error)
+}
+
+/// How long nothing may move in an attempt.
+///
+/// # Errors
+/// If that is no longer than a media process may stand still, whose end would then never be told as what it is.
+pub fn standstill(config: &Config) -> anyhow::Result<Duration> {
+    let stall = u64::from(config.media.stall_seconds.get());
+    let stuck = config.queue.stuck_seconds.map_or_else(|| STANDSTILL.max(2 * stall), |stuck| stuck.get().into());
+    if stuck > stall {
+        return Ok(Duration::from_secs(stuck));
+    }
+    let message =
+        format!("[queue] stuck_seconds (STUCK_SECONDS) is {stuck}, and stall_seconds under [media] is {stall}");
+    Err(Hinted::new(message, "give an attempt more time than a media process, or leave it out").into())
 }
 
 /// A queue's error with its hint, for the terminal.

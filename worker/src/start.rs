@@ -17,6 +17,7 @@ use crate::{
     doctor,
     engine::capability::{Facts, Need},
     lanes::Lanes,
+    notices::Notices,
     one, setup, status,
     worker::{Until, Worker},
 };
@@ -79,7 +80,9 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         queue,
         lanes,
         desk,
+        notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
+        standstill: setup::standstill(config)?,
         concurrency: config.concurrency.get(),
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
     });
@@ -138,6 +141,7 @@ fn check_settings(config: &Config) -> anyhow::Result<()> {
     }
     http::require_loopback(config.status.listen)?;
     setup::spool(&config.media)?;
+    setup::standstill(config)?;
     match config.store.keys() {
         Ok(_) | Err(KeysError::CannotResolve { .. }) => {}
         Err(e) => return Err(e.into()),
@@ -152,6 +156,7 @@ async fn check(config: &Config, connect: bool) -> anyhow::Result<()> {
     http::require_loopback(config.status.listen)?;
     setup::programs(&config.media)?;
     setup::spool(&config.media)?;
+    setup::standstill(config)?;
     let storage = setup::storage(config)?;
     let names: Vec<_> = lanes.served().iter().map(ToString::to_string).collect();
     println!("presets: {}", names.join(", "));

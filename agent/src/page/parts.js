@@ -33,7 +33,10 @@ function work({ worker, absent }) {
   show(byId("idle"), running.length === 0);
   const why = absent.find(({ source }) => source === "worker")?.why;
   const silent = why ? `The worker is silent: ${why}.` : "The worker is silent.";
-  const waits = worker?.state === "draining" ? "Nothing, and no more will be taken." : "Nothing. The worker waits for tasks.";
+  const waits = {
+    draining: "Nothing, and no more will be taken.",
+    paused: "Nothing. All lanes of the worker are paused.",
+  }[worker?.state] ?? "Nothing. The worker waits for tasks.";
   say(byId("idle"), worker ? waits : silent);
 }
 

@@ -152,6 +152,7 @@ fn server() -> Snapshot {
             capabilities: Vec::new(),
             presets: Vec::new(),
             concurrency: 1,
+            paused: Vec::new(),
             running: Vec::new(),
             published: 0,
             failed: 0,

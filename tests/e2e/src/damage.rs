@@ -11,6 +11,8 @@ use reelmill_lab::media;
 pub use bout::Bout;
 pub use tally::Tally;
 
+use crate::numbers::Numbers;
+
 /// The clips: a second of the bundled one, made small, by what it is put into.
 const CLIPS: &[(&str, &str)] = &[
     ("h264-aac.mp4", "-c:v libx264 -preset ultrafast -c:a aac"),
@@ -22,22 +24,6 @@ const CLIPS: &[(&str, &str)] = &[
     ("prores-pcm.mov", "-c:v prores_ks -c:a pcm_s16le"),
     ("vp9-opus.webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"),
 ];
-
-/// Numbers that look random and are the same in every run (xorshift64*).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).expect("less than a usize")
-    }
-}
 
 /// The clips that are damaged.
 pub struct Clips(Vec<(&'static str, Vec<u8>)>);
@@ -60,7 +46,7 @@ impl Clips {
     /// The damaged source of that number: the clips in turn, with bits and bytes changed, more of them in what describes
     /// the media than in the media; of some a piece is missing, or the end.
     pub fn damaged(&self, number: u64) -> (String, Vec<u8>) {
-        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 ^ (number + 1).wrapping_mul(0xd134_2543_de82_ef95));
+        let mut numbers = Numbers::from_seed(number);
         let turn = usize::try_from(number % self.0.len() as u64).expect("less than a usize");
         let (name, clip) = &self.0[turn];
         let mut clip = clip.clone();

@@ -3,8 +3,10 @@
 pub mod boxes;
 pub mod damage;
 pub mod judge;
+pub mod kill;
 pub mod live;
 pub mod mpd;
+pub mod numbers;
 pub mod output;
 pub mod playlist;
 pub mod processes;

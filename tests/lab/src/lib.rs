@@ -9,5 +9,7 @@ pub mod nspawn;
 mod presign;
 pub mod programs;
 pub mod qemu;
+pub mod queues;
 pub mod redis;
+pub mod relay;
 pub mod s3;

@@ -13,6 +13,7 @@ cargo xtask fmt                      formats the Rust and the Nix files
 cargo xtask bench [NAME]             the benchmarks, in release mode
 cargo xtask fuzz [TARGET] [--seconds N]  the parsers of outside text under libFuzzer, a minute each
 cargo xtask damage [--count N] [--first N] [--minutes N]  damaged sources through one worker
+cargo xtask kill [--rounds N] [--queue NAME] [--seed N]  kills of workers, queues and connections
 cargo xtask ui                       fetch the player that the hub's page embeds
 
 Each installs what it misses with apt-get (by sudo if not root), and says what and why.
@@ -42,6 +43,11 @@ pub(crate) enum Command {
     /// Give damaged sources to one worker.
     Damage {
         /// What the damage program gets.
+        args: Vec<String>,
+    },
+    /// Kill workers, queue servers and connections while jobs are done.
+    Kill {
+        /// What the kill program gets.
         args: Vec<String>,
     },
     /// Run the fuzz targets.
@@ -78,6 +84,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, 
         "test" => selection(rest).map(Command::Test),
         "bench" => Ok(Command::Bench { args: passed_on(rest) }),
         "damage" => Ok(Command::Damage { args: passed_on(rest) }),
+        "kill" => Ok(Command::Kill { args: passed_on(rest) }),
         "fuzz" => fuzzing(rest),
         "lint" => none(rest, Command::Lint),
         "fmt" => none(rest, Command::Format),
@@ -149,6 +156,7 @@ mod tests {
         check("demo a.mp4", Ok(Command::Demo { args: words(&["a.mp4"]) }));
         check("bench whole-job", Ok(Command::Bench { args: words(&["whole-job"]) }));
         check("damage --count 9", Ok(Command::Damage { args: words(&["--count", "9"]) }));
+        check("kill --queue redis", Ok(Command::Kill { args: words(&["--queue", "redis"]) }));
         check("fuzz", Ok(Command::Fuzz { target: None, seconds: 60 }));
         let target = || Some("probe".to_owned());
         check("fuzz probe --seconds 5", Ok(Command::Fuzz { target: target(), seconds: 5 }));

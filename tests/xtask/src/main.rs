@@ -10,6 +10,7 @@ mod demo;
 mod ffmpeg8;
 mod fuzz;
 mod gstreamer;
+mod kill;
 mod lint;
 mod nix;
 mod nixfiles;
@@ -54,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Lint => suite::run(&checkout, &suite::Selection::Lint),
         Command::Bench { args } => bench::run(&checkout, &args),
         Command::Damage { args } => damage::run(&checkout, &args),
+        Command::Kill { args } => kill::run(&checkout, &args),
         Command::Format => {
             program::run(&mut checkout.cargo(&["fmt", "--all"]))?;
             nixfiles::format(&checkout, false).map(|()| ExitCode::SUCCESS)

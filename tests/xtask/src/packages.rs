@@ -242,6 +242,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
         Command::Bench { args } if bench::is_of_the_agent(args) => &[LINKER, NODE, NPM, MOSQUITTO, NODE_EXPORTER],
         Command::Bench { .. } => &[LINKER, FFMPEG, NODE, NPM, CURL, MOSQUITTO, NODE_EXPORTER],
         Command::Damage { .. } => &[LINKER, FFMPEG, NODE, NPM],
+        Command::Kill { .. } => &[LINKER, FFMPEG, NODE, NPM, REDIS],
         Command::Fuzz { .. } => &[LINKER, CPP, NODE, NPM],
         Command::Test(Selection::Named(name)) if name == "boot" => {
             &[LINKER, NODE, NPM, MOSQUITTO, NSPAWN, MMDEBSTRAP, QEMU, MTOOLS, FDISK, SWTPM]
@@ -383,7 +384,8 @@ mod tests {
     #[test]
     fn the_flakes_shell_brings_every_program_that_is_asked_for() {
         let shell = include_str!("../../../nixos/packages/shell.nix");
-        let commands = ["test", "test boot", "test image", "lint", "demo", "bench", "damage", "fuzz", "fmt", "ui"];
+        let commands =
+            ["test", "test boot", "test image", "lint", "demo", "bench", "damage", "kill", "fuzz", "fmt", "ui"];
         for line in commands {
             let command = args::parse(line.split(' ').map(str::to_owned)).expect("a command of ours");
             for group in needed_by(&command) {

@@ -62,6 +62,7 @@ const STEPS: &[Step] = &[
     Step { name: "checkers", kind: Kind::Slow, starts_farm: false, work: checkers },
     Step { name: "sources-ffmpeg8", kind: Kind::Slow, starts_farm: true, work: sources_ffmpeg8 },
     Step { name: "browser", kind: Kind::Slow, starts_farm: true, work: browser },
+    Step { name: "kill", kind: Kind::Long, starts_farm: true, work: kill },
     Step { name: "live-long", kind: Kind::Long, starts_farm: true, work: live },
     Step { name: "boot", kind: Kind::Long, starts_farm: true, work: boot },
     Step { name: "aarch64", kind: Kind::Long, starts_farm: false, work: aarch64 },
@@ -197,6 +198,11 @@ fn live(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
     let programs = checkout.built("reelmill-worker");
     let programs = programs.parent().unwrap_or(programs.as_path());
     passed(program::run(Command::new("node").arg(folder.join("live.mjs")).arg(programs)))
+}
+
+/// Two hundred kills of workers, servers and connections on each kind of queue.
+fn kill(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
+    passed(program::run(&mut checkout.cargo(&["run", "--locked", "--package", "reelmill-e2e", "--bin", "kill"])))
 }
 
 /// Machines with firmware, boot loader and kernel, whose power is cut: a minute a boot, one machine at a time.

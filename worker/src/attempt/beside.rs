@@ -9,6 +9,7 @@ use reelmill_storage::{Condition, Storage};
 use super::text::Texts;
 use crate::{
     plan::{Grid, StoryboardPlan},
+    pulse::Pulse,
     storyboard,
     text::{self, Cutter},
     verify::Verified,
@@ -22,6 +23,7 @@ pub(super) struct Folder<'a> {
     pub(super) storage: &'a Storage,
     pub(super) destination: &'a Location,
     pub(super) attempt: &'a AttemptId,
+    pub(super) pulse: &'a Pulse,
 }
 
 impl Folder<'_> {
@@ -66,6 +68,7 @@ impl Folder<'_> {
         let relative = layout::attempt_file(self.attempt, &name);
         let at = self.destination.join(&relative).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
         self.storage.put(&at, Bytes::from(text), layout::content_type(&name), Condition::Always).await?;
+        self.pulse.beat();
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     movie::{self, Movie, NotAMovie},
     plan::{FilePlan, Plan, weight},
     publish,
+    pulse::Pulse,
     spool::SpoolFolder,
     verify::{
         decode,
@@ -44,12 +45,15 @@ impl Attempt<'_> {
         for wish in wished {
             let path = folder.writable().folder.join(wish.file_name());
             let seconds = plan.grid.frames.count().map(|frames| plan.grid.seconds(frames));
-            decoded.push(decode::file(&programs, &path, seconds, run.port(), &self.cancel).await?);
+            let decode = decode::file(&programs, &path, seconds, run.port(), &self.cancel);
+            // It has its time limit.
+            decoded.push(self.pulse.during(decode).await?);
         }
         // Read only now: what was verified is what is stored.
         let mut spooled = Vec::new();
         for plan in wished {
             spooled.push(Spooled::read(&folder, plan).await?);
+            self.pulse.beat();
         }
         let made = spooled.iter().map(|file| files::Made {
             plan: file.plan,
@@ -71,7 +75,7 @@ impl Attempt<'_> {
         let bytes = spooled.movie.bytes;
         let mut upload = self.workshop.storage.create_large(&at, layout::content_type(&relative), bytes).await?;
         let sent = tokio::select! {
-            sent = send(spooled.file, &mut upload) => sent,
+            sent = send(spooled.file, &mut upload, &self.pulse) => sent,
             () = self.cancel.cancelled() => Err(Failure::new(ErrorKind::Canceled, "the run was called off")),
         };
         if let Err(failure) = sent {
@@ -79,6 +83,7 @@ impl Attempt<'_> {
             return Err(failure);
         }
         let stored = upload.finish().await?;
+        self.pulse.beat();
         self.workshop.counters.stored.fetch_add(stored.bytes, Ordering::Relaxed);
         if stored.bytes == bytes {
             return Ok(());
@@ -115,7 +120,7 @@ impl<'a> Spooled<'a> {
 }
 
 /// Sends a file piece by piece, no faster than the store takes it.
-async fn send(file: File, upload: &mut Upload) -> Result<(), Failure> {
+async fn send(file: File, upload: &mut Upload, pulse: &Pulse) -> Result<(), Failure> {
     let mut file = file;
     std::io::Seek::rewind(&mut file).map_err(|e| disk(&e))?;
     loop {
@@ -131,6 +136,7 @@ async fn send(file: File, upload: &mut Upload) -> Result<(), Failure> {
             return Ok(());
         }
         upload.write(Bytes::from(piece)).await?;
+        pulse.beat();
     }
 }
 

@@ -46,6 +46,7 @@ fn body(run: &Arc<RunState>, range: Range<u64>) -> Body {
     Body::from_stream(stream.map(move |piece| match piece {
         Ok(bytes) => {
             run.counters.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            run.pulse.beat();
             Ok(bytes)
         }
         Err(e) => {

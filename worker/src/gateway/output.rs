@@ -97,19 +97,21 @@ async fn store(run: &RunState, target: &Target, body: Body) -> Result<(), Failur
     let at = run.destination.join(&relative).map_err(|e| Failure::new(ErrorKind::Bug, e.to_string()))?;
     let mut upload = run.storage.create(&at, layout::content_type(&name)).await?;
     let mut scanner = BoxScanner::default();
-    let passed = pass(&mut upload, &mut scanner, body.into_data_stream(), &relative).await;
+    let passed = pass(run, &mut upload, &mut scanner, body.into_data_stream(), &relative).await;
     let passed = passed.and_then(|()| if is_for_nothing(target, &scanner) { Err(nothing(target)) } else { Ok(()) });
     if let Err(failure) = passed {
         upload.abort().await;
         return Err(failure);
     }
     let stored = upload.finish().await?;
+    run.pulse.beat();
     run.counters.stored.fetch_add(stored.bytes, Ordering::Relaxed);
     note(run, target, scanner)
         .map_err(|e| Failure::new(ErrorKind::Infrastructure, format!("the engine made a broken {relative}: {e}")))
 }
 
 async fn pass(
+    run: &RunState,
     upload: &mut reelmill_storage::Upload,
     scanner: &mut BoxScanner,
     mut pieces: BodyDataStream,
@@ -121,6 +123,7 @@ async fn pass(
             Failure::new(ErrorKind::Infrastructure, format!("the engine made a broken {relative}: {e}"))
         })?;
         upload.write(piece).await?;
+        run.pulse.beat();
     }
     Ok(())
 }

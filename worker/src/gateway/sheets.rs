@@ -25,6 +25,7 @@ pub(super) async fn store(run: &RunState, index: u64, body: Body) -> Result<(), 
         }
     };
     let stored = upload.finish().await?;
+    run.pulse.beat();
     run.counters.stored.fetch_add(stored.bytes, Ordering::Relaxed);
     lock(&run.record).sheets.insert(index, sheet);
     Ok(())
@@ -44,6 +45,7 @@ async fn pass(run: &RunState, upload: &mut Upload, body: Body, relative: &str) -
             return Err(broken(&"it is larger than its pixels"));
         }
         upload.write(piece).await?;
+        run.pulse.beat();
     }
     scanner.finish().map_err(|e| broken(&e))
 }

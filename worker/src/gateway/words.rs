@@ -15,6 +15,7 @@ pub(super) async fn hold(run: &RunState, rendition: &str, body: Body) -> Result<
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|_| cut("a subtitle track"))?;
+        run.pulse.beat();
         held = held.filter(|text| text.len() + piece.len() <= LARGEST_TRACK);
         if let Some(text) = &mut held {
             text.extend_from_slice(&piece);

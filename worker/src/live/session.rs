@@ -286,6 +286,7 @@ impl Session<'_> {
             encode.began_ms += segments.first().map_or(0, |s| s.micros / 1000);
             encode.moved = Instant::now();
             encode.done += 1;
+            self.live.pulse.beat();
             Box::pin(board.add(NewRow { attempt, session, index, received_ms, segments }, now_ms())).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Capability, JobId, Location, PresetName, Progress};
+use crate::{Capability, JobId, Lane, Location, PresetName, Progress};
 
 /// What a worker is doing now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct WorkerStatus {
     pub presets: Vec<PresetName>,
     /// How many tasks it runs at once.
     pub concurrency: usize,
+    /// Those of its lanes that are paused: it leases nothing from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<Lane>,
     /// What runs now.
     pub running: Vec<RunningTask>,
     /// Tasks published since start.
@@ -38,6 +41,8 @@ pub struct WorkerStatus {
 pub enum WorkerState {
     /// It leases tasks.
     Ready,
+    /// All its lanes are paused: it waits.
+    Paused,
     /// It finishes what it has and leases no more.
     Draining,
 }

@@ -226,6 +226,7 @@ fn status_and_problems() {
             }],
             presets: vec![request().preset],
             concurrency: 1,
+            paused: vec!["reelmill-proxy".parse().expect("a lane")],
             running: vec![running],
             published: 7,
             failed: 1,

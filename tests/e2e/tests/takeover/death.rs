@@ -1,5 +1,7 @@
 //! A worker that dies, or stands still for longer than its lease.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use reelmill_api::EventBody;
 use reelmill_e2e::{
     QueueKind,
@@ -16,6 +18,9 @@ use crate::{
     QUICK, end, in_the_middle, lane_is_empty, on_both_queues, slow_farm, unpublished, untouched, whole_and_alone,
     worker,
 };
+
+/// A lease that outlasts the test.
+const LONG: Duration = Duration::from_secs(600);
 
 async fn a_killed_worker_is_replaced(kind: QueueKind) {
     let (farm, input) = slow_farm(kind).await;
@@ -66,6 +71,39 @@ async fn a_frozen_worker_is_replaced_and_does_no_harm(kind: QueueKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_wakes_up_after_its_lease_publishes_nothing() {
     on_both_queues(a_frozen_worker_is_replaced_and_does_no_harm).await;
+}
+
+/// It stands still for longer than its lease before it has put anything where others do, and its task is another's who has
+/// published nothing yet: no playlist is in its way.
+async fn a_worker_without_a_lease_publishes_nothing(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    farm.store.plan.add_for(Op::Put, "/manifest.mpd", 1, Fault::Stall);
+    let job = farm.submit(&input, QUICK).await;
+    let mut hasty = worker(&farm, "first");
+    hasty.env("S3_STALL_SECONDS", "1");
+    let mut first = Running::start(hasty);
+    until("the manifest", async || farm.store.plan.unmet().is_empty().then_some(())).await;
+    freeze(&first).await;
+    let lane = [farm.lane(QUICK)];
+    let other = async || farm.queue.lease(&lane, LONG, Duration::ZERO).await.expect("the queue answers");
+    let other = until("the lease", other).await;
+    assert_eq!(other.attempt, 2);
+    first.signal(Signal::CONT);
+    let swept = async || farm.attempts(job).is_empty().then_some(());
+    until("the end of what it made", swept).await;
+    first.signal(Signal::TERM);
+    assert_eq!(end(&mut first).await, Some(0));
+    assert_eq!(farm.output_files(job), BTreeSet::new(), "nothing is published");
+    assert_eq!(farm.published(job).await, []);
+    farm.queue.hand_back(&other.receipt).await.expect("it is ours");
+    let _second = Running::start(worker(&farm, "second"));
+    assert_eq!(whole_and_alone(&farm, job).await.1, "second");
+    lane_is_empty(&farm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lost_its_lease_publishes_nothing_though_nobody_else_did() {
+    on_both_queues(a_worker_without_a_lease_publishes_nothing).await;
 }
 
 /// The worst moment: everything is stored, and the order to put the multivariant playlist is on its way.

@@ -1,6 +1,8 @@
 //! Messages that come twice, or from somebody else's program.
 
-use reelmill_api::{EventBody, JobId, QueueName};
+use std::time::Duration;
+
+use reelmill_api::{EventBody, JobId, QueueName, settle::MAX_ATTEMPTS};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
 use reelmill_lab::{programs::Running, redis::Redis};
 
@@ -35,6 +37,50 @@ async fn twice_delivered_is_once_published(kind: QueueKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_delivered_twice_is_published_once() {
     on_both_queues(twice_delivered_is_once_published).await;
+}
+
+/// As a worker leaves it that dies between the commit of the last attempt and its settlement.
+async fn what_the_last_attempt_published_is_found(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    let job = farm.submit(&input, QUICK).await;
+    let first = Running::start(worker(&farm, "first"));
+    lane_is_empty(&farm).await;
+    drop(first);
+    let before = farm.output_bytes(job);
+    farm.submit_as(job, &input, QUICK).await;
+    for attempt in 1..=MAX_ATTEMPTS {
+        let lanes = [farm.lane(QUICK)];
+        let leased = farm.queue.lease(&lanes, Duration::ZERO, Duration::from_secs(30)).await.expect("an answer");
+        assert_eq!(leased.expect("a delivery").attempt, attempt);
+    }
+    let _second = Running::start(worker(&farm, "second"));
+    until_told(&farm, job, 2, |body| matches!(body, EventBody::Done { .. })).await;
+    lane_is_empty(&farm).await;
+    assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Failed { .. })).await, 0, "it did not fail");
+    untouched(&farm, job, &before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_published_is_not_given_up_for_the_death_of_its_last_worker() {
+    on_both_queues(what_the_last_attempt_published_is_found).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_nobody_could_be_told_of_is_told_by_the_next_delivery() {
+    let (farm, input) = slow_farm(QueueKind::Redis(Redis::start())).await;
+    let QueueKind::Redis(redis) = &farm.kind else { unreachable!("just chosen") };
+    // A server that takes everything but events.
+    redis.cli(&["SET", "{reelmill}:events", "not a stream"]);
+    let job = farm.submit(&input, QUICK).await;
+    let _worker = Running::start(worker(&farm, "first"));
+    until("the commit", async || farm.output_files(job).contains("master.m3u8").then_some(())).await;
+    let depth = async || farm.queue.depth(&farm.lane(QUICK)).await.expect("an answer");
+    // The lease is nobody's then, and runs out.
+    until("another delivery", async || (depth().await.ready > 0).then_some(())).await;
+    redis.cli(&["DEL", "{reelmill}:events"]);
+    lane_is_empty(&farm).await;
+    assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Done { .. })).await, 1);
+    whole_and_alone(&farm, job).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,21 @@
-//! Whatever becomes of a worker, its task is done by another, once, and what is published is whole and stays as it is.
+//! Whatever becomes of a worker, its task is done by another, once, and what is published is whole and stays as it is; and
+//! whatever workers are told of their tasks, they heed.
 
+mod cancel;
 mod death;
 mod delivery;
 mod end;
+mod pause;
+mod standstill;
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Command,
+};
 
-use reelmill_api::{AttemptId, JobId};
+use reelmill_api::{AttemptId, JobId, status::WorkerStatus};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
 use reelmill_lab::{
     media,
@@ -55,6 +64,15 @@ async fn in_the_middle(farm: &Farm, job: JobId) {
 async fn end(worker: &mut Running) -> Option<i32> {
     until("the worker's end", async || worker.has_ended().then_some(())).await;
     worker.wait()
+}
+
+/// What a worker says of itself at its status port; `None` while it does not answer.
+fn status(port: u16) -> Option<WorkerStatus> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /status HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }
 
 fn unpublished(farm: &Farm, job: JobId) {

@@ -1,0 +1,23 @@
+//! A few rounds of the kill test on each kind of queue; `cargo xtask kill` fights hundreds.
+
+use reelmill_e2e::kill::{Battle, Toll};
+use reelmill_lab::queues::Kind;
+
+/// Enough to strike each target that there is.
+const ROUNDS: usize = 10;
+
+async fn every_job_ends_exactly_once(queue: Kind) {
+    let toll = Battle { queue, rounds: ROUNDS, seed: 1 }.run().await;
+    println!("{}\n{toll}", Toll::HEAD);
+    assert!(toll.complaints.is_empty(), "seed {}: {:#?}", toll.seed, toll.complaints);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_on_sqlite_ends_exactly_once_whatever_is_killed() {
+    every_job_ends_exactly_once(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_on_redis_ends_exactly_once_whatever_is_killed() {
+    every_job_ends_exactly_once(Kind::Redis).await;
+}

@@ -1,0 +1,267 @@
+//! One task: accepted, worked at while its lease is kept, settled.
+
+use std::time::Duration;
+
+use reelmill_api::{
+    AttemptId, ErrorKind, Failure, JobId, Lane, Report, Settlement, Task,
+    settle::{MAX_ATTEMPTS, settle, settle_live},
+};
+use reelmill_queue::{Leased, NewMessage, QueueError};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{Stop, Worker};
+use crate::{
+    attempt::Attempt,
+    events::{Audience, Teller},
+    lease::{self, Fence, Lapse},
+    pulse::{Pulse, Watch},
+};
+
+/// How long a lease on a live task holds: its viewers wait until another worker takes over.
+const LIVE_LEASE: Duration = Duration::from_secs(6);
+/// How long an attempt that was called off may take to sweep what it made; then it is left where it stands.
+const SWEEPING: Duration = Duration::from_secs(20);
+
+/// Why an attempt was called off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Off {
+    /// Its lease is lost.
+    Lost,
+    /// Nothing moved in it.
+    Standstill,
+    /// Its job was canceled.
+    Canceled,
+    /// The worker ends.
+    Stopping,
+}
+
+impl Worker {
+    pub(super) async fn work(&self, leased: Leased, _slot: OwnedSemaphorePermit, stop: Stop) {
+        let task = match self.accept(&leased).await {
+            Ok(Some(task)) => task,
+            Ok(None) => return,
+            Err(failure) => return self.settled(self.queue.dead_letter(&leased.receipt, &failure.lines()).await),
+        };
+        let stop = if task.input.is_live() { stop.live } else { stop.any };
+        let id = Self::attempt_id(&leased);
+        log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
+        let teller = self.teller(task.job, id.clone());
+        teller.started().await;
+        self.desk.begin(&task, leased.attempt);
+        let (result, off) = self.attempt(&leased, &task, id, &stop, &teller).await;
+        self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
+        self.settle(&leased, &task, result, off, &teller).await;
+    }
+
+    fn teller(&self, job: JobId, attempt: AttemptId) -> Teller {
+        Teller::new(Audience::Queue(self.queue.clone()), job, attempt, self.workshop.node.clone())
+    }
+
+    /// The task in a message. `None`: there is nothing to do for it here; it was passed on to the lane where it belongs, or
+    /// its job was canceled.
+    async fn accept(&self, leased: &Leased) -> Result<Option<Task>, Failure> {
+        let task = Task::from_message(&leased.body, leased.lane.as_str(), &leased.message_id)?;
+        if self.notices.is_canceled(task.job) {
+            self.drop_canceled(leased, &task).await;
+            return Ok(None);
+        }
+        if leased.attempt > MAX_ATTEMPTS && !task.input.is_live() && self.is_unpublished(&task).await {
+            let message =
+                format!("the worker of each of {MAX_ATTEMPTS} attempts at job {} died or lost its lease", task.job);
+            let failure =
+                Failure::new(ErrorKind::Bug, message).hint("look at the workers' logs from the time of its attempts");
+            if self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await {
+                return Err(failure);
+            }
+            return Ok(None);
+        }
+        match self.lanes.elsewhere(&leased.lane, &task.preset, &self.workshop.presets) {
+            None => Ok(Some(task)),
+            Some(lane) => {
+                self.pass_on(leased, &task, &lane).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether it is sure that a task has no output: the worker of its last attempt may have died after it published. Where
+    /// the store cannot say, the attempt that follows does.
+    async fn is_unpublished(&self, task: &Task) -> bool {
+        matches!(self.workshop.published(task).await, Ok(None))
+    }
+
+    /// Nobody works on a canceled job any more: its task is done with, and told to be.
+    async fn drop_canceled(&self, leased: &Leased, task: &Task) {
+        let failure = Failure::new(ErrorKind::Canceled, format!("job {} was canceled", task.job));
+        log::info!("{}: its task is dropped", failure.message);
+        if self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await {
+            self.settled(self.queue.ack(&leased.receipt).await);
+        }
+    }
+
+    /// A plain job for a preset that this worker does not serve goes to that preset's lane. Acked only once it is there;
+    /// a second copy after a crash in between is dropped by its key, or found published.
+    async fn pass_on(&self, leased: &Leased, task: &Task, lane: &Lane) {
+        let message = NewMessage {
+            body: task.to_message(),
+            priority: task.priority,
+            delay: Duration::ZERO,
+            dedupe_key: Some(task.job.to_string()),
+        };
+        match self.queue.publish(lane, &message).await {
+            Ok(_) => self.settled(self.queue.ack(&leased.receipt).await),
+            Err(e) => {
+                log::warn!("{e}");
+                self.settled(self.queue.hand_back(&leased.receipt).await);
+            }
+        }
+    }
+
+    /// Works while the lease is kept and nothing calls it off.
+    async fn attempt(
+        &self,
+        leased: &Leased,
+        task: &Task,
+        id: AttemptId,
+        stop: &CancellationToken,
+        teller: &Teller,
+    ) -> (Result<Report, Failure>, Option<Off>) {
+        let (done, cancel, pulse) = (CancellationToken::new(), CancellationToken::new(), Pulse::default());
+        let watch = Watch::new(pulse.clone(), self.standstill);
+        let lasting = self.lasting(task.input.is_live());
+        let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, watch, done.clone());
+        let keeper = tokio::spawn(keeper);
+        let fence = Fence::new(self.queue.clone(), leased.receipt.clone(), lasting);
+        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence };
+        let running = async {
+            let running = attempt.run(|progress| {
+                self.desk.progress(task.job, progress);
+                teller.note(progress);
+            });
+            tokio::select! {
+                result = running => result,
+                () = teller.tell_progress() => unreachable!("progress is told for as long as the teller lives"),
+            }
+        };
+        tokio::pin!(running);
+        let ended = tokio::select! {
+            result = &mut running => (result, None),
+            off = self.called_off(keeper, task.job, stop) => {
+                cancel.cancel();
+                // What is at a standstill is to be told before its lease runs out, which is not extended any more.
+                let longest = if off == Off::Standstill { SWEEPING.min(lasting / 3) } else { SWEEPING };
+                let swept = tokio::time::timeout(longest, &mut running).await;
+                (swept.unwrap_or_else(|_| Err(left(off, longest))).map_err(|failure| self.explain(off, failure)), Some(off))
+            }
+        };
+        done.cancel();
+        ended
+    }
+
+    async fn called_off(&self, keeper: JoinHandle<Option<Lapse>>, job: JobId, stop: &CancellationToken) -> Off {
+        let lapse = async {
+            match keeper.await {
+                Ok(Some(Lapse::Standstill)) => Off::Standstill,
+                Ok(Some(Lapse::Lost) | None) => Off::Lost,
+                Err(e) => {
+                    log::error!("the lease keeper died: {e}");
+                    Off::Lost
+                }
+            }
+        };
+        tokio::select! {
+            off = lapse => off,
+            () = self.notices.canceled(job) => Off::Canceled,
+            () = stop.cancelled() => Off::Stopping,
+        }
+    }
+
+    /// Whatever an attempt says that was called off because nothing moved, that is why it failed.
+    fn explain(&self, off: Off, failure: Failure) -> Failure {
+        if off != Off::Standstill {
+            return failure;
+        }
+        let message = format!(
+            "nothing moved in the attempt for {} s, not a byte read or stored and not a step done: it was called off",
+            self.standstill.as_secs()
+        );
+        Failure::new(ErrorKind::Infrastructure, message)
+            .hint("does the store answer, and is the machine overloaded? STUCK_SECONDS sets how long is waited")
+    }
+
+    async fn settle(
+        &self,
+        leased: &Leased,
+        task: &Task,
+        result: Result<Report, Failure>,
+        off: Option<Off>,
+        teller: &Teller,
+    ) {
+        let live = task.input.is_live();
+        if result.is_err() && self.is_anothers(leased, live).await {
+            return;
+        }
+        if result.is_err() && self.notices.is_canceled(task.job) {
+            return self.drop_canceled(leased, task).await;
+        }
+        let kind = result.as_ref().err().map(|f| f.kind);
+        let settlement = if live { settle_live(kind, leased.attempt) } else { settle(kind, leased.attempt) };
+        // Events go out before the settlement: a crash in between only tells them twice. An end of which nobody could be told
+        // is not settled: the lease runs out, and the next delivery finds it and tells it.
+        let told = match &result {
+            Ok(report) => {
+                log::info!("job {}: published {}", report.job, report.entry);
+                teller.done(report).await || live
+            }
+            Err(failure) if off == Some(Off::Stopping) && failure.kind == ErrorKind::Canceled => {
+                teller.failed(failure, Some(Duration::ZERO)).await;
+                return self.settled(self.queue.hand_back(&leased.receipt).await);
+            }
+            Err(failure) => {
+                log::warn!("attempt {} failed ({}): {}", leased.attempt, failure.kind, failure.message);
+                match settlement {
+                    Settlement::RetryAfter(wait) => {
+                        teller.failed(failure, Some(wait)).await;
+                        true
+                    }
+                    Settlement::DeadLetter => teller.failed(failure, None).await,
+                    Settlement::Ack | Settlement::Leave => true,
+                }
+            }
+        };
+        if !told {
+            return;
+        }
+        let reason = || result.as_ref().err().map_or(String::new(), Failure::lines);
+        self.settled(match settlement {
+            Settlement::Ack => self.queue.ack(&leased.receipt).await,
+            Settlement::RetryAfter(wait) => self.queue.retry_after(&leased.receipt, wait).await,
+            Settlement::DeadLetter => self.queue.dead_letter(&leased.receipt, &reason()).await,
+            Settlement::Leave => Ok(()),
+        });
+    }
+
+    /// How long a lease holds: viewers of a live stream cannot wait for another worker as long as a file can.
+    fn lasting(&self, live: bool) -> Duration {
+        if live { self.lease.min(LIVE_LEASE) } else { self.lease }
+    }
+
+    /// Whether the lease was lost, as it is where the whole worker stood still: then the task's end is for another to tell,
+    /// and whatever failed here is no news of it.
+    async fn is_anothers(&self, leased: &Leased, live: bool) -> bool {
+        let lost = self.queue.extend(&leased.receipt, self.lasting(live)).await.err();
+        let lost = lost.filter(|e| matches!(e, QueueError::LeaseLost { .. }));
+        if let Some(e) = &lost {
+            log::warn!("{e}: this attempt's failure is not told");
+        }
+        lost.is_some()
+    }
+}
+
+/// An attempt that did not even end when it was called off: it is not known what of it is under way to the store, so what
+/// it made is left for the next one to sweep.
+fn left(off: Off, after: Duration) -> Failure {
+    log::warn!("an attempt that was called off ({off:?}) did not end within {} s: it is left", after.as_secs());
+    Failure::new(ErrorKind::Canceled, "the run was called off, and did not end")
+}
