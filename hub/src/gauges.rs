@@ -22,8 +22,6 @@ use crate::{
 
 type Labels = Vec<(&'static str, String)>;
 
-/// Every state, so that one without jobs reads 0 and not "absent".
-const STATES: [JobState; 4] = [JobState::Queued, JobState::Running, JobState::Done, JobState::Failed];
 /// How long a failed attempt at a source counts.
 const FAILURES_COUNT: SignedDuration = SignedDuration::from_hours(24);
 /// Sources that are named; every one of them is a series.
@@ -102,7 +100,8 @@ impl Gauges {
         now: Timestamp,
     ) -> Result<Metrics, DbError> {
         let counts = db.count_by_state().await?;
-        for state in STATES {
+        // Every state, so that one without jobs reads 0 and not "absent".
+        for state in JobState::ALL {
             let count = counts.iter().find(|(s, _)| *s == state).map_or(0, |(_, n)| *n);
             self.jobs.get_or_create(&vec![("state", state.as_str().to_owned())]).set(count);
         }

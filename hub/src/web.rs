@@ -4,6 +4,8 @@ mod events;
 mod guard;
 mod health;
 mod jobs;
+mod lanes;
+mod letters;
 mod nodes;
 mod output;
 mod pages;
@@ -63,10 +65,9 @@ impl App {
         S3Location::new(&self.input_bucket, key).map(Location::S3)
     }
 
-    /// The lanes of all presets, and that of strangers' jobs.
+    /// All lanes that this farm may have.
     fn lanes(&self) -> Vec<Lane> {
-        let presets = self.terms.presets.iter().map(|preset| self.queue_name.tasks(&preset.name));
-        presets.chain([self.queue_name.intake()]).collect()
+        lanes::all(&self.queue_name, &self.terms.presets)
     }
 }
 
@@ -75,8 +76,15 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/jobs", post(jobs::submit).get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::show).delete(jobs::stop))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/v1/jobs/{id}/events", get(events::of_job))
         .route("/v1/jobs/{id}/output/{*path}", get(output::file))
+        .route("/v1/lanes", get(lanes::list))
+        .route("/v1/lanes/{lane}/pause", post(lanes::pause))
+        .route("/v1/lanes/{lane}/resume", post(lanes::resume))
+        .route("/v1/dead-letters", get(letters::list))
+        .route("/v1/dead-letters/{lane}/{message}", get(letters::show).delete(letters::drop))
+        .route("/v1/dead-letters/{lane}/{message}/retry", post(letters::retry))
         .route("/v1/events", get(events::of_all))
         .route("/v1/events/nodes", get(nodes::changes))
         .route("/v1/nodes", get(nodes::list))

@@ -1,12 +1,12 @@
 // One job: how it stands, and when it is done its player and what was made.
 
 import { strip } from "./storyboard.js";
-import { STATES, Refused, ask, bytes, duration, element, fileName, follow, liveMark, moment, percent, rate, say, show, timeLeft } from "./words.js";
+import { STATES, Refused, ask, bytes, duration, element, fileName, follow, letterAddress, liveMark, moment, percent, rate, say, show, timeLeft } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 const path = `/v1/jobs/${encodeURIComponent(id)}`;
-const FINAL = ["done", "failed"];
+const FINAL = ["done", "failed", "canceled"];
 
 // ---- How it stands ----
 
@@ -24,10 +24,69 @@ function draw(job) {
   const waits = job.state === "queued";
   say(byId("waiting-text"), job.attempt ? "Waiting to be tried again." : "Waiting for a worker to take it.");
   show(byId("waiting"), waits);
+  drawDeeds(job);
   drawDetails(job);
   if (isLive(job) && job.state === "running" && job.progress?.frame > 0) watchLive();
   if (job.state === "done" && job.report) drawReport(job.report);
 }
+
+// ---- What can be done about it ----
+
+/** The dead letters of this job, once it failed. */
+let letters = [];
+
+function drawDeeds(job) {
+  const works = !FINAL.includes(job.state);
+  show(byId("cancel"), works);
+  if (works) letters = [];
+  else if (job.state !== "done" && letters.length === 0) findLetters();
+  drawRetry();
+}
+
+function drawRetry() {
+  show(byId("retry"), letters.length > 0);
+  show(byId("deeds"), !byId("cancel").hidden || !byId("retry").hidden || !byId("deed-trouble").hidden);
+}
+
+async function findLetters() {
+  try {
+    letters = (await ask(`/v1/dead-letters?job=${encodeURIComponent(id)}`)).dead_letters;
+  } catch (error) {
+    deedTrouble(error.message);
+  }
+  drawRetry();
+}
+
+function deedTrouble(text) {
+  say(byId("deed-trouble"), text);
+  show(byId("deed-trouble"), Boolean(text));
+  drawRetry();
+}
+
+/** Does what a button says, once at a time, and then shows how the job stands. */
+function onPress(name, deed) {
+  const button = byId(name);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    deedTrouble("");
+    try {
+      await deed();
+      await begin();
+    } catch (error) {
+      deedTrouble(error.message);
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+onPress("cancel", async () => {
+  if (confirm("Cancel this job? What was made of it is thrown away.")) await ask(`${path}/cancel`, { method: "POST" });
+});
+onPress("retry", async () => {
+  for (const letter of letters) await ask(`${letterAddress(letter)}/retry`, { method: "POST" });
+  letters = [];
+});
 
 /** Whether a job's source is live, so that there is something to see while it runs. */
 function isLive(job) {
@@ -308,7 +367,10 @@ function trouble(text) {
   show(byId("trouble"), Boolean(text));
 }
 
+let stop = null;
+
 async function begin() {
+  stop?.();
   try {
     draw(await ask(path));
   } catch (error) {
@@ -317,7 +379,7 @@ async function begin() {
     if (none) return;
   }
   if (FINAL.includes(byId("state").dataset.state)) return;
-  const stop = follow(`${path}/events`, {
+  stop = follow(`${path}/events`, {
     opened: () => {
       trouble("");
       liveMark("live");

@@ -30,7 +30,7 @@ function about(job) {
     if (part !== null) words.unshift(`${Math.round(part * 100)} %`);
     if (job.progress.eta_seconds !== undefined) words.unshift(`${timeLeft(job.progress.eta_seconds)} left`);
   }
-  if (job.state === "queued" && job.failure) words.unshift(`will be tried again after attempt ${job.attempt}`);
+  if (job.state === "queued" && job.failure) words.unshift(job.attempt ? `will be tried again after attempt ${job.attempt}` : "will be tried again");
   return words.join(" · ");
 }
 

@@ -1,6 +1,6 @@
 // What all pages need: how figures are told, how the API is asked, and elements that hold text and never HTML.
 
-export const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed" };
+export const STATES = { queued: "Waiting", running: "Running", done: "Done", failed: "Failed", canceled: "Canceled" };
 
 /** Of nodes; those that need somebody come first. */
 export const NODE_STATES = { degraded: "Unwell", down: "Away", unknown: "Not heard of", up: "Well" };
@@ -77,6 +77,22 @@ export function duration(seconds) {
 export function timeLeft(seconds) {
   if (seconds === undefined || seconds === null) return "–";
   return seconds < 10 ? "a few seconds" : `about ${duration(seconds)}`;
+}
+
+/** How many, in words: `1 task`, `1,200 tasks`. */
+export function count(n, one, many = `${one}s`) {
+  return `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+}
+
+/** A reason and its hints, as dead letters tell them: further lines begin with `hint: `. */
+export function reasonAndHints(text) {
+  const [reason = "", ...rest] = text.split("\n");
+  return { reason, hints: rest.map((line) => line.replace(/^hint: /, "")).filter(Boolean) };
+}
+
+/** Where the API has a dead letter. */
+export function letterAddress(letter) {
+  return `/v1/dead-letters/${encodeURIComponent(letter.lane)}/${encodeURIComponent(letter.message_id)}`;
 }
 
 export function ago(time, now = Date.now()) {

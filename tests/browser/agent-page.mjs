@@ -1,4 +1,4 @@
-// node agent-page.mjs NAME[:WORD]=ADDRESS [...] [FOLDER]: opens nodes' status pages, or the hub's page of all nodes, in
+// node agent-page.mjs NAME[:WORD]=ADDRESS [...] [FOLDER]: opens nodes' status pages, or the hub's pages of all nodes and of queues, in
 // Chromium at a phone's and a desk's width, light and dark, takes screenshots into FOLDER, and complains of another word for
 // the node's state than WORD, of errors, of strangers that a page asks, of what stands out at the side, of text that is hard
 // to read or cut off, and of data of the node that became HTML. Exits 0 if nothing can be said against them.
@@ -41,7 +41,7 @@ async function look(name, word, address, colorScheme) {
     const record = listen(page, address);
     await page.goto(address);
     await step(`${name}: the page never showed a state`, () =>
-      page.waitForFunction(() => document.querySelector('#state, .nodes .state, #empty:not([hidden])')?.textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
+      page.waitForFunction(() => document.querySelector('#state, .nodes .state, .lanes tbody tr, #empty:not([hidden])')?.textContent && document.querySelector('#live.lost') === null, undefined, { timeout: READY_MS }), record);
     const complaints = [];
     const told = word === undefined ? undefined : await page.textContent('#state');
     if (told !== word) complaints.push(`it says "${told}" and not "${word}"`);

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, doctor, exit::FAILED, image, keys, screen::Screen, send, stop, submit, transcode, up};
+use crate::{
+    cancel, dead, demo, doctor, exit::FAILED, image, keys, lanes, screen::Screen, send, stop, submit, transcode, up,
+};
 
 /// Turn video files into adaptive ladders, on this machine or on a farm.
 #[derive(Debug, Parser)]
@@ -18,6 +20,7 @@ Examples:
   reelmill demo --exit                         the whole farm, once, with a bundled clip
   reelmill up                                  the whole farm on this machine, until Ctrl-C
   reelmill submit holiday.mov                  one more job for the farm that is up
+  reelmill dead list                           what failed for good there, and why
   reelmill image flash node.raw.zst /dev/sdb   a card that a node starts from
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the source was refused.
@@ -30,6 +33,9 @@ enum Command {
     Demo(demo::Args),
     Submit(submit::Args),
     Stop(stop::Args),
+    Cancel(cancel::Args),
+    Lanes(lanes::Args),
+    Dead(dead::Args),
     Doctor(doctor::Args),
     Send(send::Args),
     Keys(keys::Args),
@@ -46,6 +52,9 @@ impl Args {
             Command::Demo(args) => demo::run(args, &screen).await,
             Command::Submit(args) => submit::run(args, &screen).await,
             Command::Stop(args) => stop::run(args, &screen).await,
+            Command::Cancel(args) => return cancel::run(args, &screen).await,
+            Command::Lanes(args) => lanes::run(args).await,
+            Command::Dead(args) => dead::run(args, &screen).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Send(args) => send::run(args, &screen).await,
             Command::Keys(args) => keys::run(args, &screen),
@@ -84,5 +93,11 @@ mod tests {
         check("reelmill up --port 99999", 2, "99999");
         check("reelmill submit a.mp4 --hub https://h", 2, "must be like http://127.0.0.1:8080");
         check("reelmill transkode a b", 2, "transcode");
+        check("reelmill cancel", 2, "<JOB>");
+        check("reelmill cancel all", 2, "invalid value 'all' for '<JOB>...'");
+        check("reelmill lanes pause a.b", 2, "`a.b` names no lane");
+        check("reelmill dead retry", 2, "<ID>");
+        check("reelmill dead drop x --all", 2, "cannot be used with '--all'");
+        check("reelmill dead list --limit 501", 2, "501 is not in 1..=500");
     }
 }

@@ -55,6 +55,17 @@ impl Client {
         read_json(self.soon(Request::get(self.url(parts).as_str()).body(empty())).await?).await
     }
 
+    /// Reads JSON that is narrowed by these words behind the path.
+    pub(crate) async fn get_where<T: DeserializeOwned>(
+        &self,
+        parts: &[&str],
+        words: &[(&str, String)],
+    ) -> anyhow::Result<T> {
+        let mut url = self.url(parts);
+        url.query_pairs_mut().extend_pairs(words);
+        read_json(self.soon(Request::get(url.as_str()).body(empty())).await?).await
+    }
+
     /// Deletes, and reads JSON.
     pub(crate) async fn delete<T: DeserializeOwned>(&self, parts: &[&str]) -> anyhow::Result<T> {
         read_json(self.soon(Request::delete(self.url(parts).as_str()).body(empty())).await?).await

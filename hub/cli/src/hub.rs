@@ -1,11 +1,15 @@
-//! The hub's API as this command line uses it: health, uploads, jobs and their events.
+//! The hub's API as this command line uses it: health, uploads, jobs and their events, lanes and dead letters.
 
 use std::path::Path;
 
 use anyhow::Context;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use reelmill_api::{JobId, JobRequest, Location, job::Job};
+use reelmill_api::{
+    JobId, JobRequest, Lane, Location,
+    job::Job,
+    queues::{LaneList, LaneState, Letter, LetterList},
+};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
@@ -17,6 +21,8 @@ use crate::{client::Client, sse::SseParser};
 const PART: usize = 256 * 1024;
 /// The name of the events that carry a job.
 const JOB_EVENT: &str = "job";
+/// The most dead letters that the hub lists at once.
+pub(crate) const LETTERS_AT_ONCE: u32 = 500;
 
 /// A hub.
 #[derive(Clone, Debug)]
@@ -82,6 +88,57 @@ impl Hub {
     /// Wishes a live job to end; the job as it stood.
     pub(crate) async fn stop(&self, job: JobId) -> anyhow::Result<Job> {
         self.0.delete(&["v1", "jobs", &job.to_string()]).await
+    }
+
+    /// Calls a job off; the job as it is then.
+    pub(crate) async fn cancel(&self, job: JobId) -> anyhow::Result<Job> {
+        self.0.post(&["v1", "jobs", &job.to_string(), "cancel"], Vec::new()).await
+    }
+
+    /// All lanes.
+    pub(crate) async fn lanes(&self) -> anyhow::Result<Vec<LaneState>> {
+        let list: LaneList = self.0.get(&["v1", "lanes"]).await?;
+        Ok(list.lanes)
+    }
+
+    /// Pauses a lane; how it stands then.
+    pub(crate) async fn pause(&self, lane: &Lane) -> anyhow::Result<LaneState> {
+        self.0.post(&["v1", "lanes", lane.as_str(), "pause"], Vec::new()).await
+    }
+
+    /// Resumes a lane; how it stands then.
+    pub(crate) async fn resume(&self, lane: &Lane) -> anyhow::Result<LaneState> {
+        self.0.post(&["v1", "lanes", lane.as_str(), "resume"], Vec::new()).await
+    }
+
+    /// Dead letters without their bodies: of that lane and of that job, if any is given.
+    pub(crate) async fn dead_letters(
+        &self,
+        lane: Option<&Lane>,
+        job: Option<JobId>,
+        limit: u32,
+    ) -> anyhow::Result<Vec<Letter>> {
+        let lane = lane.map(|lane| ("lane", lane.to_string()));
+        let job = job.map(|job| ("job", job.to_string()));
+        let words: Vec<_> = [lane, job, Some(("limit", limit.to_string()))].into_iter().flatten().collect();
+        let list: LetterList = self.0.get_where(&["v1", "dead-letters"], &words).await?;
+        Ok(list.dead_letters)
+    }
+
+    /// A dead letter with its body.
+    pub(crate) async fn dead_letter(&self, letter: &Letter) -> anyhow::Result<Letter> {
+        self.0.get(&["v1", "dead-letters", letter.lane.as_str(), &letter.message_id]).await
+    }
+
+    /// Puts a dead letter back on its lane.
+    pub(crate) async fn retry_dead(&self, letter: &Letter) -> anyhow::Result<Letter> {
+        let path = ["v1", "dead-letters", letter.lane.as_str(), &letter.message_id, "retry"];
+        self.0.post(&path, Vec::new()).await
+    }
+
+    /// Removes a dead letter for good.
+    pub(crate) async fn drop_dead(&self, letter: &Letter) -> anyhow::Result<Letter> {
+        self.0.delete(&["v1", "dead-letters", letter.lane.as_str(), &letter.message_id]).await
     }
 
     /// The job as it is now, and again whenever it changes, until the hub ends the stream.

@@ -85,6 +85,7 @@ pub(crate) fn tell_end(job: &Job, screen: &Screen) -> u8 {
     match (&job.report, &job.failure) {
         (Some(report), _) if job.state == JobState::Done => screen::print(&render::report(report)),
         (None, _) if job.state == JobState::Done => screen::print("done\n"),
+        _ if job.state == JobState::Canceled => screen.note("the job was canceled"),
         (_, Some(failure)) => screen.error(failure),
         (_, None) => screen.note("error: the job failed, and the hub does not say why"),
     }
@@ -155,5 +156,6 @@ mod tests {
         assert_eq!(tell_end(&job(JobState::Done, 1, None), &screen), 0);
         assert_eq!(tell_end(&job(JobState::Failed, 1, Some("x")), &screen), 1);
         assert_eq!(tell_end(&job(JobState::Failed, 1, None), &screen), 1);
+        assert_eq!(tell_end(&job(JobState::Canceled, 1, None), &screen), 1);
     }
 }

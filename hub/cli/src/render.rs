@@ -28,7 +28,7 @@ pub(crate) fn progress(p: &Progress) -> String {
 }
 
 /// Whole seconds as `m:ss` or `h:mm:ss`.
-fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as saturates, and that is far enough")]
     let s = seconds.ceil() as u64;
     match s / 3600 {

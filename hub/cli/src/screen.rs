@@ -102,8 +102,18 @@ impl Drop for Gauge {
 
 /// Writes to standard output; that it was closed is no reason to stop.
 pub(crate) fn print(text: &str) {
+    write(text.as_bytes());
+}
+
+/// The same with bytes that may be no text.
+pub(crate) fn write(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// A value as one line of JSON.
+pub(crate) fn json_line<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("what the API shows holds only text, numbers and lists") + "\n"
 }
 
 /// A job's progress on the screen, until it is dropped.

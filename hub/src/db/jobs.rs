@@ -1,7 +1,10 @@
 //! Job rows.
 
 use jiff::Timestamp;
-use reelmill_api::{Event, JobId, JobState, Task, job::Job};
+use reelmill_api::{
+    Event, JobId, JobState, Task,
+    job::{Job, JobChange},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 
@@ -108,6 +111,36 @@ impl Db {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|(source, attempts)| Failing { source, attempts }).collect())
+    }
+
+    /// Changes a job as somebody wishes. Returns how it stood and how it stands; the same where the wish changes nothing, and
+    /// nothing where there is no such job. What is called off leaves the outbox too.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing was changed.
+    pub async fn wish(&self, id: &JobId, change: JobChange, now: &str) -> Result<Option<(Job, Job)>, DbError> {
+        let mut tx = self.write().await?;
+        let Some(job) = fetch(&mut tx, id).await? else { return Ok(None) };
+        let Some(next) = apply::wish(&job, change, now) else { return Ok(Some((job.clone(), job))) };
+        update(&mut tx, &next).await?;
+        if change == JobChange::CalledOff {
+            outbox::remove(&mut tx, id).await?;
+        }
+        tx.commit().await?;
+        Ok(Some((job, next)))
+    }
+
+    /// Takes a change back, unless something else changed the job since.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing was changed.
+    pub async fn take_back(&self, was: &Job, is: &Job) -> Result<(), DbError> {
+        let mut tx = self.write().await?;
+        if fetch(&mut tx, &is.id).await?.as_ref() == Some(is) {
+            update(&mut tx, was).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Applies events to their jobs and moves the cursor, all in one transaction, so that no event is applied twice

@@ -1,6 +1,6 @@
 //! Outbox rows: tasks on their way to the queue.
 
-use reelmill_api::Task;
+use reelmill_api::{JobId, Task};
 use sqlx::{Sqlite, Transaction};
 
 use super::{Db, DbError};
@@ -21,6 +21,12 @@ pub(super) async fn add(tx: &mut Transaction<'_, Sqlite>, task: &Task) -> Result
         .bind(message)
         .execute(&mut **tx)
         .await?;
+    Ok(())
+}
+
+/// Forgets a job's task, if it waits to be published.
+pub(super) async fn remove(tx: &mut Transaction<'_, Sqlite>, job: &JobId) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM outbox WHERE job = $1").bind(job.to_string()).execute(&mut **tx).await?;
     Ok(())
 }
 

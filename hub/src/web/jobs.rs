@@ -8,7 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use reelmill_api::{JobId, JobState, Preset, job::Job, layout, problem::Problem};
+use reelmill_api::{
+    JobId, JobState, Notice, Preset,
+    job::{Job, JobChange},
+    layout,
+    problem::Problem,
+};
 use reelmill_storage::Condition;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -81,7 +86,7 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let hint = || format!("take state=queued, running, done or failed, and limit=1 to {}", LIMIT.1);
+    let hint = || format!("take state=queued, running, done, failed or canceled, and limit=1 to {}", LIMIT.1);
     let Query(query) = query.map_err(|e| Refusal::bad_query(e.body_text(), hint()))?;
     let limit = query.limit.unwrap_or(LIMIT.0);
     if !(1..=LIMIT.1).contains(&limit) {
@@ -117,11 +122,45 @@ pub(super) async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok((StatusCode::ACCEPTED, json(&job)).into_response())
 }
 
+/// Calls a job off. Repeating it is harmless.
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<impl IntoResponse, Refusal> {
+    let job = find(&app, &id).await?;
+    if matches!(job.state, JobState::Done | JobState::Failed) {
+        return Err(is_over(&job));
+    }
+    let notice = Notice::Canceled(job.id);
+    let failed = |e| Refusal::queue(&format!("cancel job {}", job.id), &e);
+    // The notice first: a job that is told to be canceled must not be worked on.
+    app.queue.post(&notice).await.map_err(failed)?;
+    let changed = app.db.wish(&job.id, JobChange::CalledOff, &clock::now()).await?;
+    let (was, is) = changed.ok_or_else(unknown)?;
+    if is.state != JobState::Canceled {
+        app.queue.withdraw(&notice).await.map_err(failed)?;
+        return Err(is_over(&is));
+    }
+    if was != is {
+        log::info!("job {} is canceled", is.id);
+        app.feed.tell(is.id);
+    }
+    Ok(json(&is))
+}
+
+fn is_over(job: &Job) -> Refusal {
+    let (why, hint) = match job.state {
+        JobState::Done => ("is done: its output is published", "remove the output if nobody wants it"),
+        _ => ("has failed: nobody works on it", "its dead letter can be retried or dropped: GET /v1/dead-letters"),
+    };
+    Problem::new(409, "job-over", "the job is over", format!("job {} {why}", job.id)).hint(hint).into()
+}
+
 /// The job that an address names.
 pub(super) async fn find(app: &App, id: &str) -> Result<Job, Refusal> {
-    let unknown = || Refusal::not_found("there is no job of that id");
     let id: JobId = id.parse().map_err(|_| unknown())?;
     app.db.job(&id).await?.ok_or_else(unknown)
+}
+
+fn unknown() -> Refusal {
+    Refusal::not_found("there is no job of that id")
 }
 
 #[derive(Serialize)]

@@ -14,14 +14,16 @@ use http::{StatusCode, header};
 use super::{App, jobs};
 
 const JOB_LIST: &str = include_str!("../../ui/index.html");
+const QUEUES: &str = include_str!("../../ui/queues.html");
 const NODES: &str = include_str!("../../ui/nodes.html");
 const ONE_JOB: &str = include_str!("../../ui/job.html");
 
 /// Everything that the pages load: address, media type, content.
-const ASSETS: [(&str, &str, &str); 8] = [
+const ASSETS: [(&str, &str, &str); 9] = [
     ("/ui/style.css", "text/css; charset=utf-8", include_str!("../../ui/style.css")),
     ("/ui/words.js", JAVASCRIPT, include_str!("../../ui/words.js")),
     ("/ui/list.js", JAVASCRIPT, include_str!("../../ui/list.js")),
+    ("/ui/queues.js", JAVASCRIPT, include_str!("../../ui/queues.js")),
     ("/ui/nodes.js", JAVASCRIPT, include_str!("../../ui/nodes.js")),
     ("/ui/storyboard.js", JAVASCRIPT, include_str!("../../ui/storyboard.js")),
     ("/ui/job.js", JAVASCRIPT, include_str!("../../ui/job.js")),
@@ -33,6 +35,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) fn routes() -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/", get(|| async { Html(JOB_LIST) }))
+        .route("/queues", get(|| async { Html(QUEUES) }))
         .route("/nodes", get(|| async { Html(NODES) }))
         .route("/jobs/{id}", get(one_job));
     ASSETS.into_iter().fold(pages, |router, (path, media_type, content)| {

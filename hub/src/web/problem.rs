@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use reelmill_api::problem::{self, Problem};
+use reelmill_queue::QueueError;
 
 use crate::db::DbError;
 
@@ -16,6 +17,11 @@ impl Refusal {
         Problem::new(404, "not-found", "not found", what).into()
     }
 
+    /// Nothing of that name, and what there is.
+    pub(crate) fn not_found_but(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Problem::new(404, "not-found", "not found", what).hint(hint).into()
+    }
+
     /// A value in the address that cannot be.
     pub(crate) fn bad_query(detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Problem::new(400, "bad-query", "bad query", detail).hint(hint).into()
@@ -26,6 +32,14 @@ impl Refusal {
         log::error!("{doing}: {cause}");
         Problem::new(500, "failed", "the hub failed", format!("the hub could not {doing}"))
             .hint("see the hub's log, then try again")
+            .into()
+    }
+
+    /// The queue did not do its part; the cause is only logged.
+    pub(crate) fn queue(doing: &str, cause: &QueueError) -> Self {
+        log::error!("cannot {doing}: {cause}");
+        Problem::new(502, "queue-failed", "the queue failed", format!("the queue could not {doing}"))
+            .hint("GET /v1/health says whether the queue answers; see the hub's log")
             .into()
     }
 

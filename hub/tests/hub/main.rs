@@ -5,5 +5,6 @@ mod jobs;
 mod media;
 mod pictures;
 mod process;
+mod queues;
 mod requests;
 mod support;

@@ -1,18 +1,19 @@
-//! Pictures of the page of nodes, taken by Chromium, which also sees that nothing is wrong with it. Needs node, the npm packages
+//! Pictures of the pages of nodes and of queues, taken by Chromium, which also sees that nothing is wrong with it. Needs node, the npm packages
 //! of tests/browser and Chromium, so it runs only when asked for:
 //!
 //! ```text
 //! npm ci --prefix tests/browser && PICTURES=/tmp/pictures cargo test -p reelmill-hub --test hub pictures -- --ignored
 //! ```
 
-use std::{env, path::Path, process::Stdio};
+use std::{env, ffi::OsString, path::Path, process::Stdio};
 
+use reelmill_api::JobState;
 use reelmill_hub::Config;
 use reelmill_lab::mosquitto::Mosquitto;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::{fleet, support::TestHub};
+use crate::{fleet, queues::Scene, support::TestHub};
 
 /// Three nodes as they are, and one that means harm.
 fn nodes() -> Vec<(&'static str, Value, Value, Value)> {
@@ -65,15 +66,49 @@ async fn the_page_of_nodes_is_good() {
         hub.node(|known| known["node"] == node && known["heartbeat"].is_object()).await;
     }
     let none = TestHub::start_with(tempfile::tempdir().expect("a folder"), Config::default()).await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/browser/agent-page.mjs");
-    let mut browser = Command::new("node");
-    browser.arg(script).stdin(Stdio::null());
-    for (name, hub) in [("nodes", &hub), ("no-nodes", &none)] {
-        browser.arg(format!("{name}={}/nodes", hub.addresses.api));
+    look(&[("nodes", &hub, "nodes"), ("no-nodes", &none, "nodes")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs node, npm packages and Chromium"]
+async fn the_page_of_queues_is_good_and_its_buttons_do_what_they_say() {
+    let scene = Scene::embedded().await;
+    let hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
+    for (body, reason) in [
+        (&b"\xff\x00\xff"[..], "the message on reelmill is not a job: it is no whole JSON, see line 1 column 1"),
+        (hostile.as_bytes(), hostile),
+    ] {
+        scene.bury_at_the_intake(body, &format!("{reason}\nhint: the smallest job is {{}}")).await;
     }
-    if let Some(folder) = env::var_os("PICTURES") {
-        std::fs::create_dir_all(&folder).expect("a folder for pictures");
-        browser.arg(folder);
-    }
+    scene.failed_job().await;
+    let (again, _) = scene.failed_job().await;
+    let waiting = scene.hub.submit().await;
+    scene.posted("/v1/lanes/reelmill-hls-ladder-4k/pause").await;
+    let none = TestHub::start().await;
+    look(&[("queues", &scene.hub, "queues"), ("no-queues", &none, "queues")]).await;
+    let mut browser = browser("queues.mjs");
+    browser.args([&scene.hub.addresses.api, &waiting.id.to_string(), &again.id.to_string()]).args(pictures());
     assert!(browser.status().await.expect("node runs").success());
+    assert_eq!(scene.hub.job(&waiting.id).await.state, JobState::Canceled);
+    assert_eq!(scene.hub.job(&again.id).await.state, JobState::Queued);
+}
+
+/// Looks at pages of these names, of these hubs and at these addresses.
+async fn look(pages: &[(&str, &TestHub, &str)]) {
+    let mut browser = browser("agent-page.mjs");
+    browser.args(pages.iter().map(|(name, hub, path)| format!("{name}={}/{path}", hub.addresses.api))).args(pictures());
+    assert!(browser.status().await.expect("node runs").success());
+}
+
+fn browser(script: &str) -> Command {
+    let mut browser = Command::new("node");
+    browser.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/browser").join(script)).stdin(Stdio::null());
+    browser
+}
+
+/// Where pictures are wanted, if they are.
+fn pictures() -> Option<OsString> {
+    let folder = env::var_os("PICTURES")?;
+    std::fs::create_dir_all(&folder).expect("a folder for pictures");
+    Some(folder)
 }

@@ -23,6 +23,7 @@ use std::{
 use reelmill_api::{AttemptId, Event, EventBody, JobId, Lane, Priority, QueueName, Task, preset::Settings};
 use reelmill_lab::{
     programs::{Running, command, store_settings},
+    queues::QueueServer,
     redis::Redis,
     s3::{BUCKET, Pace, Server},
 };
@@ -38,6 +39,8 @@ pub enum QueueKind {
     Sqlite,
     /// A real server.
     Redis(Redis),
+    /// Of whatever kind.
+    Any(QueueServer),
 }
 
 /// A store and a queue; workers are started by the test.
@@ -76,6 +79,7 @@ impl Farm {
         let url = match &kind {
             QueueKind::Sqlite => format!("sqlite://{}", folder.path().join("queue.sqlite").display()),
             QueueKind::Redis(redis) => redis.url(),
+            QueueKind::Any(server) => server.url(),
         };
         let queue = connect(&url, &QueueName::default()).await.expect("the queue is there");
         Self { store, folder, queue, kind, url }
@@ -144,6 +148,11 @@ impl Farm {
         std::fs::write(file, text).expect("a preset is written");
     }
 
+    /// The queue's address.
+    pub fn queue_url(&self) -> &str {
+        &self.url
+    }
+
     /// A worker's command: short leases and waits, output to the store's bucket, status on a free port.
     pub fn worker(&self) -> Command {
         let mut worker = command("reelmill-worker");
@@ -153,9 +162,14 @@ impl Farm {
             .env("OUTPUT_BUCKET", BUCKET)
             .env("LEASE_SECONDS", "3")
             .env("STALL_SECONDS", "20")
-            .env("PRESET_FOLDER", self.folder.path().join(PRESETS))
+            .env("PRESET_FOLDER", self.presets())
             .env("STATUS_LISTEN", "127.0.0.1:0");
         worker
+    }
+
+    /// The folder of the farm's own presets.
+    pub fn presets(&self) -> PathBuf {
+        self.folder.path().join(PRESETS)
     }
 
     /// A running worker.

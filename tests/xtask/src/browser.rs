@@ -30,7 +30,8 @@ pub(crate) fn check(checkout: &Checkout) -> Result<()> {
     npm::install(&checkout.browser())?;
     let screenshots = checkout.leavings("browser");
     fs::create_dir_all(&screenshots).with_context(|| format!("cannot make {}", screenshots.display()))?;
-    node_pages(checkout, &screenshots.join("node"))?;
+    pages(checkout, "page_pictures", &["--exact", "pictures_of_all_states_are_good"], &screenshots.join("node"))?;
+    pages(checkout, "hub", &["pictures::"], &screenshots.join("hub"))?;
     let node = |script: &str| {
         let mut node = Command::new("node");
         node.arg(checkout.browser().join(script));
@@ -54,15 +55,12 @@ pub(crate) fn check(checkout: &Checkout) -> Result<()> {
     subtitles::check(checkout)
 }
 
-/// The agent's test that shows its page to Chromium in all states of a node, at a phone's and a desk's width.
-fn node_pages(checkout: &Checkout, pictures: &Path) -> Result<()> {
-    let mut cargo = checkout.cargo(&["test", "--locked", "--workspace", "--test", "page_pictures"]);
-    cargo
-        .args(gstreamer::features())
-        .args(["--", "--ignored", "--exact", "pictures_of_all_states_are_good"])
-        .env("PICTURES", pictures);
+/// Tests that show the agent's or the hub's pages to Chromium in all their states, at a phone's and a desk's width.
+fn pages(checkout: &Checkout, test: &str, which: &[&str], pictures: &Path) -> Result<()> {
+    let mut cargo = checkout.cargo(&["test", "--locked", "--workspace", "--test", test]);
+    cargo.args(gstreamer::features()).args(["--", "--ignored"]).args(which).env("PICTURES", pictures);
     program::run(&mut cargo)?;
-    println!("pictures of the node's page: {}", pictures.display());
+    println!("pictures: {}", pictures.display());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, Failure, JobId, Report, job::JobChange};
+use crate::{AttemptId, ErrorKind, Failure, JobId, Report, job::JobChange};
 
 /// One report of a worker about one attempt. Readers pass over fields and kinds that they do not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub enum EventBody {
     Failed {
         /// Why.
         failure: Failure,
-        /// When the task will be tried again, in seconds; absent: it is a dead letter.
+        /// When the task will be tried again, in seconds; absent: it is a dead letter, or it was canceled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_in_seconds: Option<u64>,
     },
@@ -51,6 +51,8 @@ impl EventBody {
             Self::Started | Self::Progress { .. } => JobChange::Working,
             Self::Done { .. } => JobChange::Published,
             Self::Failed { retry_in_seconds: Some(_), .. } => JobChange::WillRetry,
+            // Somebody told the workers so, perhaps not through the hub.
+            Self::Failed { failure, .. } if failure.kind == ErrorKind::Canceled => JobChange::CalledOff,
             Self::Failed { retry_in_seconds: None, .. } => JobChange::GaveUp,
         }
     }

@@ -91,11 +91,13 @@ pub enum JobState {
     Running,
     /// Published. Final.
     Done,
-    /// A dead letter with a reason. Final.
+    /// A dead letter with a reason. Final, unless somebody has it tried again.
     Failed,
+    /// Called off by somebody. Final, as `Failed` is.
+    Canceled,
 }
 
-/// What a worker told of a job, as far as its state is concerned.
+/// What a worker told of a job, or what somebody wished, as far as its state is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobChange {
     /// An attempt began or goes on.
@@ -106,9 +108,16 @@ pub enum JobChange {
     Published,
     /// The task became a dead letter.
     GaveUp,
+    /// Somebody called it off.
+    CalledOff,
+    /// Somebody put its dead letter back on the lane.
+    TriedAgain,
 }
 
 impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Done, Self::Failed, Self::Canceled];
+
     /// The name used on the wire and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -116,23 +125,28 @@ impl JobState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Canceled => "canceled",
         }
     }
 
-    /// Whether nothing more will happen to the job.
+    /// Whether nothing more will happen to the job by itself.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::Failed | Self::Canceled)
     }
 
-    /// The state after `change`. Late and doubled reports are harmless: `Done` never changes, and `Failed` only gives
-    /// way to a publication, because what is published is a fact.
+    /// The state after `change`. Late and doubled reports are harmless: `Done` never changes, and `Failed` and `Canceled`
+    /// only give way to a publication, because what is published is a fact, and to somebody's wish to try again. A running
+    /// job is canceled at once: its worker learns of it within seconds, and whatever else it tells meanwhile is no news.
     #[must_use]
     pub fn after(self, change: JobChange) -> Self {
         match (self, change) {
             (Self::Done, _) | (_, JobChange::Published) => Self::Done,
-            (Self::Failed, _) | (_, JobChange::GaveUp) => Self::Failed,
-            (Self::Queued | Self::Running, JobChange::Working) => Self::Running,
-            (Self::Queued | Self::Running, JobChange::WillRetry) => Self::Queued,
+            (_, JobChange::TriedAgain) => Self::Queued,
+            (Self::Failed | Self::Canceled, _) => self,
+            (_, JobChange::CalledOff) => Self::Canceled,
+            (_, JobChange::GaveUp) => Self::Failed,
+            (_, JobChange::Working) => Self::Running,
+            (_, JobChange::WillRetry) => Self::Queued,
         }
     }
 }
@@ -141,10 +155,7 @@ impl FromStr for JobState {
     type Err = UnknownState;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        [Self::Queued, Self::Running, Self::Done, Self::Failed]
-            .into_iter()
-            .find(|state| state.as_str() == s)
-            .ok_or_else(|| UnknownState(s.to_owned()))
+        Self::ALL.into_iter().find(|state| state.as_str() == s).ok_or_else(|| UnknownState(s.to_owned()))
     }
 }
 
@@ -206,16 +217,19 @@ mod tests {
 
     #[test]
     fn late_reports_never_undo_a_final_state() {
-        use JobChange::{GaveUp, Published, WillRetry, Working};
-        use JobState::{Done, Failed, Queued, Running};
+        use JobChange::{CalledOff, GaveUp, Published, TriedAgain, WillRetry, Working};
+        use JobState::{Canceled, Done, Failed, Queued, Running};
         let table = [
-            (Queued, [Running, Queued, Done, Failed]),
-            (Running, [Running, Queued, Done, Failed]),
-            (Done, [Done, Done, Done, Done]),
-            (Failed, [Failed, Failed, Done, Failed]),
+            (Queued, [Running, Queued, Done, Failed, Canceled, Queued]),
+            (Running, [Running, Queued, Done, Failed, Canceled, Queued]),
+            (Done, [Done, Done, Done, Done, Done, Done]),
+            (Failed, [Failed, Failed, Done, Failed, Failed, Queued]),
+            (Canceled, [Canceled, Canceled, Done, Canceled, Canceled, Queued]),
         ];
+        let changes = [Working, WillRetry, Published, GaveUp, CalledOff, TriedAgain];
         for (from, want) in table {
-            assert_eq!([Working, WillRetry, Published, GaveUp].map(|c| from.after(c)), want, "{from:?}");
+            assert_eq!(changes.map(|c| from.after(c)), want, "{from:?}");
+            assert_eq!(from.as_str().parse(), Ok(from));
         }
     }
 }

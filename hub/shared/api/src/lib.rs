@@ -19,6 +19,7 @@ pub mod nodes;
 pub mod notice;
 pub mod preset;
 pub mod problem;
+pub mod queues;
 pub mod rational;
 pub mod rendition;
 pub mod report;

@@ -10,6 +10,7 @@ use reelmill_api::{
     media::{AudioFacts, Colour, Fields, MediaFacts, Rotation, SubtitleFacts, VideoFacts},
     preset::{Settings, VideoCodec},
     problem::Problem,
+    queues::{Encoding, LaneList, LaneState, Letter, LetterBody, LetterList},
     rendition::{DynamicRange, Sound, Track},
     report::{Sheets, Timings},
     status::{RunningTask, WorkerState, WorkerStatus},
@@ -233,4 +234,42 @@ fn status_and_problems() {
     );
     let problem = Problem::new(422, "unknown-preset", "Unknown preset", "there is no preset `hls-laddr`");
     check("problem.json", &problem.pointer("/preset").hint("known presets: hls-ladder"));
+}
+
+#[test]
+fn lanes_and_dead_letters() {
+    let lane = |name: &str| name.parse().expect("a lane");
+    let full = LaneState {
+        lane: lane("reelmill-hls-ladder"),
+        paused: true,
+        ready: 3,
+        delayed: 1,
+        leased: Some(2),
+        dead: 1,
+        oldest_seconds: Some(12.5),
+    };
+    let empty = LaneState {
+        lane: lane("reelmill"),
+        paused: false,
+        ready: 0,
+        delayed: 0,
+        leased: None,
+        dead: 0,
+        oldest_seconds: None,
+    };
+    check("lanes.json", &LaneList { lanes: vec![empty, full] });
+    let letter = Letter {
+        lane: lane("reelmill"),
+        message_id: "018f5b6e-7c1a-7e3b-9d2f-4a5b6c7d8e9f".to_owned(),
+        job: None,
+        attempts: 1,
+        reason: "the message on reelmill is not a job: it is no whole JSON, see line 1 column 1".to_owned(),
+        bytes: 3,
+        body: None,
+    };
+    let list = LetterList { dead_letters: vec![letter.clone(), Letter { job: Some(job()), ..letter.clone() }] };
+    check("dead-letters.json", &list);
+    let body = |body: &str, encoding| Some(LetterBody { body: body.to_owned(), encoding });
+    check("dead-letter.json", &Letter { body: body("{,}", Encoding::Utf8), ..letter.clone() });
+    check("dead-letter-bytes.json", &Letter { body: body("/wD/", Encoding::Base64), ..letter });
 }

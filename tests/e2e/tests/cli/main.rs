@@ -5,6 +5,7 @@ mod demo;
 mod desk;
 mod doctor;
 mod kin;
+mod queues;
 mod terminal;
 mod transcode;
 mod up;
