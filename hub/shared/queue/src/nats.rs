@@ -16,8 +16,8 @@ mod sweep;
 mod watch;
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -50,8 +50,6 @@ pub(crate) struct NatsQueue {
     /// What keeps the watch, once somebody needs it.
     keeping: OnceLock<[Task; 2]>,
     turns: Turns,
-    /// The lanes that strangers can publish to.
-    opened: Mutex<HashSet<Lane>>,
     /// Rings for each event, once somebody listens.
     bell: Arc<Notify>,
     listener: OnceCell<Task>,
@@ -76,7 +74,6 @@ impl NatsQueue {
             watch: Arc::new(Watch::new(link, names)),
             keeping: OnceLock::new(),
             turns: Turns::default(),
-            opened: Mutex::default(),
             bell: Arc::default(),
             listener: OnceCell::new(),
         })
@@ -93,10 +90,11 @@ impl NatsQueue {
 
     /// Has strangers' messages taken for this lane.
     async fn open_lane(&self, lane: &Lane) -> Result<(), QueueError> {
-        let opened = || self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if !opened().contains(lane) {
-            streams::open(&self.watch.link, &self.watch.names, lane).await?;
-            opened().insert(lane.clone());
+        let watch = &self.watch;
+        let is_open = watch.known().opened.contains(lane);
+        if !is_open {
+            streams::open(&watch.link, &watch.names, lane).await?;
+            watch.known().opened.insert(lane.clone());
         }
         Ok(())
     }
@@ -120,7 +118,9 @@ impl Queue for NatsQueue {
         let largest = self.limits().largest_body;
         if message.body.len() > largest {
             let size = message.body.len();
-            return Err(link.failed(doing(), &format!("its {size} bytes are more than the {largest} that go into one message")));
+            return Err(
+                link.failed(doing(), &format!("its {size} bytes are more than the {largest} that go into one message"))
+            );
         }
         self.open_lane(lane).await?;
         // Drawn once for all tries, so that a repetition is recognised.

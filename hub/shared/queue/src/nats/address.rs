@@ -1,7 +1,7 @@
 //! A NATS address taken apart. As with every address, what is said about a bad one never repeats a piece of it, for any
 //! piece may turn out to belong to a password with an unescaped `/`, `?` or `#`.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_nats::{
     ConnectOptions,
@@ -9,6 +9,7 @@ use async_nats::{
 };
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::{net::TcpStream, time::timeout};
 use url::{Host, Url};
 
 use crate::QueueError;
@@ -72,9 +73,7 @@ impl Address {
     pub(super) fn options(&self) -> Result<ConnectOptions, QueueError> {
         let options = match &self.login {
             Login::Nobody => ConnectOptions::new(),
-            Login::User { name, password } => {
-                ConnectOptions::with_user_and_password(name.clone(), password.clone())
-            }
+            Login::User { name, password } => ConnectOptions::with_user_and_password(name.clone(), password.clone()),
             Login::Token(token) => ConnectOptions::with_token(token.clone()),
         };
         if !self.tls {
@@ -86,6 +85,14 @@ impl Address {
         match &self.ca {
             None => Ok(options),
             Some(path) => Ok(options.tls_client_config(trusting(path)?)),
+        }
+    }
+
+    /// Finds out why nobody is there.
+    pub(super) async fn reach(&self, within: Duration) -> Result<(), String> {
+        match timeout(within, TcpStream::connect((self.host.as_str(), self.port))).await {
+            Ok(reached) => reached.map(drop).map_err(|e| e.to_string()),
+            Err(_) => Err("nobody is there, or something on the way keeps quiet".to_owned()),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Events: a stream that keeps the newest. A reader's cursor is the number of the last one that it read.
+//! Events: a stream that keeps the newest. A reader's cursor is the number of the last one that it read, and when the
+//! stream was made: one that was made anew counts from 1 again.
 
 use std::time::Duration;
 
@@ -41,11 +42,10 @@ impl NatsQueue {
         let doing = || "read events".to_owned();
         let (link, stream_name) = (&self.watch.link, &self.watch.names.events);
         let answer = link.ask::<_, Info>(doing, &format!("STREAM.INFO.{stream_name}"), &json!({})).await?;
-        let state = answer.map_err(|(_, why)| link.failed(doing(), &why))?.state;
-        // A cursor beyond the last event is of a stream that was made anew since.
-        let read = after.0.strip_prefix(CURSOR).and_then(|number| number.parse().ok()).unwrap_or(0_u64);
-        let read = if read > state.last_sequence { 0 } else { read };
-        let first = state.first_sequence.max(read + 1);
+        let info = answer.map_err(|(_, why)| link.failed(doing(), &why))?;
+        let (state, made) = (info.state, info.created.unix_timestamp_nanos());
+        let read = read_so_far(after, made);
+        let first = state.first_sequence.max(read.saturating_add(1));
         let last = state.last_sequence.min(first.saturating_add(u64::from(EVENTS_PER_READ) - 1));
         if first > last || state.messages == 0 {
             return Ok(Events { bodies: Vec::new(), next: after.clone() });
@@ -57,7 +57,7 @@ impl NatsQueue {
             .try_filter_map(|event| async { Ok(event.map(|event| event.payload.to_vec())) })
             .try_collect()
             .await?;
-        Ok(Events { bodies, next: Cursor(format!("{CURSOR}{last}")) })
+        Ok(Events { bodies, next: Cursor(format!("{CURSOR}{made}-{last}")) })
     }
 
     /// Has the bell ring for each event from now on. The body that comes with it is only a bell: it may be lost.
@@ -65,7 +65,8 @@ impl NatsQueue {
         let make = || async {
             let subject = self.watch.names.event();
             let heard = self.watch.link.client().subscribe(subject).await;
-            let mut heard = heard.map_err(|e| self.watch.link.failed("follow the events".to_owned(), &e.to_string()))?;
+            let mut heard =
+                heard.map_err(|e| self.watch.link.failed("follow the events".to_owned(), &e.to_string()))?;
             let bell = self.bell.clone();
             Ok(super::Task(tokio::spawn(async move {
                 while heard.next().await.is_some() {
@@ -74,5 +75,28 @@ impl NatsQueue {
             })))
         };
         self.listener.get_or_try_init(make).await.map(drop)
+    }
+}
+
+/// The number of the last event that was read of the stream that was `made` then.
+fn read_so_far(after: &Cursor, made: i128) -> u64 {
+    let own = || {
+        let (stream, number) = after.0.strip_prefix(CURSOR)?.split_once('-')?;
+        (stream.parse() == Ok(made)).then_some(number.parse().ok()?)
+    };
+    own().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_another_stream_is_at_the_beginning() {
+        for (cursor, read) in
+            [("nats:5-7", 7), ("nats:6-7", 0), ("nats:7", 0), ("nats:5-", 0), ("redis:5-7", 0), ("", 0)]
+        {
+            assert_eq!(read_so_far(&Cursor(cursor.to_owned()), 5), read, "{cursor}");
+        }
     }
 }

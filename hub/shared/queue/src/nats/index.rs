@@ -33,6 +33,8 @@ struct Message {
     version: Version,
     record: Record,
     standing: Standing,
+    /// Whether its body was seen.
+    body: bool,
 }
 
 /// Where a message stands now; other than its record, it knows when time has run out.
@@ -68,9 +70,11 @@ pub(super) struct Known {
 impl Index {
     /// A body was stored, `ago`.
     pub(super) fn arrived(&mut self, number: Number, lane: Lane, record: Record, ago: Duration, now: Instant) {
-        if !self.messages.contains_key(&number) && !self.done.contains_key(&number) {
+        if let Some(message) = self.messages.get_mut(&number) {
+            message.body = true;
+        } else if !self.done.contains_key(&number) {
             let standing = standing(&record, ago, now);
-            self.file(number, Message { lane, version: 0, record, standing });
+            self.file(number, Message { lane, version: 0, record, standing, body: true });
         }
     }
 
@@ -87,14 +91,14 @@ impl Index {
         if self.version(number).is_some_and(|known| known >= version) {
             return;
         }
-        self.unfile(number);
+        let body = self.unfile(number).is_some_and(|message| message.body);
         // Texts of people stay where they are.
         let record = Record { reason: String::new(), ..record };
         if record.state == State::Done {
             self.done.insert(number, (version, record));
         } else {
             let standing = standing(&record, ago, now);
-            self.file(number, Message { lane, version, record, standing });
+            self.file(number, Message { lane, version, record, standing, body });
         }
     }
 
@@ -102,6 +106,19 @@ impl Index {
     pub(super) fn forget(&mut self, number: Number) {
         self.unfile(number);
         self.done.remove(&number);
+    }
+
+    /// Forgets the records without bodies, once all bodies were seen; their versions. A server that was killed may have
+    /// brought back records that were replaced long ago, by others that were removed.
+    pub(super) fn exorcise(&mut self) -> Vec<Version> {
+        let ghosts: Vec<_> = self.messages.iter().filter(|(_, m)| !m.body).map(|(&n, m)| (n, m.version)).collect();
+        ghosts
+            .into_iter()
+            .map(|(number, version)| {
+                self.forget(number);
+                version
+            })
+            .collect()
     }
 
     /// The next ready message of a lane, to be tried by the caller alone, who then says what came of it.
@@ -305,6 +322,20 @@ mod tests {
         assert_eq!(index.next_timer(now), Some(now + HOUR / 2));
         index.changed(1, lane(), 11, leased, HOUR * 2, now);
         assert!(index.held(1, "c", now).is_none());
+    }
+
+    #[test]
+    fn a_record_without_a_body_is_a_ghost() {
+        let now = Instant::now();
+        let mut index = one_leased(now);
+        let leased = Record::fresh(3, Priority::Normal, NONE).leased("c", HOUR);
+        for number in [2, 3] {
+            index.changed(number, lane(), 10 + number, leased.clone(), NONE, now);
+        }
+        assert_eq!(index.exorcise(), [13]);
+        assert_eq!(index.depth(&lane(), now, 5).leased, Some(2));
+        index.changed(1, lane(), 20, leased, NONE, now);
+        assert!(index.exorcise().is_empty(), "a change leaves the body where it is");
     }
 
     #[test]

@@ -39,6 +39,8 @@ const DIAL: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(2);
 /// How often the connection is tried when nothing else goes over it.
 const PING: Duration = Duration::from_secs(5);
+/// How long may be spent on finding out why there is no connection.
+const ASIDE: Duration = Duration::from_millis(500);
 /// The first wait before something is tried again; it doubles up to the longest, and a random half is taken off.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -92,7 +94,11 @@ impl Link {
             let refused = cause.contains("authorization") || cause.contains("certificate");
             if refused || begun.elapsed() >= CALL {
                 let cause = address.scrub(&in_words(&cause));
-                return Err(QueueError::Failed { doing: "connect to the queue".to_owned(), at: address.to_string(), cause });
+                return Err(QueueError::Failed {
+                    doing: "connect to the queue".to_owned(),
+                    at: address.to_string(),
+                    cause,
+                });
             }
             tokio::time::sleep(jittered(LONGEST_PAUSE)).await;
         };
@@ -158,11 +164,22 @@ impl Link {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let cause = cause.unwrap_or_else(|| format!("no answer within {} s", CALL.as_secs()));
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match said.filter(|(when, _)| *when >= begun.checked_sub(CALL).unwrap_or(begun)) {
-            Some((_, said)) => Err(self.failed(doing(), &format!("{cause} ({said})"))),
+        match self.said_since(begun).await {
+            Some(said) => Err(self.failed(doing(), &format!("{cause} ({said})"))),
             None => Err(self.failed(doing(), &cause)),
         }
+    }
+
+    /// What is wrong with the connection, or what the server said of its own accord since then.
+    async fn said_since(&self, begun: Instant) -> Option<String> {
+        // The client library tells what kind of error it met while it dials, but not which.
+        if self.client.connection_state() != State::Connected
+            && let Err(why) = self.address.reach(ASIDE).await
+        {
+            return Some(why);
+        }
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        said.filter(|(when, _)| *when >= begun).map(|(_, said)| said)
     }
 
     pub(super) fn failed(&self, doing: String, cause: &str) -> QueueError {
@@ -354,7 +371,9 @@ fn trouble(code: ErrorCode, why: String) -> Trouble {
 
 fn unanswered(e: &RequestError) -> Trouble {
     match e.kind() {
-        RequestErrorKind::NoResponders => Trouble::Passing("JetStream does not answer: it is off, or still reads its files".to_owned()),
+        RequestErrorKind::NoResponders => {
+            Trouble::Passing("JetStream does not answer: it is off, or still reads its files".to_owned())
+        }
         _ => Trouble::Passing(e.to_string()),
     }
 }

@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use reelmill_api::Notice;
 
-use super::{
-    NatsQueue,
-    link::Wrote,
-    record::Nanos,
-    watch::nanos,
-};
+use super::{NatsQueue, link::Wrote, record::Nanos, watch::nanos};
 use crate::{CANCELED_MEMORY, QueueError};
 
 const UP: &[u8] = b"up";
@@ -118,7 +113,7 @@ mod tests {
         }
         let late = 1001 + nanos(CANCELED_MEMORY);
         assert_eq!(board.up(2000), [paused.clone(), canceled]);
-        assert_eq!(board.up(late), [paused.clone()]);
+        assert_eq!(board.up(late), std::slice::from_ref(&paused));
         assert_eq!(board.swept(late, 0), [2]);
         board.heard(paused.clone(), 3, late, false);
         board.heard(paused.clone(), 1, late, true);

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use async_nats::jetstream::{
-    ErrorCode,
-    message::PublishMessage,
-    stream::Config,
-};
+use async_nats::jetstream::{ErrorCode, message::PublishMessage, stream::Config};
 use reelmill_api::Lane;
 use serde_json::{Value, json};
 
@@ -24,7 +20,7 @@ pub(super) async fn ensure(link: &Link, names: &Names) -> Result<(), QueueError>
     let replicas = link.replicas();
     let tasks = names.tasks_stream(&[names.intake()], replicas);
     for config in [tasks, names.state_stream(replicas), names.events_stream(replicas)] {
-        if info(link, &config.name).await?.is_none() {
+        if info(|| format!("look at the stream {}", config.name), link, &config.name).await?.is_none() {
             make(link, config).await?;
         }
     }
@@ -34,21 +30,21 @@ pub(super) async fn ensure(link: &Link, names: &Names) -> Result<(), QueueError>
 /// Has the stream of tasks take what is published on the lane's plain name.
 pub(super) async fn open(link: &Link, names: &Names, lane: &Lane) -> Result<(), QueueError> {
     let doing = || format!("open lane {lane} for other programs");
-    if subjects(&config(link, &names.tasks).await?).contains(&lane.as_str()) {
+    if subjects(&config(doing, link, &names.tasks).await?).contains(&lane.as_str()) {
         return Ok(());
     }
     // The lanes are told as records first, since two who change a stream's subjects at once do not see each other: who
     // comes last with less than all records looks again.
     let _: Wrote = link.store(doing, &names.lane(lane), PublishMessage::build()).await?;
     for _ in 0..ROUNDS {
-        let lanes = told_lanes(link, names).await?;
+        let lanes = told_lanes(doing, link, names).await?;
         // Whatever else an operator set stays as it is.
-        let mut config = config(link, &names.tasks).await?;
+        let mut config = config(doing, link, &names.tasks).await?;
         config["subjects"] = json!(names.tasks_stream(&lanes, link.replicas()).subjects);
         let path = format!("STREAM.UPDATE.{}", names.tasks);
         let updated = link.ask::<_, Value>(doing, &path, &config).await?;
         updated.map_err(|(_, why)| link.failed(doing(), &why))?;
-        if told_lanes(link, names).await? == lanes {
+        if told_lanes(doing, link, names).await? == lanes {
             return Ok(());
         }
     }
@@ -60,27 +56,24 @@ fn subjects(config: &Value) -> Vec<&str> {
 }
 
 /// A stream's settings as the server has them, also those that this build does not know.
-async fn config(link: &Link, stream: &str) -> Result<Value, QueueError> {
-    let info = info(link, stream).await?;
-    let missing = || link.failed(format!("look at the stream {stream}"), "somebody removed it");
-    let mut info = info.ok_or_else(missing)?;
+async fn config(doing: impl Fn() -> String, link: &Link, stream: &str) -> Result<Value, QueueError> {
+    let missing = || link.failed(doing(), &format!("somebody removed the stream {stream}"));
+    let mut info = info(&doing, link, stream).await?.ok_or_else(missing)?;
     Ok(info["config"].take())
 }
 
 /// All lanes that were told, with the intake.
-async fn told_lanes(link: &Link, names: &Names) -> Result<Vec<Lane>, QueueError> {
-    let doing = || "read which lanes there are".to_owned();
+async fn told_lanes(doing: impl Fn() -> String, link: &Link, names: &Names) -> Result<Vec<Lane>, QueueError> {
     let path = format!("STREAM.INFO.{}", names.state);
-    let answer = link.ask::<_, Value>(doing, &path, &json!({ "subjects_filter": names.lanes() })).await?;
+    let answer = link.ask::<_, Value>(&doing, &path, &json!({ "subjects_filter": names.lanes() })).await?;
     let info = answer.map_err(|(_, why)| link.failed(doing(), &why))?;
     let subjects = info["state"]["subjects"].as_object();
     let told = subjects.into_iter().flat_map(|subjects| subjects.keys()).filter_map(|subject| names.read_lane(subject));
     Ok(told.chain([names.intake()]).collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-async fn info(link: &Link, stream: &str) -> Result<Option<Value>, QueueError> {
-    let doing = || format!("look at the stream {stream}");
-    match link.ask(doing, &format!("STREAM.INFO.{stream}"), &json!({})).await? {
+async fn info(doing: impl Fn() -> String, link: &Link, stream: &str) -> Result<Option<Value>, QueueError> {
+    match link.ask(&doing, &format!("STREAM.INFO.{stream}"), &json!({})).await? {
         Ok(info) => Ok(Some(info)),
         Err((ErrorCode::STREAM_NOT_FOUND, _)) => Ok(None),
         Err((_, why)) => Err(link.failed(doing(), &why)),

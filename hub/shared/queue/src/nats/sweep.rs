@@ -53,8 +53,8 @@ impl Trash {
         self.0.insert((when(now, ago), version), Item::Message(number));
     }
 
-    /// A connection wrote a record to learn the time, and did not remove it.
-    pub(super) fn found_clock(&mut self, now: Instant, ago: Duration, version: Version) {
+    /// A record is of no use: of a message without a body, or of a connection that only wanted to know the time.
+    pub(super) fn found_record(&mut self, now: Instant, ago: Duration, version: Version) {
         self.0.insert((when(now, ago), version), Item::Record);
     }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn removes_what_is_done_and_nothing_else() {
-        let (server, lane) = (Nats::start(), "q".parse::<Lane>().expect("a lane"));
+        let (mut server, lane) = (Nats::start(), "q".parse::<Lane>().expect("a lane"));
         let (queue, other) = (open(&server).await, open(&server).await);
         let depth = other.depth(&lane).await.expect("a depth");
         let message = NewMessage {
@@ -183,15 +183,22 @@ mod tests {
             assert_eq!(left(queue).await, [3, 3]);
         }
         queue.ack(&held).await.expect("ours");
-        for queue in [&queue, &other, &late, &open(&server).await] {
+        server.kill();
+        server.start_again();
+        let fresh = open(&server).await;
+        assert_eq!(left(&fresh).await[0], 3, "a body that was removed does not come back");
+        for queue in [&queue, &other, &late, &fresh] {
             let now = queue.depth(&lane).await.expect("a depth");
             assert_eq!((now.ready, now.dead, now.leased), (depth.ready + 1, 1, Some(0)));
         }
+        // A replaced record may come back when the one that replaced it was removed; it is known for what it is.
+        fresh.watch.sweep_some(Instant::now() + ORPHANED * 2).await;
+        assert_eq!(left(&fresh).await, [2, 2]);
     }
 
     #[tokio::test]
     async fn removes_what_one_who_died_left_behind() {
-        let (server, lane) = (Nats::start(), "q".parse::<Lane>().expect("a lane"));
+        let (mut server, lane) = (Nats::start(), "q".parse::<Lane>().expect("a lane"));
         let queue = open(&server).await;
         for _ in 0..20 {
             queue.watch.link.jetstream().publish("reelmill", "job".into()).await.expect("sent").await.expect("stored");
@@ -205,6 +212,12 @@ mod tests {
         assert_eq!(left(&heir).await, [20, 20]);
         while heir.watch.sweep_some(Instant::now() + ORPHANED * 2).await {}
         assert_eq!(left(&heir).await, [0, 0]);
+        server.kill();
+        server.start_again();
+        let next = open(&server).await;
+        assert_eq!(left(&next).await[0], 0);
+        let depth = next.depth(&QueueName::default().intake()).await.expect("a depth");
+        assert_eq!((depth.ready, depth.leased), (0, Some(0)));
     }
 
     #[test]
@@ -213,7 +226,7 @@ mod tests {
         trash.made(now, 1, 11);
         trash.found(now, Duration::ZERO, 2, 12);
         trash.found(now, Duration::MAX, 3, 13);
-        trash.found_clock(now, Duration::MAX, 14);
+        trash.found_record(now, Duration::MAX, 14);
         trash.heard(now, 5, 15);
         assert!(trash.take(now, 9).is_empty(), "not all who find it sweep it at once");
         let mut soon: Vec<_> = trash.take(now + EVERY * 6, 9).into_iter().map(|(version, _)| version).collect();

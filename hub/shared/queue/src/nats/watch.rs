@@ -5,6 +5,7 @@
 //! was stored before does the watch ask the server's clock, by a record that it writes itself.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +18,7 @@ use async_nats::jetstream::{
     consumer::{Consumer, DeliverPolicy, push},
 };
 use futures::StreamExt as _;
-use reelmill_api::Notice;
+use reelmill_api::{Lane, Notice};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},
@@ -62,6 +63,8 @@ pub(super) struct Known {
     pub(super) index: Index,
     pub(super) board: Board,
     pub(super) trash: Trash,
+    /// The lanes that strangers can publish to.
+    pub(super) opened: HashSet<Lane>,
     /// What the server's clock showed then.
     clock: Option<(Instant, Nanos)>,
 }
@@ -186,7 +189,8 @@ impl Watch {
         losses.mark_unchanged();
         let reading = async {
             streams::ensure(&self.link, &self.names).await?;
-            let (mut tasks, mut state) = tokio::try_join!(self.feed(&self.names.tasks, true), self.feed(&self.names.state, false))?;
+            let (mut tasks, mut state) =
+                tokio::try_join!(self.feed(&self.names.tasks, true), self.feed(&self.names.state, false))?;
             self.load(&mut tasks, &mut state).await?;
             self.phase.send_replace(Phase::Live);
             self.news.notify_waiters();
@@ -259,7 +263,12 @@ impl Watch {
         if let Some((number, _)) = marker {
             self.link.remove(|| "ask the server's clock".to_owned(), &self.names.state, number).await?;
         }
-        self.load_tasks(tasks).await
+        self.load_tasks(tasks).await?;
+        let mut known = self.known();
+        // Every record is of a body that was stored before it, and all those were seen by now.
+        let ghosts = known.index.exorcise();
+        ghosts.into_iter().for_each(|version| known.trash.found_record(Instant::now(), Duration::ZERO, version));
+        Ok(())
     }
 
     /// Stores a record to see when the server does that. One that is full stores nothing; then this machine's clock must
@@ -333,7 +342,7 @@ impl Watch {
                 known.index.changed(number, lane, version, record, ago, now);
             }
             About::Notice(notice) => self.take_notice(&mut known, notice, message, version, stored),
-            About::Clock(_) if !ago.is_zero() => known.trash.found_clock(now, ago, version),
+            About::Clock(_) if !ago.is_zero() => known.trash.found_record(now, ago, version),
             About::Clock(_) | About::Other => {}
         }
         Ok(())

@@ -12,12 +12,12 @@ use std::{
 
 use async_nats::jetstream::{self, consumer::pull};
 use futures::StreamExt as _;
-use reelmill_api::{Notice, Priority, QueueName};
+use reelmill_api::{Lane, Notice, Priority, QueueName};
 use reelmill_lab::{
     nats::{Nats, Talk},
     programs::{Running, free_port},
 };
-use reelmill_queue::{Cursor, Depth, NewMessage, Published, QueueError, SharedQueue, connect};
+use reelmill_queue::{Cursor, Depth, Leased, NewMessage, Published, QueueError, SharedQueue, connect};
 use rustix::process::Signal;
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, farm, is_lost, lane, message, text, until};
@@ -30,6 +30,12 @@ const CHILD_URL: &str = "REELMILL_TEST_NATS";
 
 async fn at(url: &str) -> SharedQueue {
     connect(url, &QueueName::default()).await.expect("the server answers")
+}
+
+/// What is on the lane or comes there.
+async fn take(queue: &SharedQueue, lane: &Lane) -> Leased {
+    let lanes = std::slice::from_ref(lane);
+    queue.lease(lanes, LONG, PATIENCE).await.expect("an answer").expect("a message comes in time")
 }
 
 async fn told(url: &str) -> String {
@@ -211,8 +217,7 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
         queue.publish(&lane, &message(body)).await.expect("stored");
     }
     queue.publish(&lane, &NewMessage { delay: LONG, ..message("later") }).await.expect("stored");
-    let lanes = [lane.clone()];
-    let leased = queue.lease(&lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let leased = take(&queue, &lane).await;
     // A call that waits while the server goes away and comes back gets its message all the same, or an error in time.
     let waiter = tokio::spawn({
         let queue = queue.clone();
@@ -222,6 +227,7 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
     let begun = Instant::now();
     let error = queue.publish(&lane, &message("lost")).await.expect_err("nobody answers");
     assert!(matches!(error, QueueError::Failed { .. }) && begun.elapsed() < BOUND, "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
     server.start_again();
 
     let acked = until("the next ack", async || match queue.ack(&leased.receipt).await {
@@ -229,7 +235,7 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
         settled => Some(settled),
     });
     acked.await.expect("the lease survived");
-    let waiting = queue.lease(&lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let waiting = take(&queue, &lane).await;
     assert_eq!((text(&waiting), waiting.attempt), ("waiting", 1));
     queue.publish(&crate::bench::lane("elsewhere"), &message("for the waiter")).await.expect("stored");
     match waiter.await.expect("no panic") {
@@ -237,7 +243,10 @@ async fn goes_on_after_the_server_was_killed_and_started_again() {
         Err(error) => assert!(matches!(error, QueueError::Failed { .. }), "{error}"),
     }
     assert!(is_lost(queue.ack(&leased.receipt).await), "what is done stays done");
-    assert_eq!(at(&server.url()).await.depth(&lane).await.expect("a depth"), Depth { delayed: 1, leased: Some(1), ..EMPTY });
+    assert_eq!(
+        at(&server.url()).await.depth(&lane).await.expect("a depth"),
+        Depth { delayed: 1, leased: Some(1), ..EMPTY }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -338,11 +347,10 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
     let (bench, lane) = (Bench::nats().await, lane("q"));
     let cutter = Cutter::before(bench.nats_server().port).await;
     let queue = at(&format!("nats://127.0.0.1:{}", cutter.port)).await;
-    let lanes = std::slice::from_ref(&lane);
     // Every lane is open and everything is read, so that the next that comes is an answer.
     let settled = async || {
         queue.publish(&lane, &message("warm")).await.expect("stored");
-        let warm = queue.lease(lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+        let warm = take(&queue, &lane).await;
         queue.ack(&warm.receipt).await.expect("ours");
         queue.depth(&lane).await.expect("a depth")
     };
@@ -360,15 +368,15 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
     assert_eq!(queue.publish(&lane, &keyed).await.expect("an answer"), Published::Duplicate);
 
     cutter.cut_next_answer();
-    let first = queue.lease(lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let first = take(&queue, &lane).await;
     assert_eq!((first.attempt, text(&first)), (1, "keyed"));
     cutter.cut_next_answer();
     queue.hand_back(&first.receipt).await.expect("ours");
-    let same = queue.lease(lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let same = take(&queue, &lane).await;
     assert_eq!(same.attempt, 1);
     cutter.cut_next_answer();
     queue.retry_after(&same.receipt, Duration::ZERO).await.expect("ours");
-    let second = queue.lease(lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let second = take(&queue, &lane).await;
     assert_eq!((second.attempt, text(&second)), (2, "keyed"));
     cutter.cut_next_answer();
     queue.extend(&second.receipt, LONG).await.expect("ours");
@@ -377,7 +385,7 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
     assert!(is_lost(queue.ack(&second.receipt).await), "another call is not a repetition");
     cutter.cut_next_answer();
     assert!(queue.retry_dead(&lane, &second.message_id).await.expect("an answer"));
-    let third = queue.lease(lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let third = take(&queue, &lane).await;
     assert_eq!(third.attempt, 1);
     cutter.cut_next_answer();
     queue.ack(&third.receipt).await.expect("ours");
@@ -409,19 +417,22 @@ async fn goes_on_with_a_server_that_lost_everything() {
     for i in 0..5 {
         queue.publish(&lane, &message(format!("old {i}"))).await.expect("stored");
     }
-    let held = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let held = take(&queue, &lane).await;
     queue.emit(b"old").await.expect("emitted");
     let read = queue.events(&Cursor::default(), Duration::ZERO).await.expect("events").next;
     server.start_anew();
     until("the streams being made again", async || queue.depth(&lane).await.ok()).await;
     queue.publish(&lane, &message("new")).await.expect("stored");
-    let leased = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let leased = take(&queue, &lane).await;
     assert_eq!(text(&leased), "new");
     assert!(is_lost(queue.ack(&held.receipt).await), "another message has its number");
     queue.emit(b"first").await.expect("emitted");
     queue.emit(b"second").await.expect("emitted");
     let events = queue.events(&read, PATIENCE).await.expect("events");
-    assert_eq!(events.bodies.last().map(Vec::as_slice), Some(&b"second"[..]));
+    assert_eq!(events.bodies, [b"first".to_vec(), b"second".to_vec()]);
+    server.publish("q", b"plain");
+    let plain = take(&queue, &lane).await;
+    assert_eq!(text(&plain), "plain");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -429,7 +440,7 @@ async fn a_server_that_is_full_refuses_and_loses_nothing() {
     let mut server = Nats::start_plain("jetstream { store_dir: STORE, max_file_store: 1MB }");
     let (queue, lane) = (at(&server.url()).await, lane("q"));
     queue.publish(&lane, &message("held")).await.expect("stored");
-    let held = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let held = take(&queue, &lane).await;
     let body = vec![7; 100_000];
     let mut stored = 0;
     let error = loop {
@@ -448,7 +459,7 @@ async fn a_server_that_is_full_refuses_and_loses_nothing() {
         assert_eq!(depth, Depth { ready: stored, leased: Some(1), oldest_ready: depth.oldest_ready, ..EMPTY });
         for error in [
             queue.ack(&held.receipt).await.expect_err("no room"),
-            queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect_err("no room"),
+            queue.lease(std::slice::from_ref(&lane), LONG, PATIENCE).await.expect_err("no room"),
         ] {
             assert!(error.to_string().contains("resource"), "{error}");
         }
@@ -456,7 +467,7 @@ async fn a_server_that_is_full_refuses_and_loses_nothing() {
     server.configure("jetstream { store_dir: STORE, max_file_store: 10MB }");
     until("room", async || queue.ack(&held.receipt).await.ok()).await;
     for _ in 0..stored {
-        let leased = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+        let leased = take(&queue, &lane).await;
         assert_eq!((leased.attempt, leased.body.len()), (1, body.len()));
         queue.ack(&leased.receipt).await.expect("ours");
     }
@@ -525,7 +536,10 @@ async fn refuses_a_farm_whose_names_are_anothers() {
     let bench = Bench::nats().await;
     bench.publish(&lane("studio"), "task").await;
     let error = connect(&bench.url, &farm("studio")).await.err().expect("its intake is a lane of ours");
-    assert!(error.to_string().contains("make the stream studio-tasks") && error.to_string().contains("overlap"), "{error}");
+    assert!(
+        error.to_string().contains("make the stream studio-tasks") && error.to_string().contains("overlap"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -364,7 +364,9 @@ pub(crate) async fn wakes_a_waiting_reader(bench: &Bench) {
 
 pub(crate) async fn reads_from_the_oldest_with_a_cursor_of_another_server(bench: &Bench) {
     bench.queue.emit(b"old").await.expect("emitted");
-    for foreign in ["kafka:9", "redis:", "sqlite:x", "nats:x", "nats:9", "redis:$", "redis:9; FLUSHALL", "99999999999999999999"] {
+    for foreign in
+        ["kafka:9", "redis:", "sqlite:x", "nats:x", "nats:9", "redis:$", "redis:9; FLUSHALL", "99999999999999999999"]
+    {
         let events = bench.queue.events(&Cursor(foreign.to_owned()), Duration::ZERO).await.expect("an answer");
         assert_eq!(events.bodies, [b"old"], "{foreign}");
     }
