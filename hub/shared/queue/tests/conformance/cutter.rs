@@ -11,7 +11,7 @@ use tokio::{
 };
 
 pub(crate) struct Cutter {
-    port: u16,
+    pub(crate) port: u16,
     orders: Arc<Orders>,
 }
 
