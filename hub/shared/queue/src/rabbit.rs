@@ -193,6 +193,7 @@ impl Queue for RabbitQueue {
             keeps_order: false,
             counts_leased: false,
             tells_age: false,
+            dedupes_for_all: true,
             readers: Readers::Many,
         }
     }

@@ -89,6 +89,13 @@ impl Bench {
         connect(&self.url, &QueueName::default()).await.expect("the queue can be opened twice")
     }
 
+    pub(crate) fn host(&self) -> &VirtualHost {
+        match &self.keep {
+            Keep::Rabbit(host) => host,
+            Keep::Folder { .. } | Keep::Server(_) => panic!("this bench has no RabbitMQ server"),
+        }
+    }
+
     pub(crate) fn server(&self) -> &Redis {
         match &self.keep {
             Keep::Server(server) => server,

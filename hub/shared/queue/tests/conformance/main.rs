@@ -5,6 +5,7 @@ mod cutter;
 mod model;
 mod nats_only;
 mod promises;
+mod rabbit_only;
 mod redis_only;
 mod sqlite_only;
 mod sqs_only;

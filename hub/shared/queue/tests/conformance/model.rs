@@ -209,3 +209,8 @@ fn nats_does_what_a_list_would() {
 fn sqs_does_what_a_list_would() {
     check(Bench::sqs(), 24);
 }
+
+#[test]
+fn rabbit_does_what_a_list_would() {
+    check(Bench::rabbit(), 24);
+}
