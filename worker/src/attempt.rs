@@ -25,7 +25,7 @@ use text::{Reader, Texts};
 
 use crate::{
     config::NvencPreset,
-    engine::{self, EngineKind, Programs, capability::Need, prove::Prover, sessions::Sessions},
+    engine::{self, EngineKind, Programs, capability::needs_of, prove::Prover, sessions::Sessions},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
     lease::Fence,
@@ -174,7 +174,7 @@ impl Attempt<'_> {
     /// Chooses what makes the plan; what is not known of this node yet is proven now.
     async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<(), Failure> {
         // Each proof has its time limit.
-        let facts = self.pulse.during(self.workshop.prover.facts_for(&Need::of_plan(plan))).await;
+        let facts = self.pulse.during(self.workshop.prover.facts_for(&needs_of(plan))).await;
         let (maker, changes) = facts.choose(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.maker = maker;
         plan.changes.extend(changes);

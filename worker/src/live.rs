@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     attempt::Workshop,
-    engine::capability::Need,
+    engine::capability::needs_of,
     plan::{EngineKind, Plan},
     pulse::Pulse,
 };
@@ -155,7 +155,7 @@ impl Live<'_> {
 
     /// Chooses what makes the plan, and holds the GPU's sessions that it needs.
     async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        let facts = self.pulse.during(self.workshop.prover.facts_for(&Need::of_plan(plan))).await;
+        let facts = self.pulse.during(self.workshop.prover.facts_for(&needs_of(plan))).await;
         let (maker, changes) = facts.choose_live(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.changes.extend(changes);
         plan.maker = maker;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use reelmill_api::{Failure, Location, S3Location};
+use reelmill_api::{Failure, Location, Need, S3Location};
 use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process, store::KeysError};
 use reelmill_storage::Access;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     desk::{Desk, Identity},
     doctor,
-    engine::capability::{Facts, Need},
+    engine::capability::Facts,
     lanes::Lanes,
     notices::Notices,
     one, setup, status,

@@ -5,7 +5,7 @@ mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use reelmill_api::{AttemptId, Lane};
+use reelmill_api::{AttemptId, Lane, Task};
 use reelmill_daemon::Shutdown;
 use reelmill_queue::{Leased, QueueError, SharedQueue};
 use tokio::{
@@ -178,8 +178,8 @@ impl Worker {
     }
 
     /// A new name for a try at a task.
-    fn attempt_id(leased: &Leased) -> AttemptId {
-        AttemptId::new(leased.attempt, random())
+    fn attempt_id(leased: &Leased, task: &Task) -> AttemptId {
+        AttemptId::new(leased.attempt.saturating_add(task.tried), random())
     }
 }
 

@@ -5,6 +5,7 @@ mod cancel;
 mod death;
 mod delivery;
 mod end;
+mod needs;
 mod pause;
 mod standstill;
 
