@@ -10,6 +10,7 @@ use reelmill_storage::Access;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Seats,
     attempt::Workshop,
     cli::{Cli, Command},
     config::Config,
@@ -83,7 +84,7 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
         standstill: setup::standstill(config)?,
-        concurrency: config.concurrency.get(),
+        seats: Seats::new(config.concurrency.get(), setup::admission(config)?),
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
     });
     notify::ready();

@@ -8,13 +8,16 @@ use std::{sync::Arc, time::Duration};
 use reelmill_api::{AttemptId, Lane, Task};
 use reelmill_daemon::Shutdown;
 use reelmill_queue::{Leased, QueueError, SharedQueue};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{attempt::Workshop, desk::Desk, lanes::Lanes, notices::Notices};
+use crate::{
+    admission::{Seat, Seats},
+    attempt::Workshop,
+    desk::Desk,
+    lanes::Lanes,
+    notices::Notices,
+};
 use quiet::QuietLog;
 
 /// How long one wait for a task lasts; also how soon an idle worker notices that it should stop.
@@ -47,8 +50,8 @@ pub struct Worker {
     pub lease: Duration,
     /// An attempt in which nothing has moved for so long is called off.
     pub standstill: Duration,
-    /// How many tasks run at once.
-    pub concurrency: usize,
+    /// Where tasks that run at once sit.
+    pub seats: Arc<Seats>,
     /// How long tasks in work may take after the order to stop.
     pub drain_deadline: Duration,
 }
@@ -72,29 +75,21 @@ impl Worker {
     }
 
     async fn go_on(self: Arc<Self>, until: Until, shutdown: &Shutdown) {
-        let slots = Arc::new(Semaphore::new(self.concurrency));
         // A live task has no end to wait for: it is handed back at once.
         let stop = Stop { any: CancellationToken::new(), live: CancellationToken::new() };
         let mut tasks = JoinSet::new();
-        self.lease_until(until, &slots, &mut tasks, &stop, shutdown).await;
+        self.lease_until(until, &mut tasks, &stop, shutdown).await;
         self.desk.drain();
         stop.live.cancel();
         self.finish(tasks, &stop.any, shutdown).await;
     }
 
-    async fn lease_until(
-        self: &Arc<Self>,
-        until: Until,
-        slots: &Arc<Semaphore>,
-        tasks: &mut JoinSet<()>,
-        stop: &Stop,
-        shutdown: &Shutdown,
-    ) {
+    async fn lease_until(self: &Arc<Self>, until: Until, tasks: &mut JoinSet<()>, stop: &Stop, shutdown: &Shutdown) {
         let mut quiet = QuietLog::default();
         let mut turn = 0;
         // What was paused or canceled before this worker came must be known before it leases.
         unless_stopped(shutdown, self.notices.known()).await;
-        while let Some(slot) = free_slot(slots, shutdown).await {
+        while let Some(seat) = self.free_seat(shutdown).await {
             while tasks.try_join_next().is_some() {}
             turn += 1;
             let lanes = self.open_lanes(turn);
@@ -107,7 +102,7 @@ impl Worker {
                     quiet.well();
                     let (worker, stop) = (self.clone(), stop.clone());
                     tasks.spawn(async move {
-                        worker.take(leased, slot, stop).await;
+                        worker.take(leased, seat, stop).await;
                     });
                 }
                 Ok(None) => {
@@ -124,6 +119,22 @@ impl Worker {
         }
     }
 
+    /// A free seat for one more task; `None` when it is time to stop.
+    async fn free_seat(&self, shutdown: &Shutdown) -> Option<Seat> {
+        while !shutdown.graceful().is_cancelled() {
+            let seat = tokio::select! {
+                seat = self.seats.free() => seat,
+                () = shutdown.graceful().cancelled() => return None,
+            };
+            match seat {
+                Ok(seat) => return Some(seat),
+                Err(failure) => log::error!("{}", failure.lines()),
+            }
+            pause(shutdown).await;
+        }
+        None
+    }
+
     /// The lanes that may be leased from now.
     fn open_lanes(&self, turn: usize) -> Vec<Lane> {
         let (paused, open) = self.lanes.in_turn(turn).into_iter().partition::<Vec<_>, _>(|l| self.notices.is_paused(l));
@@ -131,12 +142,12 @@ impl Worker {
         open
     }
 
-    async fn take(&self, leased: Leased, slot: OwnedSemaphorePermit, stop: Stop) {
+    async fn take(&self, leased: Leased, seat: Seat, stop: Stop) {
         // The lane may have been paused while it was waited for a task.
         if self.notices.is_paused(&leased.lane) {
             return self.settled(self.queue.hand_back(&leased.receipt).await);
         }
-        self.work(leased, slot, stop).await;
+        self.work(leased, seat, stop).await;
     }
 
     async fn is_empty(&self) -> bool {
@@ -180,17 +191,6 @@ impl Worker {
     /// A new name for a try at a task.
     fn attempt_id(leased: &Leased, task: &Task) -> AttemptId {
         AttemptId::new(leased.attempt.saturating_add(task.tried), random())
-    }
-}
-
-/// A free place for one more task; `None` when it is time to stop.
-async fn free_slot(slots: &Arc<Semaphore>, shutdown: &Shutdown) -> Option<OwnedSemaphorePermit> {
-    if shutdown.graceful().is_cancelled() {
-        return None;
-    }
-    tokio::select! {
-        slot = slots.clone().acquire_owned() => slot.ok(),
-        () = shutdown.graceful().cancelled() => None,
     }
 }
 

@@ -7,11 +7,12 @@ use reelmill_api::{
     settle::{MAX_ATTEMPTS, settle, settle_live},
 };
 use reelmill_queue::{Leased, NewMessage, QueueError};
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Stop, Worker};
 use crate::{
+    admission::Seat,
     attempt::Attempt,
     events::{Audience, Teller},
     lease::{self, Fence, Lapse},
@@ -36,6 +37,13 @@ enum Off {
     Stopping,
 }
 
+/// One try at a task.
+struct Try<'a> {
+    id: AttemptId,
+    seat: &'a Seat,
+    stop: &'a CancellationToken,
+}
+
 /// How an attempt ended.
 struct Ended {
     result: Result<Report, Failure>,
@@ -43,7 +51,7 @@ struct Ended {
 }
 
 impl Worker {
-    pub(super) async fn work(&self, leased: Leased, _slot: OwnedSemaphorePermit, stop: Stop) {
+    pub(super) async fn work(&self, leased: Leased, seat: Seat, stop: Stop) {
         let task = match self.accept(&leased).await {
             Ok(Some(task)) => task,
             Ok(None) => return,
@@ -56,7 +64,7 @@ impl Worker {
         teller.started().await;
         self.desk.begin(&task, id.number());
         let number = id.number();
-        let (result, off) = self.attempt(&leased, &task, id, &stop, &teller).await;
+        let (result, off) = self.attempt(&leased, &task, Try { id, seat: &seat, stop: &stop }, &teller).await;
         self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
         self.settle(&leased, &task, number, Ended { result, off }, &teller).await;
     }
@@ -102,16 +110,12 @@ impl Worker {
     /// A plain job for a preset that this worker does not serve goes to that preset's lane. Acked only once it is there;
     /// a second copy after a crash in between is dropped by its key, or found published.
     async fn pass_on(&self, leased: &Leased, task: &Task, lane: &Lane) {
-        self.move_to(lane, leased, task, task.job.to_string()).await;
+        let (priority, dedupe_key) = (task.priority, Some(task.job.to_string()));
+        let message = NewMessage { body: task.to_message(), priority, delay: Duration::ZERO, dedupe_key };
+        self.move_to(lane, leased, message).await;
     }
 
-    async fn move_to(&self, lane: &Lane, leased: &Leased, task: &Task, key: String) {
-        let message = NewMessage {
-            body: task.to_message(),
-            priority: task.priority,
-            delay: Duration::ZERO,
-            dedupe_key: Some(key),
-        };
+    async fn move_to(&self, lane: &Lane, leased: &Leased, message: NewMessage) {
         match self.queue.publish(lane, &message).await {
             Ok(_) => self.settled(self.queue.ack(&leased.receipt).await),
             Err(e) => {
@@ -126,17 +130,17 @@ impl Worker {
         &self,
         leased: &Leased,
         task: &Task,
-        id: AttemptId,
-        stop: &CancellationToken,
+        this: Try<'_>,
         teller: &Teller,
     ) -> (Result<Report, Failure>, Option<Off>) {
+        let Try { id, seat, stop } = this;
         let (done, cancel, pulse) = (CancellationToken::new(), CancellationToken::new(), Pulse::default());
         let watch = Watch::new(pulse.clone(), self.standstill);
         let lasting = self.lasting(task.input.is_live());
         let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, watch, done.clone());
         let keeper = tokio::spawn(keeper);
         let fence = Fence::new(self.queue.clone(), leased.receipt.clone(), lasting);
-        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence };
+        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence, seat };
         let running = async {
             let running = attempt.run(|progress| {
                 self.desk.progress(task.job, progress);
@@ -232,6 +236,9 @@ impl Worker {
         let reason = || result.as_ref().err().map_or(String::new(), Failure::lines);
         self.settled(match settlement {
             Settlement::Ack => self.queue.ack(&leased.receipt).await,
+            Settlement::RetryAfter(wait) if kind == Some(ErrorKind::Busy) => {
+                return self.put_off(leased, task, wait).await;
+            }
             Settlement::RetryAfter(wait) => self.queue.retry_after(&leased.receipt, wait).await,
             Settlement::DeadLetter => self.queue.dead_letter(&leased.receipt, &reason()).await,
             Settlement::Leave => Ok(()),
@@ -249,9 +256,19 @@ impl Worker {
         if *lane == leased.lane {
             return self.settled(self.queue.hand_back(&leased.receipt).await);
         }
+        self.move_untried(leased, task, lane, Duration::ZERO).await;
+    }
+
+    /// A task for which there was no room comes again, and does not count as tried: room may be long in coming.
+    async fn put_off(&self, leased: &Leased, task: &Task, wait: Duration) {
+        self.move_untried(leased, task, &leased.lane, wait).await;
+    }
+
+    async fn move_untried(&self, leased: &Leased, task: &Task, lane: &Lane, delay: Duration) {
         let task = Task { tried: task.tried + leased.attempt.saturating_sub(1), ..task.clone() };
-        let key = format!("{}-{}", task.job, leased.message_id);
-        self.move_to(lane, leased, &task, key).await;
+        let dedupe_key = Some(format!("{}-{}", task.job, leased.message_id));
+        let message = NewMessage { body: task.to_message(), priority: task.priority, delay, dedupe_key };
+        self.move_to(lane, leased, message).await;
     }
 
     /// How long a lease holds: viewers of a live stream cannot wait for another worker as long as a file can.
