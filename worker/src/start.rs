@@ -1,6 +1,10 @@
 //! The start of the program: settings, parts, the loop, the end.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
@@ -80,7 +84,7 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         workshop,
         queue,
         lanes,
-        desk,
+        desk: desk.clone(),
         notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
         standstill: setup::standstill(config)?,
@@ -88,8 +92,12 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
     });
     notify::ready();
-    worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
+    let began = Instant::now();
+    let emptied = worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
     notify::stopping();
+    let end = desk.end_of_work(if emptied { "drained in" } else { "stopped after" }, began.elapsed());
+    notify::status(&end);
+    log::info!("{end}");
     stop_serving.cancel();
     watchdog.await?;
     Ok(serving.await??)

@@ -66,25 +66,32 @@ pub enum Until {
 }
 
 impl Worker {
-    /// Works until `shutdown`, or until the lanes are empty.
-    pub async fn run(self: Arc<Self>, until: Until, shutdown: &Shutdown) {
+    /// Works until `shutdown`, or until the lanes are empty; whether it were the lanes.
+    pub async fn run(self: Arc<Self>, until: Until, shutdown: &Shutdown) -> bool {
         tokio::select! {
-            () = self.clone().go_on(until, shutdown) => {}
+            emptied = self.clone().go_on(until, shutdown) => emptied,
             () = self.notices.follow(&*self.queue) => unreachable!("notices are read for as long as the worker works"),
         }
     }
 
-    async fn go_on(self: Arc<Self>, until: Until, shutdown: &Shutdown) {
+    async fn go_on(self: Arc<Self>, until: Until, shutdown: &Shutdown) -> bool {
         // A live task has no end to wait for: it is handed back at once.
         let stop = Stop { any: CancellationToken::new(), live: CancellationToken::new() };
         let mut tasks = JoinSet::new();
-        self.lease_until(until, &mut tasks, &stop, shutdown).await;
+        let emptied = self.lease_until(until, &mut tasks, &stop, shutdown).await;
         self.desk.drain();
         stop.live.cancel();
         self.finish(tasks, &stop.any, shutdown).await;
+        emptied
     }
 
-    async fn lease_until(self: &Arc<Self>, until: Until, tasks: &mut JoinSet<()>, stop: &Stop, shutdown: &Shutdown) {
+    async fn lease_until(
+        self: &Arc<Self>,
+        until: Until,
+        tasks: &mut JoinSet<()>,
+        stop: &Stop,
+        shutdown: &Shutdown,
+    ) -> bool {
         let mut quiet = QuietLog::default();
         let mut turn = 0;
         // What was paused or canceled before this worker came must be known before it leases.
@@ -108,7 +115,8 @@ impl Worker {
                 Ok(None) => {
                     quiet.well();
                     if until == Until::Empty && tasks.is_empty() && self.is_empty().await {
-                        return log::info!("nothing waits on the lanes any more");
+                        log::info!("nothing waits on the lanes any more");
+                        return true;
                     }
                 }
                 Err(e) => {
@@ -117,6 +125,7 @@ impl Worker {
                 }
             }
         }
+        false
     }
 
     /// A free seat for one more task; `None` when it is time to stop.
