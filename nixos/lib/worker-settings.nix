@@ -24,7 +24,6 @@
     concurrency = instances.concurrency.${name};
     nvenc_preset = instance.nvencPreset;
     preset_folder = instance.presetFolder;
-    admission.pixel_budget = cfg.node.pixelBudget;
     status.listen = "127.0.0.1:${toString instances.port.${name}}";
     media = {
       inherit (instance) gpu;
@@ -34,11 +33,12 @@
         else lib.foldl' lib.min (lib.head sessions) sessions;
     };
   };
+  node = lib.optionalAttrs (cfg.node.pixelBudget != null) {admission.pixel_budget = cfg.node.pixelBudget;};
   references = (credentials "${instances.unit name}.service" instance).values;
 in
   toml {
     name = "worker-${name}";
-    settings = lib.foldl' recursiveUpdate {} [said references cfg.settings instance.settings];
+    settings = lib.foldl' recursiveUpdate {} [said node references cfg.settings instance.settings];
     inherit (cfg) package;
     program = "reelmill-worker";
   }

@@ -165,10 +165,10 @@ mod tests {
         let [running, heavy, light] = [claim(60, 0, true), claim(90, 1, false), claim(30, 2, false)];
         let soon = 1000;
         let late = u64::try_from(PATIENCE.as_millis()).expect("seconds") + 1;
-        assert!(!is_met(&heavy, &[running.clone()], 100, soon));
+        assert!(!is_met(&heavy, std::slice::from_ref(&running), 100, soon));
         assert!(is_met(&light, &[running.clone(), heavy.clone()], 100, soon), "it passes the heavy one");
         assert!(!is_met(&light, &[running, heavy.clone()], 100, late), "and no more once that has waited long");
-        assert!(is_met(&heavy, &[light.clone()], 100, late), "which then begins");
+        assert!(is_met(&heavy, std::slice::from_ref(&light), 100, late), "which then begins");
         assert!(!is_met(&light, &[claim(90, 1, true)], 100, late));
         assert!(is_met(&claim(500, 3, false), &[], 100, 3), "one that is heavier than everything runs alone");
         assert!(!is_met(&claim(500, 3, false), &[claim(1, 0, true)], 100, 3));

@@ -165,7 +165,7 @@ impl Needs {
             let known: &[Need] = if hardware && !forbidden { &[] } else { &usual };
             for size in CLASSES {
                 let mut rare = Need::at(preset, size);
-                rare.retain(|need| !known.contains(need) && !(hardware && need.codec.is_mezzanine()));
+                rare.retain(|need| !(known.contains(need) || hardware && need.codec.is_mezzanine()));
                 found.extend(rare.iter().map(|need| Self::new(hardware, vec![*need])));
                 found.extend((rare.len() > 1).then(|| Self::new(hardware, rare)));
             }
