@@ -24,6 +24,7 @@
     concurrency = instances.concurrency.${name};
     nvenc_preset = instance.nvencPreset;
     preset_folder = instance.presetFolder;
+    admission.pixel_budget = cfg.node.pixelBudget;
     status.listen = "127.0.0.1:${toString instances.port.${name}}";
     media = {
       inherit (instance) gpu;

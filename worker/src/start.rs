@@ -1,21 +1,26 @@
 //! The start of the program: settings, parts, the loop, the end.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use reelmill_api::{Failure, Location, S3Location};
+use reelmill_api::{Failure, Location, Need, S3Location};
 use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process, store::KeysError};
 use reelmill_storage::Access;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Seats,
     attempt::Workshop,
     cli::{Cli, Command},
     config::Config,
     desk::{Desk, Identity},
     doctor,
-    engine::capability::{Facts, Need},
+    engine::capability::Facts,
     lanes::Lanes,
     notices::Notices,
     one, setup, status,
@@ -24,6 +29,9 @@ use crate::{
 
 /// Encoding happens elsewhere; two threads move bytes faster than any store takes them, and each further one costs memory.
 const THREADS: usize = 2;
+/// The depth of an attempt's futures, of which each frame of a debug build has tens of kilobytes. Only what is used of it costs
+/// memory.
+const STACK: usize = 8 << 20;
 
 /// Does what the command line says.
 ///
@@ -32,7 +40,8 @@ const THREADS: usize = 2;
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     process::hide().context("cannot hide this process from its children")?;
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(setup::config_error)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(THREADS).thread_stack_size(STACK).enable_all().build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {
@@ -79,16 +88,20 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         workshop,
         queue,
         lanes,
-        desk,
+        desk: desk.clone(),
         notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
         standstill: setup::standstill(config)?,
-        concurrency: config.concurrency.get(),
+        seats: Seats::new(config.concurrency.get(), setup::admission(config)?),
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
     });
     notify::ready();
-    worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
+    let began = Instant::now();
+    let emptied = worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
     notify::stopping();
+    let end = desk.end_of_work(if emptied { "drained in" } else { "stopped after" }, began.elapsed());
+    notify::status(&end);
+    log::info!("{end}");
     stop_serving.cancel();
     watchdog.await?;
     Ok(serving.await??)
