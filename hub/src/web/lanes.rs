@@ -8,7 +8,7 @@ use axum::{
 };
 use futures::future::try_join_all;
 use reelmill_api::{
-    Lane, Needs, Notice, Preset, QueueName,
+    Lane, Needs, Notice, QueueName,
     preset::Presets,
     queues::{LaneList, LaneState},
 };
@@ -20,8 +20,9 @@ use super::{App, json, problem::Refusal};
 /// a node must have to serve it.
 pub(super) fn all(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
     let mut lanes = always(queue, presets);
-    let beyond = |preset: &Preset| Needs::beyond(preset).into_iter().map(|needs| queue.needing(&preset.name, &needs));
-    lanes.extend(presets.iter().flat_map(|preset| beyond(preset).collect::<Vec<_>>()));
+    for preset in presets.iter() {
+        lanes.extend(Needs::beyond(preset).iter().map(|needs| queue.needing(&preset.name, needs)));
+    }
     lanes.sort();
     lanes
 }
