@@ -29,6 +29,9 @@ use crate::{
 
 /// Encoding happens elsewhere; two threads move bytes faster than any store takes them, and each further one costs memory.
 const THREADS: usize = 2;
+/// The depth of an attempt's futures, of which each frame of a debug build has tens of kilobytes. Only what is used of it costs
+/// memory.
+const STACK: usize = 8 << 20;
 
 /// Does what the command line says.
 ///
@@ -37,7 +40,8 @@ const THREADS: usize = 2;
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     process::hide().context("cannot hide this process from its children")?;
     let config = Config::load(cli.config.as_deref(), Env::from_process()).map_err(setup::config_error)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(THREADS).thread_stack_size(STACK).enable_all().build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {

@@ -8,7 +8,7 @@ use axum::{
 };
 use futures::future::try_join_all;
 use reelmill_api::{
-    Lane, Notice, QueueName,
+    Lane, Needs, Notice, QueueName,
     preset::Presets,
     queues::{LaneList, LaneState},
 };
@@ -16,20 +16,32 @@ use reelmill_queue::QueueError;
 
 use super::{App, json, problem::Refusal};
 
-/// All lanes that a farm may have, by name: that of strangers' jobs, and each preset's.
+/// All lanes that a farm may have, by name: that of strangers' jobs, each preset's, and those of tasks that need more than
+/// a node must have to serve it.
 pub(super) fn all(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
-    let mut lanes: Vec<Lane> = presets.iter().map(|preset| queue.tasks(&preset.name)).collect();
-    lanes.push(queue.intake());
+    let mut lanes = always(queue, presets);
+    for preset in presets.iter() {
+        lanes.extend(Needs::beyond(preset).iter().map(|needs| queue.needing(&preset.name, needs)));
+    }
     lanes.sort();
     lanes
 }
 
-/// Lists all lanes, by name; also those that nothing is known of but that they are paused.
+/// Those of them that are shown even if nothing is on them.
+fn always(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
+    presets.iter().map(|preset| queue.tasks(&preset.name)).chain([queue.intake()]).collect()
+}
+
+/// Lists lanes, by name: of needs only those that something is on; also those of which nothing is known but that they are
+/// paused.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Refusal> {
     let paused = paused(&app).await?;
     let lanes: BTreeSet<Lane> = app.lanes().into_iter().chain(paused.iter().cloned()).collect();
     let states = lanes.into_iter().map(|lane| state(&app, lane, &paused));
-    Ok(json(&LaneList { lanes: try_join_all(states).await.map_err(|e| failed(&e))? }))
+    let mut lanes = try_join_all(states).await.map_err(|e| failed(&e))?;
+    let always = always(&app.queue_name, &app.terms.presets);
+    lanes.retain(|state| always.contains(&state.lane) || !is_quiet(state));
+    Ok(json(&LaneList { lanes }))
 }
 
 /// Has no task leased from a lane any more. What is in work goes on.
@@ -58,7 +70,9 @@ pub(super) fn find(app: &App, name: &str, besides: &BTreeSet<Lane>) -> Result<La
     let lanes = app.lanes();
     let found = lanes.iter().chain(besides).find(|lane| lane.as_str() == name);
     found.cloned().ok_or_else(|| {
-        let names: Vec<_> = lanes.iter().map(Lane::as_str).collect();
+        let always = always(&app.queue_name, &app.terms.presets);
+        let mut names: Vec<_> = always.iter().map(Lane::as_str).collect();
+        names.sort_unstable();
         Refusal::not_found_but("there is no lane of that name", format!("lanes here: {}", names.join(", ")))
     })
 }
@@ -79,6 +93,11 @@ async fn state(app: &App, lane: Lane, paused: &BTreeSet<Lane>) -> Result<LaneSta
         dead: depth.dead,
         oldest_seconds: depth.oldest_ready.map(|age| age.as_secs_f64()),
     })
+}
+
+fn is_quiet(state: &LaneState) -> bool {
+    let LaneState { paused, ready, delayed, leased, dead, lane: _, oldest_seconds: _ } = state;
+    !paused && ready + delayed + leased.unwrap_or(0) + dead == 0
 }
 
 async fn paused(app: &App) -> Result<BTreeSet<Lane>, Refusal> {

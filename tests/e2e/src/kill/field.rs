@@ -97,6 +97,7 @@ impl Field {
             preset: PRESET.parse().expect("a preset's name"),
             settings: Settings::default(),
             priority: Priority::Normal,
+            tried: 0,
         }
     }
 
