@@ -21,3 +21,18 @@ async fn every_job_on_sqlite_ends_exactly_once_whatever_is_killed() {
 async fn every_job_on_redis_ends_exactly_once_whatever_is_killed() {
     every_job_ends_exactly_once(Kind::Redis).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_on_rabbitmq_ends_exactly_once_whatever_is_killed() {
+    every_job_ends_exactly_once(Kind::RabbitMq).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_on_nats_ends_exactly_once_whatever_is_killed() {
+    every_job_ends_exactly_once(Kind::Nats).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_on_sqs_ends_exactly_once_whatever_is_killed() {
+    every_job_ends_exactly_once(Kind::Sqs).await;
+}

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use tempfile::TempDir;
 
-use crate::redis::Redis;
+use crate::{nats::Nats, rabbitmq::RabbitMq, redis::Redis, sqs::Sqs};
 
 /// The kinds of queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,17 +13,26 @@ pub enum Kind {
     Sqlite,
     /// A Redis server.
     Redis,
+    /// A RabbitMQ server.
+    RabbitMq,
+    /// A NATS server with JetStream.
+    Nats,
+    /// A server that speaks SQS.
+    Sqs,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Sqlite, Self::Redis];
+    pub const ALL: &[Self] = &[Self::Sqlite, Self::Redis, Self::RabbitMq, Self::Nats, Self::Sqs];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Redis => "redis",
+            Self::RabbitMq => "rabbitmq",
+            Self::Nats => "nats",
+            Self::Sqs => "sqs",
         }
     }
 }
@@ -50,6 +59,12 @@ pub enum QueueServer {
     Sqlite(TempDir),
     /// A Redis server.
     Redis(Redis),
+    /// A RabbitMQ server.
+    RabbitMq(RabbitMq),
+    /// A NATS server.
+    Nats(Nats),
+    /// moto.
+    Sqs(Sqs),
 }
 
 impl QueueServer {
@@ -58,6 +73,9 @@ impl QueueServer {
         match kind {
             Kind::Sqlite => Self::Sqlite(TempDir::new().expect("a temporary folder")),
             Kind::Redis => Self::Redis(Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"])),
+            Kind::RabbitMq => Self::RabbitMq(RabbitMq::start_with("", "")),
+            Kind::Nats => Self::Nats(Nats::start()),
+            Kind::Sqs => Self::Sqs(Sqs::start()),
         }
     }
 
@@ -66,6 +84,9 @@ impl QueueServer {
         match self {
             Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("queue.sqlite").display()),
             Self::Redis(redis) => redis.url(),
+            Self::RabbitMq(rabbit) => rabbit.url(),
+            Self::Nats(nats) => nats.url(),
+            Self::Sqs(sqs) => sqs.url(),
         }
     }
 
@@ -74,6 +95,9 @@ impl QueueServer {
         match self {
             Self::Sqlite(_) => None,
             Self::Redis(redis) => Some(redis.port),
+            Self::RabbitMq(rabbit) => Some(rabbit.port),
+            Self::Nats(nats) => Some(nats.port),
+            Self::Sqs(sqs) => Some(sqs.port),
         }
     }
 
@@ -86,8 +110,9 @@ impl QueueServer {
     /// Whether its server can be killed without losing what it was given.
     pub fn survives(&self) -> bool {
         match self {
-            Self::Sqlite(_) => false,
-            Self::Redis(_) => true,
+            Self::Redis(_) | Self::RabbitMq(_) | Self::Nats(_) => true,
+            // moto keeps all in memory.
+            Self::Sqlite(_) | Self::Sqs(_) => false,
         }
     }
 
@@ -96,6 +121,9 @@ impl QueueServer {
         match self {
             Self::Sqlite(_) => unreachable!("a file has no server"),
             Self::Redis(redis) => redis.kill(),
+            Self::RabbitMq(rabbit) => rabbit.kill(),
+            Self::Nats(nats) => nats.kill(),
+            Self::Sqs(sqs) => sqs.kill(),
         }
     }
 
@@ -104,6 +132,9 @@ impl QueueServer {
         match self {
             Self::Sqlite(_) => unreachable!("a file has no server"),
             Self::Redis(redis) => redis.start_again(),
+            Self::RabbitMq(rabbit) => rabbit.start_again(),
+            Self::Nats(nats) => nats.start_again(),
+            Self::Sqs(sqs) => sqs.start_again(),
         }
     }
 }

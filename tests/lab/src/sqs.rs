@@ -96,9 +96,12 @@ impl Sqs {
     }
 }
 
-/// A command for Python with moto's packages: `REELMILL_MOTO` names their folder, else it is where `cargo xtask test` puts
+/// A command for Python with moto's packages, the clients of SQS and NATS among them: `REELMILL_MOTO` names their folder, else it is where `cargo xtask test` puts
 /// them.
-fn python() -> Command {
+///
+/// # Panics
+/// If they are not installed.
+pub fn python() -> Command {
     let named = env::var_os("REELMILL_MOTO").map(PathBuf::from);
     let found = named.or_else(|| Some(cache()?.join("reelmill/moto"))).filter(|folder| folder.join("moto").is_dir());
     let mut command = Command::new("python3");

@@ -190,6 +190,13 @@ const NATS: Group = Group {
     why: "starts with what the hub's module renders for it",
 };
 
+const AMQP_TOOLS: Group = Group {
+    programs: &["amqp-publish"],
+    variable: None,
+    packages: &["amqp-tools"],
+    why: "puts jobs on a queue of RabbitMQ as other programs do",
+};
+
 const RABBITMQ: Group = Group {
     programs: &["rabbitmqctl"],
     variable: None,
@@ -268,6 +275,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             ZSTD,
             NATS,
             RABBITMQ,
+            AMQP_TOOLS,
             POSTGRESQL,
             REGISTRY,
             REDIS_EXPORTER,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use reelmill_api::QueueName;
 
 use crate::{
-    QueueError, SharedQueue, nats::NatsQueue, rabbit::RabbitQueue, redis::RedisQueue, sqlite::SqliteQueue, sqs::SqsQueue,
+    QueueError, SharedQueue, nats::NatsQueue, rabbit::RabbitQueue, redis::RedisQueue, sqlite::SqliteQueue,
+    sqs::SqsQueue,
 };
 
 /// Connects to the queue server at `url`, for the farm whose queue is named `queue`:

@@ -55,6 +55,8 @@ impl Contender {
     pub(super) fn tasks(&self) -> u64 {
         match self.way {
             Way::Driver(Kind::Sqlite) | Way::Raw(Kind::Sqlite) => 2000,
+            Way::Driver(Kind::RabbitMq) | Way::Raw(Kind::RabbitMq) => 3000,
+            Way::Driver(Kind::Sqs) | Way::Raw(Kind::Sqs) => 300,
             Way::Driver(_) | Way::Raw(_) => 10_000,
             Way::Celery => 3000,
             Way::Rq => 150,
