@@ -108,6 +108,14 @@ impl Index {
         self.done.remove(&number);
     }
 
+    /// A record was stored that this build cannot read: the message is for newer ones.
+    pub(super) fn hide(&mut self, number: Number, version: Version) {
+        if self.version(number).is_none_or(|known| known < version) {
+            self.unfile(number);
+            self.done.insert(number, (version, Record::default()));
+        }
+    }
+
     /// Forgets the records without bodies, once all bodies were seen; their versions. A server that was killed may have
     /// brought back records that were replaced long ago, by others that were removed.
     pub(super) fn exorcise(&mut self) -> Vec<Version> {
@@ -322,6 +330,18 @@ mod tests {
         assert_eq!(index.next_timer(now), Some(now + HOUR / 2));
         index.changed(1, lane(), 11, leased, HOUR * 2, now);
         assert!(index.held(1, "c", now).is_none());
+    }
+
+    #[test]
+    fn what_it_cannot_read_it_leaves_alone_until_it_can() {
+        let now = Instant::now();
+        let mut index = one_leased(now);
+        index.hide(2, 11);
+        assert_eq!(index.claim(&lane(), ORDER, now), None);
+        let back = Record::fresh(2, Priority::Normal, NONE).leased("c", HOUR).given_back("d", NONE, 0);
+        index.changed(2, lane(), 12, back, NONE, now);
+        index.hide(2, 11);
+        assert_eq!(index.claim(&lane(), ORDER, now).map(|known| known.version), Some(12));
     }
 
     #[test]

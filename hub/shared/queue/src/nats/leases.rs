@@ -164,10 +164,13 @@ impl NatsQueue {
         let watch = &self.watch;
         let subject = watch.names.lease(lane, number);
         if let Some(last) = watch.link.read(&doing, &watch.names.state, &Which::LastOn(subject)).await? {
-            let record = Record::parse(&last.payload)
-                .ok_or_else(|| watch.link.failed(doing(), "its record was written by a newer Reelmill"))?;
-            let now = Instant::now();
-            watch.known().index.changed(number, lane.clone(), last.sequence, record, Duration::ZERO, now);
+            let (now, mut known) = (Instant::now(), watch.known());
+            match Record::parse(&last.payload) {
+                Some(record) => {
+                    known.index.changed(number, lane.clone(), last.sequence, record, Duration::ZERO, now);
+                }
+                None => known.index.hide(number, last.sequence),
+            }
             return Ok(());
         }
         let body = watch.link.read(&doing, &watch.names.tasks, &Which::Number(number)).await?;

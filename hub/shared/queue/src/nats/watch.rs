@@ -331,8 +331,10 @@ impl Watch {
         let mut known = self.known();
         match self.names.read_state(&message.subject) {
             About::Lease(lane, number) => {
-                // One that nobody can read is not ours to touch.
-                let Some(record) = Record::parse(&message.payload) else { return Ok(()) };
+                let Some(record) = Record::parse(&message.payload) else {
+                    known.index.hide(number, version);
+                    return Ok(());
+                };
                 match record.state {
                     // What is found done when everything is read may have been left behind by one who died.
                     State::Done if !ago.is_zero() => known.trash.found(now, ago, number, version),
