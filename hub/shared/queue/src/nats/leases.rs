@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::{
     NatsQueue,
     index::{Known, Number, Version},
-    link::{Which, Wrote},
+    link::Which,
     names::DELAY,
     record::{Nanos, Record, State},
+    trouble::Wrote,
     watch::Watch,
 };
 use crate::{

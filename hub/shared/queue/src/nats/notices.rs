@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use reelmill_api::Notice;
 
-use super::{
-    NatsQueue,
-    link::{Which, Wrote},
-    record::Nanos,
-    watch::nanos,
-};
+use super::{NatsQueue, link::Which, record::Nanos, trouble::Wrote, watch::nanos};
 use crate::{CANCELED_MEMORY, QueueError};
 
 const UP: &[u8] = b"up";
