@@ -328,6 +328,23 @@ async fn says_what_a_user_may_not_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn works_with_the_rights_that_the_documents_name() {
+    let documents = include_str!("../../../../../docs/operate/worker.md");
+    let rights = documents.split("```").find(|block| block.contains("permissions: {")).expect("they name the rights");
+    let server = Nats::start_with(&format!("authorization {{ users: [ {{ user: u, password: pw, {rights} }} ] }}"));
+    let (queue, lane) = (at(&format!("nats://u:pw@127.0.0.1:{}", server.port)).await, lane("reelmill-hls-ladder"));
+    queue.publish(&lane, &message("task")).await.expect("stored");
+    queue.extend(&take(&queue, &lane).await.receipt, Duration::ZERO).await.expect("ours");
+    queue.dead_letter(&take(&queue, &lane).await.receipt, "why").await.expect("ours");
+    let letter = queue.dead_letters(&lane, 1).await.expect("letters").remove(0);
+    assert!(queue.drop_dead(&lane, &letter.message_id).await.expect("an answer"));
+    queue.post(&Notice::Paused(lane.clone())).await.expect("posted");
+    queue.emit(b"event").await.expect("emitted");
+    assert_eq!(queue.events(&Cursor::default(), PATIENCE).await.expect("events").bodies, [b"event"]);
+    assert_eq!(queue.depth(&lane).await.expect("a depth"), EMPTY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn says_that_jetstream_is_off() {
     let server = Nats::start_plain("");
     let told = told(&server.url()).await;
