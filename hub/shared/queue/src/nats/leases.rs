@@ -15,7 +15,7 @@ use super::{
     names::DELAY,
     record::{Nanos, Record, State},
     trouble::Wrote,
-    watch::Watch,
+    watch::{Watch, stored},
 };
 use crate::{
     Leased, QueueError, Receipt,
@@ -152,7 +152,7 @@ impl NatsQueue {
         };
         let (now, mut known) = (Instant::now(), watch.known());
         if record.state == State::Done {
-            known.trash.made(now, number, version);
+            known.trash.made(now, number, record.born, version);
         }
         known.index.changed(number, lane.clone(), version, record, Duration::ZERO, now);
         drop(known);
@@ -188,7 +188,7 @@ impl NatsQueue {
 
     fn fresh(&self, body: &StreamMessage) -> Option<(Lane, Record)> {
         let (lane, priority) = self.watch.names.read_task(&body.subject)?;
-        let born = Nanos::try_from(body.time.unix_timestamp_nanos()).unwrap_or(0);
+        let born = stored(body);
         let delay = body.headers.get(DELAY).and_then(|ms| ms.as_str().parse().ok());
         Some((lane, Record::fresh(born, priority, delay.map_or(Duration::ZERO, from_millis))))
     }

@@ -252,6 +252,32 @@ async fn goes_on_with_a_server_that_lost_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn takes_new_tasks_for_new_where_an_operator_removed_the_old_ones() {
+    let (bench, lane) = (Bench::nats().await, lane("q"));
+    for body in ["done", "dead", "held"] {
+        bench.publish(&lane, body).await;
+    }
+    let queue = &bench.queue;
+    queue.ack(&take(queue, &lane).await.receipt).await.expect("ours");
+    queue.dead_letter(&take(queue, &lane).await.receipt, "why").await.expect("ours");
+    let held = take(queue, &lane).await;
+    let js = async_nats::jetstream::new(async_nats::connect(&bench.url).await.expect("it answers"));
+    js.delete_stream("reelmill-tasks").await.expect("removed");
+    // The records of the old ones stay, and the new ones get their numbers.
+    let other = bench.another().await;
+    for i in 0..3 {
+        other.publish(&lane, &message(format!("new {i}"))).await.expect("stored");
+    }
+    for i in 0..3 {
+        let leased = take(&other, &lane).await;
+        assert_eq!((text(&leased), leased.attempt), (format!("new {i}").as_str(), 1));
+        assert!(is_lost(other.ack(&held.receipt).await));
+        other.ack(&leased.receipt).await.expect("ours");
+    }
+    assert_eq!(other.depth(&lane).await.expect("a depth"), EMPTY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_full_refuses_and_loses_nothing() {
     let mut server = Nats::start_plain("jetstream { store_dir: STORE, max_file_store: 1MB }");
     let (queue, lane) = (at(&server.url()).await, lane("q"));
