@@ -72,6 +72,8 @@ impl Nats {
     /// Lets it hang: it keeps its connections, takes new ones, and answers nobody.
     pub fn pause(&self) {
         self.running.signal(Signal::STOP);
+        // On a busy machine one of its threads may answer before it notices.
+        eventually("nats-server standing still", || stands_still(self.running.pid()).then_some(()));
     }
 
     /// Lets it go on.
@@ -159,4 +161,13 @@ fn greets(port: u16) -> bool {
         Ok(&greeting == b"INFO")
     };
     greet().unwrap_or(false)
+}
+
+fn stands_still(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    threads.flatten().all(|thread| {
+        // The state stands behind the name, which is in brackets.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    })
 }

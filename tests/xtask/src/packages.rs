@@ -187,7 +187,7 @@ const NATS: Group = Group {
     programs: &["nats-server"],
     variable: None,
     packages: &["nats-server"],
-    why: "starts with what the hub's module renders for it",
+    why: "the queue tests start their own on a free port, and it starts with what the hub's module renders for it",
 };
 
 const AMQP_TOOLS: Group = Group {

@@ -13,6 +13,7 @@ mod notices;
 mod record;
 mod streams;
 mod sweep;
+mod trouble;
 mod watch;
 
 use std::{
@@ -37,8 +38,9 @@ use crate::{
     turns::Turns,
 };
 use address::Address;
-use link::{Link, Which, Wrote};
+use link::{Link, Which};
 use names::{CALL, DELAY, Names};
+use trouble::Wrote;
 use watch::Watch;
 
 /// How much of the largest message that the server takes is left for headers.

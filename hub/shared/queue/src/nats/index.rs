@@ -16,6 +16,8 @@ use crate::Depth;
 pub(super) type Number = u64;
 /// The number of a record in the stream of states; 0: there is none yet.
 pub(super) type Version = u64;
+/// When a message was born whose record cannot be read.
+const HIDDEN: Nanos = 0;
 
 /// All messages of a farm.
 #[derive(Debug, Default)]
@@ -70,12 +72,26 @@ pub(super) struct Known {
 impl Index {
     /// A body was stored, `ago`.
     pub(super) fn arrived(&mut self, number: Number, lane: Lane, record: Record, ago: Duration, now: Instant) {
-        if let Some(message) = self.messages.get_mut(&number) {
-            message.body = true;
-        } else if !self.done.contains_key(&number) {
-            let standing = standing(&record, ago, now);
-            self.file(number, Message { lane, version: 0, record, standing, body: true });
+        match self.born(number) {
+            // Nobody can tell of what a hidden record is.
+            Some(born) if born == record.born || born == HIDDEN => {
+                if let Some(message) = self.messages.get_mut(&number) {
+                    message.body = true;
+                }
+            }
+            // New, or another body had this number in a stream that somebody removed.
+            _ => {
+                let version = self.version(number).unwrap_or(0);
+                self.forget(number);
+                let standing = standing(&record, ago, now);
+                self.file(number, Message { lane, version, record, standing, body: true });
+            }
         }
+    }
+
+    fn born(&self, number: Number) -> Option<Nanos> {
+        let live = self.messages.get(&number).map(|message| message.record.born);
+        live.or(self.done.get(&number).map(|done| done.1.born))
     }
 
     /// A record was stored, `ago`. One that is not newer than what is known changes nothing.
@@ -91,7 +107,13 @@ impl Index {
         if self.version(number).is_some_and(|known| known >= version) {
             return;
         }
-        let body = self.unfile(number).is_some_and(|message| message.body);
+        let old = self.unfile(number);
+        if let Some(old) = old.as_ref().filter(|old| old.body && old.record.born != record.born) {
+            // Of the body that had this number before.
+            let (lane, record, standing) = (old.lane.clone(), old.record.clone(), old.standing);
+            return self.file(number, Message { lane, version, record, standing, body: true });
+        }
+        let body = old.is_some_and(|old| old.body);
         // Texts of people stay where they are.
         let record = Record { reason: String::new(), ..record };
         if record.state == State::Done {
@@ -108,6 +130,14 @@ impl Index {
         self.done.remove(&number);
     }
 
+    /// A record was stored that this build cannot read: the message is for newer ones.
+    pub(super) fn hide(&mut self, number: Number, version: Version) {
+        if self.version(number).is_none_or(|known| known < version) {
+            self.unfile(number);
+            self.done.insert(number, (version, Record { born: HIDDEN, ..Record::default() }));
+        }
+    }
+
     /// Forgets the records without bodies, once all bodies were seen; their versions. A server that was killed may have
     /// brought back records that were replaced long ago, by others that were removed.
     pub(super) fn exorcise(&mut self) -> Vec<Version> {
@@ -119,6 +149,11 @@ impl Index {
                 version
             })
             .collect()
+    }
+
+    /// What is done is removed, or somebody else removes it.
+    pub(super) fn forget_done(&mut self, number: Number) {
+        self.done.remove(&number);
     }
 
     /// The next ready message of a lane, to be tried by the caller alone, who then says what came of it.
@@ -325,17 +360,46 @@ mod tests {
     }
 
     #[test]
+    fn what_it_cannot_read_it_leaves_alone_until_it_can() {
+        let now = Instant::now();
+        let mut index = one_leased(now);
+        index.hide(2, 11);
+        assert_eq!(index.claim(&lane(), ORDER, now), None);
+        let back = Record::fresh(2, Priority::Normal, NONE).leased("c", HOUR).given_back("d", NONE, 0);
+        index.changed(2, lane(), 12, back, NONE, now);
+        index.hide(2, 11);
+        assert_eq!(index.claim(&lane(), ORDER, now).map(|known| known.version), Some(12));
+    }
+
+    #[test]
     fn a_record_without_a_body_is_a_ghost() {
         let now = Instant::now();
         let mut index = one_leased(now);
-        let leased = Record::fresh(3, Priority::Normal, NONE).leased("c", HOUR);
+        let leased = |number| Record::fresh(number, Priority::Normal, NONE).leased("c", HOUR);
         for number in [2, 3] {
-            index.changed(number, lane(), 10 + number, leased.clone(), NONE, now);
+            index.changed(number, lane(), 10 + number, leased(number), NONE, now);
         }
         assert_eq!(index.exorcise(), [13]);
         assert_eq!(index.depth(&lane(), now, 5).leased, Some(2));
-        index.changed(1, lane(), 20, leased, NONE, now);
+        index.changed(1, lane(), 20, leased(1), NONE, now);
         assert!(index.exorcise().is_empty(), "a change leaves the body where it is");
+    }
+
+    #[test]
+    fn a_new_body_with_an_old_number_is_a_new_message() {
+        let now = Instant::now();
+        let old = Record::fresh(1, Priority::Normal, NONE).leased("c", HOUR);
+        for state in [old.clone(), old.done("d"), old.dead("d", "why")] {
+            let mut index = Index::default();
+            let fresh = Record::fresh(9, Priority::Normal, NONE);
+            index.changed(7, lane(), 10, state.clone(), NONE, now);
+            index.arrived(7, lane(), fresh.clone(), NONE, now);
+            let known = Known { number: 7, version: 10, record: fresh };
+            assert_eq!(index.claim(&lane(), ORDER, now), Some(known.clone()));
+            index.changed(7, lane(), 11, state, NONE, now);
+            index.release(7);
+            assert_eq!(index.claim(&lane(), ORDER, now), Some(Known { version: 11, ..known }));
+        }
     }
 
     #[test]

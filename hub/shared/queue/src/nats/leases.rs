@@ -11,10 +11,11 @@ use uuid::Uuid;
 use super::{
     NatsQueue,
     index::{Known, Number, Version},
-    link::{Which, Wrote},
+    link::Which,
     names::DELAY,
     record::{Nanos, Record, State},
-    watch::Watch,
+    trouble::Wrote,
+    watch::{Watch, stored},
 };
 use crate::{
     Leased, QueueError, Receipt,
@@ -151,7 +152,7 @@ impl NatsQueue {
         };
         let (now, mut known) = (Instant::now(), watch.known());
         if record.state == State::Done {
-            known.trash.made(now, number, version);
+            known.trash.made(now, number, record.born, version);
         }
         known.index.changed(number, lane.clone(), version, record, Duration::ZERO, now);
         drop(known);
@@ -164,10 +165,13 @@ impl NatsQueue {
         let watch = &self.watch;
         let subject = watch.names.lease(lane, number);
         if let Some(last) = watch.link.read(&doing, &watch.names.state, &Which::LastOn(subject)).await? {
-            let record = Record::parse(&last.payload)
-                .ok_or_else(|| watch.link.failed(doing(), "its record was written by a newer Reelmill"))?;
-            let now = Instant::now();
-            watch.known().index.changed(number, lane.clone(), last.sequence, record, Duration::ZERO, now);
+            let (now, mut known) = (Instant::now(), watch.known());
+            match Record::parse(&last.payload) {
+                Some(record) => {
+                    known.index.changed(number, lane.clone(), last.sequence, record, Duration::ZERO, now);
+                }
+                None => known.index.hide(number, last.sequence),
+            }
             return Ok(());
         }
         let body = watch.link.read(&doing, &watch.names.tasks, &Which::Number(number)).await?;
@@ -184,7 +188,7 @@ impl NatsQueue {
 
     fn fresh(&self, body: &StreamMessage) -> Option<(Lane, Record)> {
         let (lane, priority) = self.watch.names.read_task(&body.subject)?;
-        let born = Nanos::try_from(body.time.unix_timestamp_nanos()).unwrap_or(0);
+        let born = stored(body);
         let delay = body.headers.get(DELAY).and_then(|ms| ms.as_str().parse().ok());
         Some((lane, Record::fresh(born, priority, delay.map_or(Duration::ZERO, from_millis))))
     }

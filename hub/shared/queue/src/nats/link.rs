@@ -13,7 +13,7 @@ use async_nats::{
     connection::State,
     jetstream::{
         self, Context, ErrorCode,
-        context::{PublishError, PublishErrorKind, RequestError, RequestErrorKind},
+        context::PublishError,
         message::{PublishMessage, StreamMessage},
         publish::PublishAck,
         response::Response,
@@ -28,7 +28,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::address::Address;
+use super::{
+    address::Address,
+    trouble::{Trouble, Wrote, in_words, trouble, unanswered, wrote},
+};
 use crate::QueueError;
 
 /// How long a call may take with all its repetitions.
@@ -45,26 +48,6 @@ const ASIDE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
-
-/// Why one try failed.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The same may succeed a moment later.
-    Passing(String),
-    /// It may not.
-    Lasting(String),
-}
-
-/// What came of a write under a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrote {
-    /// It is stored under this number.
-    At(u64),
-    /// One with the same id was stored under this number before; perhaps by an earlier try of this call.
-    Before { number: u64, tried_before: bool },
-    /// Somebody else was faster; or an earlier try of this call was.
-    Conflict,
-}
 
 /// The connection to one server, or one cluster.
 pub(super) struct Link {
@@ -163,11 +146,8 @@ impl Link {
             tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let cause = cause.unwrap_or_else(|| format!("no answer within {} s", CALL.as_secs()));
-        match self.said_since(begun).await {
-            Some(said) => Err(self.failed(doing(), &format!("{cause} ({said})"))),
-            None => Err(self.failed(doing(), &cause)),
-        }
+        let said = self.said_since(begun).await.or(cause);
+        Err(self.failed(doing(), &said.unwrap_or_else(|| format!("timed out after {} s", CALL.as_secs()))))
     }
 
     /// What is wrong with the connection, or what the server said of its own accord since then.
@@ -343,47 +323,6 @@ fn watched(
         Err(_) => LONGEST_RECONNECT_PAUSE,
     };
     options.connection_timeout(DIAL).ping_interval(PING).reconnect_delay_callback(pause).event_callback(on_event)
-}
-
-fn wrote(answer: Result<PublishAck, PublishError>, tried_before: bool) -> Result<Wrote, Trouble> {
-    let e = match answer {
-        Ok(ack) if ack.duplicate => return Ok(Wrote::Before { number: ack.sequence, tried_before }),
-        Ok(ack) => return Ok(Wrote::At(ack.sequence)),
-        Err(e) => e,
-    };
-    match e.kind() {
-        PublishErrorKind::WrongLastSequence => Ok(Wrote::Conflict),
-        PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe | PublishErrorKind::StreamNotFound => {
-            Err(Trouble::Passing(e.to_string()))
-        }
-        _ => match std::error::Error::source(&e).and_then(|e| e.downcast_ref::<jetstream::Error>()) {
-            Some(inner) => Err(trouble(inner.error_code(), e.to_string())),
-            None => Err(Trouble::Lasting(e.to_string())),
-        },
-    }
-}
-
-/// An answer of JetStream that is an error.
-fn trouble(code: ErrorCode, why: String) -> Trouble {
-    let passing = [ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NOT_LEADER, ErrorCode::RAFT_GENERAL];
-    if passing.contains(&code) { Trouble::Passing(why) } else { Trouble::Lasting(why) }
-}
-
-fn unanswered(e: &RequestError) -> Trouble {
-    match e.kind() {
-        RequestErrorKind::NoResponders => {
-            Trouble::Passing("JetStream does not answer: it is off, or still reads its files".to_owned())
-        }
-        _ => Trouble::Passing(e.to_string()),
-    }
-}
-
-/// The library's words, where ours are clearer.
-fn in_words(cause: &str) -> String {
-    if cause.contains("authorization violation") {
-        return "the server refused the user, the password or the token".to_owned();
-    }
-    cause.to_owned()
 }
 
 /// Between a half and the whole of `pause`, so that a farm does not come back all at once.

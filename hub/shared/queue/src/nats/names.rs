@@ -162,7 +162,26 @@ fn read_priority(text: &str) -> Option<Priority> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn reads_any_subject_without_harm(
+            subject in r"(reelmill)?[.]?(task|lease|notice|clock|lane)?[.]?(\PC{0,12}[.]?){0,3}",
+        ) {
+            let names = Names::of(&QueueName::default());
+            if let Some((lane, priority)) = names.read_task(&subject) {
+                prop_assert!(subject == names.task(&lane, priority) || subject == lane.as_str(), "{subject}");
+            }
+            if let About::Lease(lane, number) = names.read_state(&subject) {
+                prop_assert!(names.lease(&lane, number).len() <= subject.len(), "{subject}");
+            }
+        }
+    }
 
     #[test]
     fn reads_every_subject_that_it_spells() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reelmill_api::Notice;
 
-use super::{NatsQueue, link::Wrote, record::Nanos, watch::nanos};
+use super::{NatsQueue, link::Which, record::Nanos, trouble::Wrote, watch::nanos};
 use crate::{CANCELED_MEMORY, QueueError};
 
 const UP: &[u8] = b"up";
@@ -87,6 +87,10 @@ impl NatsQueue {
                 watch.known().board.heard(notice.clone(), version, clock, up);
                 return Ok(());
             }
+            // Somebody was faster; or it was withdrawn long ago, and somebody removed the record.
+            if watch.link.read(doing, &watch.names.state, &Which::LastOn(subject)).await?.is_none() {
+                watch.known().board.0.remove(notice);
+            }
         }
     }
 
@@ -99,9 +103,23 @@ impl NatsQueue {
 
 #[cfg(test)]
 mod tests {
-    use reelmill_api::{JobId, Lane};
+    use reelmill_api::{JobId, Lane, QueueName};
+    use reelmill_lab::nats::Nats;
 
     use super::*;
+    use crate::Queue as _;
+
+    #[tokio::test]
+    async fn a_notice_goes_up_again_after_others_swept_it() {
+        let (server, notice) = (Nats::start(), Notice::Paused("q".parse::<Lane>().expect("a lane")));
+        let queue = NatsQueue::open(&server.url(), &QueueName::default()).await.expect("the server answers");
+        queue.post(&notice).await.expect("posted");
+        queue.withdraw(&notice).await.expect("withdrawn");
+        let version = queue.watch.known().board.posted(&notice).expect("it is known").version;
+        queue.watch.link.remove(String::new, &queue.watch.names.state, version).await.expect("removed");
+        queue.post(&notice).await.expect("posted");
+        assert_eq!(queue.notices().await.expect("notices"), [notice].into());
+    }
 
     #[test]
     fn a_cancellation_is_forgotten_after_some_days_and_a_pause_never() {

@@ -123,7 +123,25 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn numbers_of_any_size_do_no_harm(attempts: u32, born: u64, place: u64, lasting_ms: i64, ms: u64) {
+            let record = Record { attempts, born, place, lasting_ms, ..Record::default() };
+            let read = Record::parse(&record.to_bytes());
+            prop_assert_eq!(read.as_ref(), Some(&record));
+            let long = Duration::from_millis(ms);
+            for next in [record.leased("c", long), record.extended("c", long), record.given_back("c", long, u32::MAX)] {
+                prop_assert!(next.lasting().is_none_or(|lasting| tokio::time::Instant::now().checked_add(lasting).is_some()));
+            }
+            prop_assert!(Record::fresh(born, Priority::Low, long).place >= born);
+        }
+    }
 
     const HOUR: Duration = Duration::from_secs(3600);
 

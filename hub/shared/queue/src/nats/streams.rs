@@ -6,10 +6,7 @@ use async_nats::jetstream::{ErrorCode, message::PublishMessage, stream::Config};
 use reelmill_api::Lane;
 use serde_json::{Value, json};
 
-use super::{
-    link::{Link, Wrote},
-    names::Names,
-};
+use super::{link::Link, names::Names, trouble::Wrote};
 use crate::QueueError;
 
 /// How often the subjects are put in order against others who do the same.

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::{
     index::{Number, Version},
-    watch::{Watch, nanos},
+    link::Which,
+    record::Nanos,
+    watch::{Watch, nanos, stored},
 };
 use crate::{DEDUPE_MEMORY, QueueError};
 
@@ -29,8 +31,8 @@ pub(super) struct Trash(BTreeMap<(Instant, Version), Item>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Item {
-    /// A body and its record.
-    Message(Number),
+    /// A body and its record; the body by when it was stored, should another have its number by then.
+    Message(Number, Nanos),
     /// A record.
     Record,
     /// What is known of a message, which somebody else removes.
@@ -39,8 +41,8 @@ enum Item {
 
 impl Trash {
     /// A message was done by this process just now.
-    pub(super) fn made(&mut self, now: Instant, number: Number, version: Version) {
-        self.0.insert((now + KEPT, version), Item::Message(number));
+    pub(super) fn made(&mut self, now: Instant, number: Number, born: Nanos, version: Version) {
+        self.0.insert((now + KEPT, version), Item::Message(number, born));
     }
 
     /// A message was done by another just now, who removes it.
@@ -49,8 +51,8 @@ impl Trash {
     }
 
     /// A message was done so long `ago`, by one who may be gone.
-    pub(super) fn found(&mut self, now: Instant, ago: Duration, number: Number, version: Version) {
-        self.0.insert((when(now, ago), version), Item::Message(number));
+    pub(super) fn found(&mut self, now: Instant, ago: Duration, (number, born): (Number, Nanos), version: Version) {
+        self.0.insert((when(now, ago), version), Item::Message(number, born));
     }
 
     /// A record is of no use: of a message without a body, or of a connection that only wanted to know the time.
@@ -100,14 +102,17 @@ impl Watch {
 
     async fn remove_item(&self, version: Version, item: Item) -> Result<(), QueueError> {
         let doing = || "remove what is done".to_owned();
-        if let Item::Message(number) = item {
-            self.link.remove(doing, &self.names.tasks, number).await?;
+        if let Item::Message(number, born) = item {
+            let body = self.link.read(doing, &self.names.tasks, &Which::Number(number)).await?;
+            if body.is_some_and(|body| stored(&body) == born) {
+                self.link.remove(doing, &self.names.tasks, number).await?;
+            }
         }
-        if let Item::Message(_) | Item::Record = item {
+        if let Item::Message(..) | Item::Record = item {
             self.link.remove(doing, &self.names.state, version).await?;
         }
-        if let Item::Message(number) | Item::Memory(number) = item {
-            self.known().index.forget(number);
+        if let Item::Message(number, _) | Item::Memory(number) = item {
+            self.known().index.forget_done(number);
         }
         Ok(())
     }
@@ -223,17 +228,17 @@ mod tests {
     #[test]
     fn gives_out_what_is_due_and_nothing_else() {
         let (now, mut trash) = (Instant::now(), Trash::default());
-        trash.made(now, 1, 11);
-        trash.found(now, Duration::ZERO, 2, 12);
-        trash.found(now, Duration::MAX, 3, 13);
+        trash.made(now, 1, 5, 11);
+        trash.found(now, Duration::ZERO, (2, 5), 12);
+        trash.found(now, Duration::MAX, (3, 5), 13);
         trash.found_record(now, Duration::MAX, 14);
         trash.heard(now, 5, 15);
         assert!(trash.take(now, 9).is_empty(), "not all who find it sweep it at once");
         let mut soon: Vec<_> = trash.take(now + EVERY * 6, 9).into_iter().map(|(version, _)| version).collect();
         soon.sort_unstable();
         assert_eq!(soon, [13, 14]);
-        assert_eq!(trash.take(now + KEPT, 9), [(11, Item::Message(1))]);
-        trash.put_back(now, 11, Item::Message(1));
-        assert_eq!(trash.take(now + ORPHANED + EVERY * 6, 2), [(11, Item::Message(1)), (15, Item::Memory(5))]);
+        assert_eq!(trash.take(now + KEPT, 9), [(11, Item::Message(1, 5))]);
+        trash.put_back(now, 11, Item::Message(1, 5));
+        assert_eq!(trash.take(now + ORPHANED + EVERY * 6, 2), [(11, Item::Message(1, 5)), (15, Item::Memory(5))]);
     }
 }

@@ -16,6 +16,7 @@ use std::{
 use async_nats::jetstream::{
     Message,
     consumer::{Consumer, DeliverPolicy, push},
+    message::StreamMessage,
 };
 use futures::StreamExt as _;
 use reelmill_api::{Lane, Notice};
@@ -331,11 +332,13 @@ impl Watch {
         let mut known = self.known();
         match self.names.read_state(&message.subject) {
             About::Lease(lane, number) => {
-                // One that nobody can read is not ours to touch.
-                let Some(record) = Record::parse(&message.payload) else { return Ok(()) };
+                let Some(record) = Record::parse(&message.payload) else {
+                    known.index.hide(number, version);
+                    return Ok(());
+                };
                 match record.state {
                     // What is found done when everything is read may have been left behind by one who died.
-                    State::Done if !ago.is_zero() => known.trash.found(now, ago, number, version),
+                    State::Done if !ago.is_zero() => known.trash.found(now, ago, (number, record.born), version),
                     State::Done => known.trash.heard(now, number, version),
                     State::Ready | State::Delayed | State::Leased | State::Dead => {}
                 }
@@ -364,6 +367,11 @@ fn told(message: &Message) -> Result<(u64, Nanos, u64), String> {
 fn delay(message: &Message) -> Duration {
     let header = message.headers.as_ref().and_then(|headers| headers.get(DELAY));
     header.and_then(|ms| ms.as_str().parse().ok()).map_or(Duration::ZERO, from_millis)
+}
+
+/// When the server stored a message.
+pub(super) fn stored(message: &StreamMessage) -> Nanos {
+    Nanos::try_from(message.time.unix_timestamp_nanos()).unwrap_or(0)
 }
 
 /// `duration` in nanoseconds, as far as they can be counted.

@@ -4,6 +4,7 @@ mod bench;
 mod cutter;
 mod model;
 mod nats_only;
+mod nats_servers;
 mod promises;
 mod rabbit_only;
 mod redis_only;
