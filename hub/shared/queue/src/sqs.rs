@@ -100,6 +100,8 @@ impl SqsQueue {
         let (received, hidden) = (Moment::now(), Hidden::lasting(lasting, self.link.address.longest));
         let message = self.link.receive(&place.queue, 1, hidden.told_s, 0).await?.into_iter().next();
         let until = received.after(hidden.believed);
+        // An answer that took longer than the lease lasts is of no use; one that lasts for nothing was asked for so.
+        let message = message.filter(|_| lasting.is_zero() || !until.left().is_zero());
         Ok(message.map(|message| self.leased(place, Found { message, received, until })))
     }
 
