@@ -6,7 +6,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 /// How long the server may take for one answer.
-pub(super) const ANSWER: Duration = Duration::from_secs(3);
+pub(super) const ANSWER: Duration = Duration::from_secs(6);
 /// The code of a fault that is ours: a delivery was over before its request was answered.
 const OVER: &str = "LeaseIsOver";
 

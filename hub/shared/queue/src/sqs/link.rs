@@ -27,7 +27,7 @@ use super::{
 use crate::QueueError;
 
 /// How long a call may take with all its repetitions.
-const CALL: Duration = Duration::from_secs(6);
+const CALL: Duration = Duration::from_secs(8);
 /// The first wait before a call is repeated; it doubles up to the longest, and a random half is taken off.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,7 +1,6 @@
 //! What is special about SQS: strangers' messages, names, limits of time and size, lost servers, and what requests cost.
 
 use std::{
-    collections::BTreeSet,
     fs::File,
     process::Command,
     sync::{
@@ -23,14 +22,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 
-/// No call against a dead server may take longer; the driver's own bound is 6 s.
+/// No call against a dead server may take longer; the driver's own bound is 8 s.
 const BOUND: Duration = Duration::from_secs(10);
 /// Names the server for the process of [`holds_a_lease_in_a_process_of_its_own`].
 const HOLDER: &str = "REELMILL_TEST_HOLDER";
 /// A lease that is kept by extending it, also on a machine with much else to do.
-const KEPT: Duration = Duration::from_secs(6);
+const KEPT: Duration = Duration::from_secs(9);
 /// How long a server hides a message whose time a test waits out.
-const HIDDEN_S: u32 = 16;
+const HIDDEN_S: u32 = 24;
 
 async fn farm_at(url: &str) -> SharedQueue {
     connect(url, &QueueName::default()).await.expect("the server answers")
@@ -42,10 +41,14 @@ async fn take(queue: &SharedQueue, lane: &Lane, lasting: Duration) -> Leased {
     leased.expect("a message comes in time")
 }
 
-/// The names of the queues that are there.
-fn queues(server: &Sqs) -> BTreeSet<String> {
-    let list = "print('\\n'.join(url.split('/')[-1] for url in sqs.list_queues().get('QueueUrls', [])))";
-    server.client(list).lines().map(str::to_owned).collect()
+/// Extends a lease; a server that is slow is asked again.
+async fn keep(queue: &SharedQueue, receipt: &Receipt) {
+    loop {
+        match queue.extend(receipt, KEPT).await {
+            Ok(()) => return,
+            Err(error) => assert!(!matches!(error, QueueError::LeaseLost { .. }), "{error}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,9 +146,8 @@ async fn holds_a_lease_in_a_process_of_its_own() {
     println!("leased");
     loop {
         match queue.extend(&leased.receipt, KEPT).await {
-            Ok(()) => tokio::time::sleep(SHORT).await,
             Err(QueueError::LeaseLost { .. }) => break,
-            Err(error) => panic!("{error}"),
+            Ok(()) | Err(_) => tokio::time::sleep(SHORT).await,
         }
     }
     assert!(is_lost(queue.ack(&leased.receipt).await));
@@ -187,17 +189,17 @@ async fn short_sighted() -> (Sqs, String) {
 
 /// The queues that hold one long job each.
 fn held(server: &Sqs) -> Vec<String> {
-    queues(server).into_iter().filter(|name| name.starts_with("reelmill__held-")).collect()
+    server.queues().into_iter().filter(|name| name.starts_with("reelmill__held-")).collect()
 }
 
 /// Extends a lease until `enough`, and asserts that nobody else gets the message.
 async fn hold(queue: &SharedQueue, other: &SharedQueue, receipt: &Receipt, mut enough: impl FnMut() -> bool) {
     let lane = lane("q");
     while !enough() {
-        queue.extend(receipt, KEPT).await.expect("the lease is kept");
+        keep(queue, receipt).await;
         assert!(other.lease(std::slice::from_ref(&lane), LONG, SHORT).await.expect("an answer").is_none());
     }
-    queue.extend(receipt, KEPT).await.expect("the lease is kept");
+    keep(queue, receipt).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,9 +208,9 @@ async fn a_job_longer_than_the_server_hides_its_message_stays_its_workers() {
     let (queue, other, lane) = (farm_at(&url).await, farm_at(&url).await, lane("q"));
     queue.publish(&lane, &NewMessage { priority: Priority::High, ..message(b"long \xff job") }).await.expect("stored");
     let leased = take(&queue, &lane, KEPT).await;
-    // Twice the server's limit, so that the task moves more than once.
+    // Well beyond the server's limit, so that the task moves more than once.
     let begun = Instant::now();
-    hold(&queue, &other, &leased.receipt, || begun.elapsed() > Duration::from_secs(2 * u64::from(HIDDEN_S))).await;
+    hold(&queue, &other, &leased.receipt, || begun.elapsed() > Duration::from_secs(u64::from(HIDDEN_S) * 3 / 2)).await;
     queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("ours");
     let second = take(&other, &lane, LONG).await;
     assert_eq!((second.attempt, &second.message_id, &second.body), (2, &leased.message_id, &leased.body));
