@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    io::{Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -81,6 +82,27 @@ impl Sqs {
     /// Its address, with keys, which it does not look at.
     pub fn url(&self) -> String {
         format!("http://AKLAB:lab%2Fsecret@127.0.0.1:{}?region=eu-central-1", self.port)
+    }
+
+    /// The names of the queues that are there.
+    pub fn queues(&self) -> Vec<String> {
+        let ask = || -> std::io::Result<String> {
+            let mut socket = TcpStream::connect(("127.0.0.1", self.port))?;
+            // It takes the region from the signature, which it does not check.
+            socket.write_all(
+                b"POST / HTTP/1.0\r\nHost: moto\r\nX-Amz-Target: AmazonSQS.ListQueues\r\nContent-Length: 2\r\n\
+                  Authorization: AWS4-HMAC-SHA256 Credential=AKLAB/20260101/eu-central-1/sqs/aws4_request, \
+                  SignedHeaders=host, Signature=none\r\nContent-Type: application/x-amz-json-1.0\r\n\r\n{}",
+            )?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = ask().expect("moto answers");
+        let body = answer.split("\r\n\r\n").nth(1).expect("an answer has a body");
+        let listed: serde_json::Value = serde_json::from_str(body).expect("it answers in JSON");
+        let urls = listed["QueueUrls"].as_array().into_iter().flatten().filter_map(|url| url.as_str());
+        urls.filter_map(|url| url.rsplit('/').next()).map(str::to_owned).collect()
     }
 
     /// Runs a program in Python with a real client as `sqs`; what it prints.

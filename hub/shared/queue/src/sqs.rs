@@ -6,19 +6,16 @@ mod address;
 mod claims;
 mod dead;
 mod events;
+mod fault;
 mod hold;
 mod link;
 mod names;
 mod note;
 mod notices;
+mod seen;
 mod watch;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reelmill_api::{AttemptNumber, Lane, Notice, Priority, QueueName};
@@ -29,23 +26,23 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Cursor, DEDUPE_MEMORY, DeadLetter, Depth, Events, Leased, Limits, NewMessage, Published, Queue, QueueError,
-    Readers, Receipt, time::deadline, turns::Turns,
+    Cursor, DeadLetter, Depth, Events, Leased, Limits, NewMessage, Published, Queue, QueueError, Readers, Receipt,
+    time::deadline, turns::Turns,
 };
 use address::Address;
 pub use address::with_keys;
 use claims::{Claim, Hidden, Moment, seconds_of};
+use fault::Fault;
 use hold::Holder;
-use link::{Fault, Link, Repeat, before};
+use link::{Link, Repeat, before};
 use note::{LARGEST_BODY, LARGEST_TEXT, Message, Note, text_of};
+use seen::Seen;
 use watch::{Found, Watches};
 
 /// The longest delay that SQS takes.
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
 /// How long a lease that waits for nothing waits for a request that is under way.
 const SETTLING: Duration = Duration::from_millis(300);
-/// How many dedupe keys are remembered at most.
-const MOST_KEYS: usize = 10_000;
 const PRIORITIES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 /// A queue on an SQS server.
@@ -57,7 +54,7 @@ pub(crate) struct SqsQueue {
     events: String,
     reader: events::Reader,
     board: notices::Board,
-    seen: Mutex<HashMap<(Lane, String), Instant>>,
+    seen: Seen,
 }
 
 /// A queue of a lane.
@@ -87,7 +84,7 @@ impl SqsQueue {
             events: names::events(&intake),
             reader: events::Reader::default(),
             board: notices::Board::new(names::notices(&intake)),
-            seen: Mutex::default(),
+            seen: Seen::default(),
             link,
         })
     }
@@ -103,6 +100,8 @@ impl SqsQueue {
         let (received, hidden) = (Moment::now(), Hidden::lasting(lasting, self.link.address.longest));
         let message = self.link.receive(&place.queue, 1, hidden.told_s, 0).await?.into_iter().next();
         let until = received.after(hidden.believed);
+        // An answer that took longer than the lease lasts is of no use; one that lasts for nothing was asked for so.
+        let message = message.filter(|_| lasting.is_zero() || !until.left().is_zero());
         Ok(message.map(|message| self.leased(place, Found { message, received, until })))
     }
 
@@ -193,22 +192,6 @@ impl SqsQueue {
     async fn remove(&self, claim: &Claim) -> Result<(), Fault> {
         before(claim.until, self.link.delete(&claim.queue, &claim.message.handle)).await
     }
-
-    /// Whether this connection published with the key not long ago.
-    fn has_seen(&self, key: &(Lane, String)) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, published| published.elapsed() < DEDUPE_MEMORY);
-        seen.contains_key(key)
-    }
-
-    fn remember(&self, key: (Lane, String)) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= MOST_KEYS {
-            let oldest = seen.iter().min_by_key(|(_, published)| **published).map(|(key, _)| key.clone());
-            oldest.and_then(|oldest| seen.remove(&oldest));
-        }
-        seen.insert(key, Instant::now());
-    }
 }
 
 #[async_trait]
@@ -231,7 +214,7 @@ impl Queue for SqsQueue {
     async fn publish(&self, lane: &Lane, message: &NewMessage) -> Result<Published, QueueError> {
         let doing = || format!("publish to lane {lane}");
         let key = message.dedupe_key.clone().map(|key| (lane.clone(), key));
-        if key.as_ref().is_some_and(|key| self.has_seen(key)) {
+        if key.as_ref().is_some_and(|key| self.seen.has(key)) {
             return Ok(Published::Duplicate);
         }
         let (text, base64) = text_of(&message.body);
@@ -244,7 +227,7 @@ impl Queue for SqsQueue {
         let sent = self.link.send(&names::ready(lane, message.priority), &text, &note, delay_s).await;
         sent.map_err(|fault| self.link.failed(doing(), &fault))?;
         if let Some(key) = key {
-            self.remember(key);
+            self.seen.remember(key);
         }
         Ok(Published::Stored)
     }

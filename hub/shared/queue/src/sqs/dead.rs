@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{
     claims::Claim,
-    link::{BATCH, Fault, Link, Repeat},
+    fault::Fault,
+    link::{BATCH, Link, Repeat},
     note::{LARGEST_TEXT, Message, Note},
 };
 use crate::DeadLetter;

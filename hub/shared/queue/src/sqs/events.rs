@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{
     claims::{Moment, seconds_of},
-    link::{BATCH, Fault, LONGEST_POLL_S, Link, Repeat},
+    fault::Fault,
+    link::{BATCH, LONGEST_POLL_S, Link, Repeat},
     note::Message,
 };
 use crate::{Cursor, Events, time::deadline};

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::{
     claims::{Claim, Hidden, Moment},
-    link::{Fault, Link, Repeat, before},
+    fault::Fault,
+    link::{Link, Repeat, before},
     names,
     note::{Message, Note},
 };

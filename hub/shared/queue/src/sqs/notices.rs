@@ -11,7 +11,10 @@ use reelmill_api::Notice;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::link::{Fault, Link, Repeat};
+use super::{
+    fault::Fault,
+    link::{Link, Repeat},
+};
 use crate::{CANCELED_MEMORY, time::now_s};
 
 /// How many tags a queue has at most.
