@@ -107,7 +107,8 @@ impl RabbitQueue {
             attempt: parcel.delivered,
             body: parcel.body.clone(),
         };
-        self.core.leases.keep(nonce, held, lasting);
+        // One that holds for no time at all is put back here, so that it lies there again when this call returns.
+        self.core.leases.keep(nonce, held, if lasting.is_zero() { Duration::from_secs(60) } else { lasting });
         if lasting.is_zero() {
             self.retry_after(&leased.receipt, lasting).await.or_else(|e| self.unless_lost(e))?;
         }
@@ -125,13 +126,10 @@ impl RabbitQueue {
         let lease = self.core.leases.get(nonce).ok_or_else(lost)?;
         let mut place = lease.hold().await.map_err(|_| lost())?;
         let held = place.as_ref().ok_or_else(lost)?;
-        let failed = |trouble: &Trouble| match trouble {
-            Trouble::Lost => lost(),
-            other => self.core.leasing.failed(format!("{doing} on lane {}", receipt.lane), other),
-        };
+        let doing = || format!("{doing} on lane {}", receipt.lane);
         // What is put elsewhere must be there before the original goes. Until then the claim holds, so that the call can
         // be repeated.
-        self.carry_out(deed, &held.parcel).await.map_err(|trouble| failed(&trouble))?;
+        self.core.publishing.patiently(doing, || self.carry_out(deed, &held.parcel)).await?;
         let acknowledged = held.ack().await;
         let open = held.desk.is_open();
         if let Some(held) = place.take().filter(|_| acknowledged.is_ok()) {
@@ -141,7 +139,7 @@ impl RabbitQueue {
         match acknowledged {
             Ok(()) => Ok(()),
             Err(_) if !open => Err(lost()),
-            Err(trouble) => Err(failed(&trouble)),
+            Err(trouble) => Err(self.core.leasing.failed(doing(), &trouble)),
         }
     }
 
