@@ -193,7 +193,14 @@ const RABBITMQ: Group = Group {
     programs: &["rabbitmqctl"],
     variable: None,
     packages: &["rabbitmq-server"],
-    why: "starts with what the hub's module renders for it; its own service may be switched off again",
+    why: "keeps queues, also with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const AMQP_TOOLS: Group = Group {
+    programs: &["amqp-publish"],
+    variable: None,
+    packages: &["amqp-tools"],
+    why: "publishes jobs as programs of others do",
 };
 
 const POSTGRESQL: Group = Group {
@@ -265,6 +272,7 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             ZSTD,
             NATS,
             RABBITMQ,
+            AMQP_TOOLS,
             POSTGRESQL,
             REGISTRY,
             REDIS_EXPORTER,

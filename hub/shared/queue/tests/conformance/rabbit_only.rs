@@ -297,7 +297,7 @@ async fn goes_on_after_a_kill(server: &mut RabbitMq, queue: &dyn Queue) {
         low = lease(queue, "q").await;
     }
     queue.dead_letter(&low.receipt, "why").await.expect("ours");
-    // Within its first seconds 3.10 may forget where its streams are: what knows it is not yet written to the disk.
+    // In the second after its very first stream, 3.10 would forget where its streams are: that is not on the disk yet.
     server.evaluate("[ok = dets:sync(Table) || Table <- dets:all()].");
     server.kill();
     let begun = Instant::now();
@@ -423,7 +423,8 @@ async fn says_what_is_wrong_with_a_login_without_the_password() {
     let lane = lane("reelmill-x");
     let keyed = NewMessage { dedupe_key: Some("k".to_owned()), delay: SHORT, ..message("task") };
     queue.publish(&lane, &keyed).await.expect("stored");
-    let leased = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let leased = queue.lease(std::slice::from_ref(&lane), LONG, PATIENCE).await.expect("an answer");
+    let leased = leased.expect("a message");
     queue.dead_letter(&leased.receipt, "why").await.expect("ours");
     assert_eq!(queue.dead_letters(&lane, 1).await.expect("letters").len(), 1);
     queue.emit(b"event").await.expect("emitted");
