@@ -3,9 +3,8 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
     net::TcpStream,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -211,8 +210,8 @@ impl Site {
         write("enabled_plugins", "[].\n");
         let cookie = self.folder.join(".erlang.cookie");
         if !cookie.exists() {
-            let options = || File::options().write(true).create(true).mode(0o600).open(&cookie);
-            options().and_then(|mut file| file.write_all(COOKIE.as_bytes())).expect("a file of ours");
+            // Erlang takes no cookie that others may read.
+            write(".erlang.cookie", COOKIE);
             fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400)).expect("a file of ours");
         }
     }
@@ -249,9 +248,9 @@ impl Site {
     /// Starts it so that it outlives this process, as others use it as well.
     fn supervise(&self, folder: &Path) {
         let mut command = Command::new("setsid");
-        command.args(["sh", "-c", SUPERVISOR, "sh"]).arg(folder).args(["epmd", &server()]);
+        command.args(["--fork", "sh", "-c", SUPERVISOR, "sh"]).arg(folder).args(["epmd", &server()]);
         self.environment(&mut command);
-        command.spawn().expect("a supervisor for rabbitmq-server");
+        assert!(command.status().is_ok_and(|left| left.success()), "a supervisor for rabbitmq-server starts");
     }
 
     fn evaluate(&self, expression: &str) -> String {

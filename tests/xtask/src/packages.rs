@@ -201,7 +201,14 @@ const RABBITMQ: Group = Group {
     programs: &["rabbitmqctl"],
     variable: None,
     packages: &["rabbitmq-server"],
-    why: "starts with what the hub's module renders for it; its own service may be switched off again",
+    why: "keeps queues, also with what the hub's module renders for it; its own service may be switched off again",
+};
+
+const AMQP_TOOLS: Group = Group {
+    programs: &["amqp-publish"],
+    variable: None,
+    packages: &["amqp-tools"],
+    why: "publishes jobs as programs of others do",
 };
 
 const POSTGRESQL: Group = Group {

@@ -85,6 +85,9 @@ impl RabbitQueue {
             }
         }
         // Counting costs the server little; taking is written to its disk even where nothing is there.
+        if queues.is_empty() {
+            return Ok(None);
+        }
         let counts = self.core.counts(&queues).await?;
         for ((lane, priority, found), _) in order.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
             match self.core.fetch(lane, priority, found).await {
@@ -107,7 +110,8 @@ impl RabbitQueue {
             attempt: parcel.delivered,
             body: parcel.body.clone(),
         };
-        self.core.leases.keep(nonce, held, lasting);
+        // One that holds for no time at all is put back here, so that it lies there again when this call returns.
+        self.core.leases.keep(nonce, held, if lasting.is_zero() { Duration::from_secs(60) } else { lasting });
         if lasting.is_zero() {
             self.retry_after(&leased.receipt, lasting).await.or_else(|e| self.unless_lost(e))?;
         }
@@ -125,13 +129,10 @@ impl RabbitQueue {
         let lease = self.core.leases.get(nonce).ok_or_else(lost)?;
         let mut place = lease.hold().await.map_err(|_| lost())?;
         let held = place.as_ref().ok_or_else(lost)?;
-        let failed = |trouble: &Trouble| match trouble {
-            Trouble::Lost => lost(),
-            other => self.core.leasing.failed(format!("{doing} on lane {}", receipt.lane), other),
-        };
+        let doing = || format!("{doing} on lane {}", receipt.lane);
         // What is put elsewhere must be there before the original goes. Until then the claim holds, so that the call can
         // be repeated.
-        self.carry_out(deed, &held.parcel).await.map_err(|trouble| failed(&trouble))?;
+        self.core.publishing.patiently(doing, || self.carry_out(deed, &held.parcel)).await?;
         let acknowledged = held.ack().await;
         let open = held.desk.is_open();
         if let Some(held) = place.take().filter(|_| acknowledged.is_ok()) {
@@ -141,7 +142,7 @@ impl RabbitQueue {
         match acknowledged {
             Ok(()) => Ok(()),
             Err(_) if !open => Err(lost()),
-            Err(trouble) => Err(failed(&trouble)),
+            Err(trouble) => Err(self.core.leasing.failed(doing(), &trouble)),
         }
     }
 
@@ -227,23 +228,24 @@ impl Queue for RabbitQueue {
             // The look that follows tells the caller, if it fails as well.
             log::debug!("the bell is not heard: {trouble}");
         }
+        let rings = core.bell.rings();
+        let (mut heard, mut worth_a_look) = (rings.listen(), lanes.to_vec());
+        let mut next_poll = Instant::now() + POLL;
         loop {
-            let mut heard = core.bell.heard();
-            let doing = || match lanes {
-                [lane] => format!("lease from lane {lane}"),
-                [lane, ..] => format!("lease from lane {lane} and {} more", lanes.len() - 1),
-                [] => "lease from no lane".to_owned(),
-            };
-            if let Some(held) = core.leasing.patiently(doing, || self.look(lanes)).await? {
+            // Counted before the look, so that a ring during it leads to another.
+            let count = *heard.borrow_and_update();
+            if let Some(held) = core.leasing.patiently(|| leasing_from(lanes), || self.look(&worth_a_look)).await? {
                 return self.leased(held, lasting).await.map(Some);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if Instant::now() >= deadline {
                 return Ok(None);
             }
             tokio::select! {
-                _ = heard.changed() => {}
-                () = tokio::time::sleep(POLL.min(left)) => {}
+                _ = heard.changed() => worth_a_look = rings.since(lanes, count),
+                () = tokio::time::sleep_until(next_poll.min(deadline)) => {
+                    worth_a_look = lanes.to_vec();
+                    next_poll = Instant::now() + POLL;
+                }
             }
         }
     }
@@ -348,5 +350,14 @@ impl Queue for RabbitQueue {
         let entries = self.core.leasing.wait_patiently(|| "read events".to_owned(), wait, read).await?;
         let next = entries.last().map_or_else(|| after.clone(), |(offset, _)| Cursor(format!("{CURSOR}{offset}")));
         Ok(Events { bodies: entries.into_iter().map(|(_, body)| body).collect(), next })
+    }
+}
+
+/// What a lease was doing, should it fail.
+fn leasing_from(lanes: &[Lane]) -> String {
+    match lanes {
+        [lane] => format!("lease from lane {lane}"),
+        [lane, ..] => format!("lease from lane {lane} and {} more", lanes.len() - 1),
+        [] => "lease from no lane".to_owned(),
     }
 }

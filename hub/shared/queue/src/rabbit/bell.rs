@@ -4,12 +4,13 @@
 //! a place for it or not; and a worker that waits on ten lanes would hold ten.
 
 use std::{
-    collections::HashSet,
-    sync::{Mutex as StdMutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex as StdMutex, PoisonError},
 };
 
 use lapin::{
     BasicProperties, ExchangeKind,
+    message::DeliveryResult,
     options::{
         BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
@@ -30,11 +31,39 @@ const RINGS_KEPT: i32 = 16;
 /// The bell of a farm.
 pub(super) struct Bell {
     exchange: String,
-    /// How often it was heard.
-    heard: watch::Sender<u64>,
+    rings: Arc<Rings>,
     ear: Mutex<Option<Ear>>,
     /// Whether the exchange was declared on this connection or an earlier one.
     hung: StdMutex<bool>,
+}
+
+/// What was heard of all lanes.
+#[derive(Default)]
+pub(super) struct Rings {
+    /// How often the bell was heard.
+    count: watch::Sender<u64>,
+    /// The count when each lane was rung for last.
+    last: StdMutex<HashMap<String, u64>>,
+}
+
+impl Rings {
+    fn note(&self, lane: &str) {
+        self.count.send_modify(|count| {
+            *count += 1;
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(lane.to_owned(), *count);
+        });
+    }
+
+    /// Counts the rings.
+    pub(super) fn listen(&self) -> watch::Receiver<u64> {
+        self.count.subscribe()
+    }
+
+    /// Which of these lanes were rung for since there were so many rings.
+    pub(super) fn since(&self, lanes: &[Lane], count: u64) -> Vec<Lane> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().filter(|lane| last.get(lane.as_str()).is_some_and(|last| *last > count)).cloned().collect()
+    }
 }
 
 /// This process' queue of rings.
@@ -48,7 +77,7 @@ impl Bell {
     pub(super) fn new(farm: &QueueName) -> Self {
         Self {
             exchange: format!("{farm}.bell"),
-            heard: watch::Sender::new(0),
+            rings: Arc::default(),
             ear: Mutex::default(),
             hung: StdMutex::new(false),
         }
@@ -63,7 +92,7 @@ impl Bell {
     }
 
     async fn try_to_ring(&self, core: &Core, lane: &Lane) -> Result<(), Trouble> {
-        self.heard.send_modify(|heard| *heard += 1);
+        self.rings.note(lane.as_str());
         let desk = core.publishing.desk().await?;
         self.hang(&desk).await?;
         let (exchange, key) = (self.exchange.as_str().into(), lane.as_str().into());
@@ -92,9 +121,9 @@ impl Bell {
         Ok(())
     }
 
-    /// Counts the rings heard.
-    pub(super) fn heard(&self) -> watch::Receiver<u64> {
-        self.heard.subscribe()
+    /// What was heard.
+    pub(super) fn rings(&self) -> &Rings {
+        &self.rings
     }
 
     async fn open_ear(&self, core: &Core) -> Result<Ear, Trouble> {
@@ -109,9 +138,11 @@ impl Bell {
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let consuming = desk.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
         let consumer = answer("a consumer", consuming).await?;
-        let heard = self.heard.clone();
-        consumer.set_delegate(move |_ring| {
-            heard.send_modify(|heard| *heard += 1);
+        let rings = self.rings.clone();
+        consumer.set_delegate(move |ring: DeliveryResult| {
+            if let Ok(Some(ring)) = ring {
+                rings.note(ring.routing_key.as_str());
+            }
             std::future::ready(())
         });
         Ok(Ear { desk, queue, lanes: HashSet::new() })
@@ -128,5 +159,20 @@ impl Bell {
         answer("an exchange", hanging).await?;
         *self.hung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_which_lanes_were_rung_for() {
+        let (rings, lanes) = (Rings::default(), ["a", "b", "c"].map(|name| name.parse::<Lane>().expect("a lane")));
+        ["c", "a", "other"].into_iter().for_each(|lane| rings.note(lane));
+        for (since, rung) in [(0, vec![&lanes[0], &lanes[2]]), (1, vec![&lanes[0]]), (2, vec![]), (3, vec![])] {
+            assert_eq!(rings.since(&lanes, since).iter().collect::<Vec<_>>(), rung, "{since}");
+        }
+        assert_eq!(*rings.listen().borrow(), 3);
     }
 }

@@ -204,7 +204,7 @@ impl Core {
     }
 
     /// Returns what ran out, to be delivered again as the next attempt.
-    async fn take_back(&self, held: Held) {
+    async fn take_back(&self, held: Box<Held>) {
         let (lane, home) = (held.parcel.lane.clone(), held.home);
         let returned = match home {
             Home::Lane => held.nack().await,

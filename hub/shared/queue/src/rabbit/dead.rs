@@ -1,6 +1,6 @@
 //! Dead letters: a quorum queue per lane, which one process at a time takes in hand to find a letter in it.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use lapin::{
     message::Delivery,
@@ -42,12 +42,18 @@ pub(super) async fn list(core: &Core, lane: &Lane, limit: usize) -> Result<Vec<D
 }
 
 async fn peek(core: &Core, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, Trouble> {
-    let (desk, queue, mut letters) = (core.leasing.desk().await?, names::dead(lane), Vec::new());
+    let (desk, queue) = (core.leasing.desk().await?, names::dead(lane));
+    let (mut letters, mut taken, mut ids) = (Vec::new(), 0, HashSet::new());
     while letters.len() < limit {
         let Some(delivery) = take(&desk, &queue).await? else { break };
-        letters.push(letter(delivery));
+        taken += 1;
+        let letter = letter(delivery);
+        // A lost answer may have left it twice.
+        if ids.insert(letter.message_id.clone()) {
+            letters.push(letter);
+        }
     }
-    put_back(core, desk, &queue, letters.len()).await?;
+    put_back(core, desk, &queue, taken).await?;
     Ok(letters)
 }
 
@@ -68,15 +74,15 @@ async fn seek(core: &Core, lane: &Lane, id: &str, fate: Fate) -> Result<bool, Tr
             passed += 1;
             continue;
         }
-        if fate == Fate::Retried {
+        // The other copies that a lost answer may have left meet the same fate, at once.
+        if fate == Fate::Retried && !found {
             let (_, _, priority) = epitaph(&delivery);
             core.put(&Parcel::new(lane, priority, id.to_owned(), &delivery.data), Duration::ZERO).await?;
         }
         answer("a removal", desk.basic_ack(delivery.delivery_tag, BasicAckOptions::default())).await?;
-        desk.settle().await?;
         found = true;
-        break;
     }
+    desk.settle().await?;
     put_back(core, desk, &queue, passed).await?;
     Ok(found)
 }

@@ -69,7 +69,7 @@ impl Lease {
 /// What is to be done about a lease.
 pub(super) enum Due {
     /// It ran out.
-    Expired(Held),
+    Expired(Box<Held>),
     /// Its delivery has become so old that the server would take it back soon.
     Renewal(String, Arc<Lease>),
 }
@@ -133,7 +133,7 @@ impl Leases {
             match &*held {
                 Some(open) if !open.desk.is_open() => false,
                 Some(_) if lease.until() <= now => {
-                    due.extend(held.take().map(Due::Expired));
+                    due.extend(held.take().map(Box::new).map(Due::Expired));
                     false
                 }
                 Some(old) if old.since + renew_after <= now => {

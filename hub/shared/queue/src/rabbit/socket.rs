@@ -188,6 +188,7 @@ impl Reactor for Kit {
         self.0.interval(dur)
     }
 
+    #[expect(clippy::manual_async_fn, reason = "an async function would borrow the kit, and this must outlive it")]
     fn tcp_connect_addr(&self, addr: SocketAddr) -> impl Future<Output = io::Result<Socket>> + Send + 'static {
         async move {
             let tcp = TcpStream::connect(addr).await?;

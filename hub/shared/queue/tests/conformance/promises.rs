@@ -182,11 +182,11 @@ pub(crate) async fn settles_only_once(bench: &Bench) {
 pub(crate) async fn keeps_dead_letters_with_their_bytes_and_reasons(bench: &Bench) {
     let (lane, binary) = (lane("q"), [0, 159, 146, 150, 255, b'\r', b'\n']);
     bench.queue.publish(&lane, &message(binary)).await.expect("stored");
-    bench.publish(&lane, "second").await;
     let first = bench.lease(&lane, LONG).await;
     bench.queue.retry_after(&first.receipt, Duration::ZERO).await.expect("ours");
     let again = bench.lease(&lane, LONG).await;
     bench.queue.dead_letter(&again.receipt, "the source holds no picture: \"ä\"\n").await.expect("ours");
+    bench.publish(&lane, "second").await;
     let second = bench.lease(&lane, LONG).await;
     bench.queue.dead_letter(&second.receipt, "").await.expect("ours");
 

@@ -224,18 +224,16 @@ async fn a_lost_answer_loses_nothing_and_doubles_at_most_what_is_declared() {
             1 => queue.hand_back(&leased.receipt).await,
             _ => queue.dead_letter(&leased.receipt, "why").await,
         };
-        if settle == 2 && settled.is_ok() {
-            let letters = queue.dead_letters(&lane, 9).await.expect("letters");
-            assert!(letters.iter().all(|letter| letter.message_id == leased.message_id) && !letters.is_empty());
-            continue;
-        }
-        let again = lease(&*queue, "q").await;
-        assert_eq!(again.message_id, leased.message_id, "{settle}: {settled:?}");
-        queue.ack(&again.receipt).await.expect("ours");
-        while let Some(copy) = queue.lease(lanes, LONG, SHORT).await.expect("an answer") {
+        let mut copies = 0;
+        while let Some(copy) = queue.lease(lanes, LONG, Duration::from_secs(2)).await.expect("an answer") {
             assert_eq!(copy.message_id, leased.message_id, "{settle}: {settled:?}");
             queue.ack(&copy.receipt).await.expect("ours");
+            copies += 1;
         }
+        let letters = queue.dead_letters(&lane, 9).await.expect("letters");
+        assert!(letters.iter().all(|letter| letter.message_id == leased.message_id), "{letters:?}");
+        assert!(copies + letters.len() >= 1 && copies <= 2, "{settle}: {settled:?}: {copies} and {letters:?}");
+        assert_eq!(letters.len(), usize::from(settle == 2), "{settle}: {settled:?}");
     }
 }
 
@@ -299,6 +297,8 @@ async fn goes_on_after_a_kill(server: &mut RabbitMq, queue: &dyn Queue) {
         low = lease(queue, "q").await;
     }
     queue.dead_letter(&low.receipt, "why").await.expect("ours");
+    // In the second after its very first stream, 3.10 would forget where its streams are: that is not on the disk yet.
+    server.evaluate("[ok = dets:sync(Table) || Table <- dets:all()].");
     server.kill();
     let begun = Instant::now();
     let error = queue.publish(&lane, &message("lost")).await.expect_err("nobody answers");
@@ -314,7 +314,10 @@ async fn goes_on_after_a_kill(server: &mut RabbitMq, queue: &dyn Queue) {
         queue.ack(&leased.receipt).await.expect("ours");
     }
     assert_eq!(attempts, [("leased".to_owned(), 2), ("waiting".to_owned(), 1)].into());
-    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { delayed: 1, dead: 1, ..NOTHING });
+    // Its streams come up some time after the rest.
+    let depth = until("a depth", async || queue.depth(&lane).await.ok()).await;
+    assert_eq!(depth, Depth { delayed: 1, dead: 1, ..NOTHING });
+    until("the events", async || queue.events(&Cursor::default(), SHORT).await.ok()).await;
     assert_eq!(queue.dead_letters(&lane, 9).await.expect("letters")[0].reason, "why");
     assert_eq!(queue.notices().await.expect("an answer"), [paused].into());
     assert_eq!(queue.events(&Cursor::default(), SHORT).await.expect("an answer").bodies, [b"event"]);
@@ -420,7 +423,8 @@ async fn says_what_is_wrong_with_a_login_without_the_password() {
     let lane = lane("reelmill-x");
     let keyed = NewMessage { dedupe_key: Some("k".to_owned()), delay: SHORT, ..message("task") };
     queue.publish(&lane, &keyed).await.expect("stored");
-    let leased = queue.lease(&[lane.clone()], LONG, PATIENCE).await.expect("an answer").expect("a message");
+    let leased = queue.lease(std::slice::from_ref(&lane), LONG, PATIENCE).await.expect("an answer");
+    let leased = leased.expect("a message");
     queue.dead_letter(&leased.receipt, "why").await.expect("ours");
     assert_eq!(queue.dead_letters(&lane, 1).await.expect("letters").len(), 1);
     queue.emit(b"event").await.expect("emitted");
