@@ -105,6 +105,11 @@ impl Lanes {
         self.beyond.iter().find(enough).map(|other| other.lane.clone())
     }
 
+    /// The preset's own lane, of a lane that names needs: who pauses that means all tasks of the preset.
+    pub fn own(&self, lane: &Lane) -> Option<Lane> {
+        self.beyond.iter().find(|other| other.lane == *lane).map(|other| self.queue.tasks(&other.preset))
+    }
+
     /// Nothing more is leased from lanes that name anything of what is `missing`.
     pub fn leave(&self, missing: &Needs) {
         let one_of = |needs: &Needs| missing.each().any(|one| needs.hold(&one));
@@ -205,6 +210,7 @@ mod tests {
         let (own, dnxhr) = (able.queue.tasks(&name("archive-dnxhr")), name("archive-dnxhr"));
         let first = able.needing(&own, &dnxhr, &missing("dnxhr_10bit_8k")).expect("a lane");
         assert_eq!(first.as_str(), "reelmill-needs-archive-dnxhr-dnxhr_10bit_8k");
+        assert_eq!((able.own(&first).as_ref(), able.own(&own)), (Some(&own), None));
         let second = able.needing(&first, &dnxhr, &missing("dnxhr_8bit_uhd")).expect("a lane");
         assert_eq!(second.as_str(), "reelmill-needs-archive-dnxhr-dnxhr_8bit_8k-dnxhr_10bit_8k", "it forgets nothing");
         assert_eq!(able.needing(&second, &dnxhr, &missing("dnxhr_8bit_8k")).as_ref(), Some(&second));

@@ -62,6 +62,8 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
     let stop_serving = CancellationToken::new();
     let presets = setup::presets(config)?;
     let lanes = setup::lanes(config, &presets)?;
+    let standstill = setup::standstill(config)?;
+    let seats = Seats::new(config.concurrency.get(), setup::admission(config)?);
     let queue = setup::queue(config).await?;
     let workshop = setup::workshop(config, presets, stop_serving.clone()).await?;
     let facts = facts(&workshop, &lanes).await;
@@ -91,8 +93,8 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         desk: desk.clone(),
         notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
-        standstill: setup::standstill(config)?,
-        seats: Seats::new(config.concurrency.get(), setup::admission(config)?),
+        standstill,
+        seats,
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
     });
     notify::ready();

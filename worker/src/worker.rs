@@ -144,16 +144,21 @@ impl Worker {
         None
     }
 
+    /// Whether nothing is to be leased from a lane: it is paused, or its preset is.
+    fn is_paused(&self, lane: &Lane) -> bool {
+        self.notices.is_paused(lane) || self.lanes.own(lane).is_some_and(|own| self.notices.is_paused(&own))
+    }
+
     /// The lanes that may be leased from now.
     fn open_lanes(&self, turn: usize) -> Vec<Lane> {
-        let (paused, open) = self.lanes.in_turn(turn).into_iter().partition::<Vec<_>, _>(|l| self.notices.is_paused(l));
+        let (paused, open) = self.lanes.in_turn(turn).into_iter().partition::<Vec<_>, _>(|l| self.is_paused(l));
         self.desk.pause(paused, open.is_empty());
         open
     }
 
     async fn take(&self, leased: Leased, seat: Seat, stop: Stop) {
         // The lane may have been paused while it was waited for a task.
-        if self.notices.is_paused(&leased.lane) {
+        if self.is_paused(&leased.lane) {
             return self.settled(self.queue.hand_back(&leased.receipt).await);
         }
         self.work(leased, seat, stop).await;

@@ -63,8 +63,8 @@ impl Worker {
         log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
         let teller = self.teller(task.job, id.clone());
         teller.started().await;
-        self.desk.begin(&task, id.number());
         let number = id.number();
+        self.desk.begin(&task, number);
         let (result, off) = self.attempt(&leased, &task, Try { id, seat: &seat, stop: &stop }, &teller).await;
         self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
         self.settle(&leased, &task, number, Ended { result, off }, &teller).await;
@@ -281,7 +281,8 @@ impl Worker {
     }
 
     async fn move_untried(&self, leased: &Leased, task: &Task, lane: &Lane, delay: Duration) {
-        let task = Task { tried: task.tried + leased.attempt.saturating_sub(1), ..task.clone() };
+        let tried = task.tried.saturating_add(leased.attempt.saturating_sub(1));
+        let task = Task { tried, ..task.clone() };
         let dedupe_key = Some(format!("{}-{}", task.job, leased.message_id));
         let message = NewMessage { body: task.to_message(), priority: task.priority, delay, dedupe_key };
         self.move_to(lane, leased, message).await;

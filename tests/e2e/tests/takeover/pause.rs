@@ -16,7 +16,10 @@ async fn paused(farm: &Farm, lane: &Lane) {
 async fn says(port: u16, state: WorkerState, lanes: &[&Lane]) {
     let mut lanes: Vec<_> = lanes.iter().map(|lane| (*lane).clone()).collect();
     lanes.sort();
-    let said = async || status(port).is_some_and(|said| said.state == state && said.paused == lanes).then_some(());
+    let named =
+        |said: &[Lane]| said.iter().filter(|lane| !lane.as_str().contains("-needs-")).cloned().collect::<Vec<_>>();
+    let said =
+        async || status(port).is_some_and(|said| said.state == state && named(&said.paused) == lanes).then_some(());
     until(&format!("{state:?} with {lanes:?} paused"), said).await;
 }
 
