@@ -189,12 +189,6 @@ const NATS: Group = Group {
     why: "starts with what the hub's module renders for it",
 };
 
-const AMQP_TOOLS: Group = Group {
-    programs: &["amqp-publish"],
-    variable: None,
-    packages: &["amqp-tools"],
-    why: "a client of RabbitMQ's, by which the documents show how other programs put jobs on a queue",
-};
 const RABBITMQ: Group = Group {
     programs: &["rabbitmqctl"],
     variable: None,
@@ -272,7 +266,6 @@ pub(crate) fn needed_by(command: &Command) -> &'static [Group] {
             ZSTD,
             NATS,
             RABBITMQ,
-            AMQP_TOOLS,
             POSTGRESQL,
             REGISTRY,
             REDIS_EXPORTER,
