@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 use reelmill_api::{JobState, Lane, metrics, nodes::NodeState};
 use reelmill_daemon::Metrics;
-use reelmill_queue::{Depth, SharedQueue};
+use reelmill_queue::{Depth, QueueError, SharedQueue};
 
 use crate::{
     ca::good_until,
@@ -117,11 +117,11 @@ impl Gauges {
         self.failing.show(
             failing.into_iter().map(|Failing { source, attempts }| (vec![("source", source)], f64::from(attempts))),
         );
-        let mut depths = stream::iter(lanes).map(async |lane| (lane, queue.depth(lane).await)).buffered(AT_ONCE);
+        let mut depths = stream::iter(lanes.to_vec()).map(|lane| depth_of(queue, lane)).buffered(AT_ONCE);
         while let Some((lane, depth)) = depths.next().await {
             let labels = vec![("lane", lane.to_string())];
             match depth {
-                Ok(depth) if depth.ready + depth.delayed > 0 || always.contains(lane) => self.show(&labels, &depth),
+                Ok(depth) if depth.ready + depth.delayed > 0 || always.contains(&lane) => self.show(&labels, &depth),
                 Ok(_) => self.hide(&labels),
                 Err(e) => {
                     log::debug!("a lane has no metrics now: {e}");
@@ -167,6 +167,11 @@ impl Gauges {
         self.depth.get_or_create(labels).set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.oldest.get_or_create(labels).set(depth.oldest_ready.unwrap_or_default().as_secs_f64());
     }
+}
+
+async fn depth_of(queue: &SharedQueue, lane: Lane) -> (Lane, Result<Depth, QueueError>) {
+    let depth = queue.depth(&lane).await;
+    (lane, depth)
 }
 
 /// Seconds since 1970.
