@@ -106,7 +106,8 @@ async fn wrong_method() -> Refusal {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Metrics, Refusal> {
-    Ok(app.gauges.measure(&app.db, &app.nodes, &app.queue, &app.lanes(), Timestamp::now()).await?)
+    let always = lanes::always(&app.queue_name, &app.terms.presets);
+    Ok(app.gauges.measure(&app.db, &app.nodes, (&app.queue, &app.lanes(), &always), Timestamp::now()).await?)
 }
 
 /// JSON with its media type.

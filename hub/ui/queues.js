@@ -5,7 +5,7 @@ import { ask, bytes, count, duration, element, letterAddress, liveMark, reasonAn
 
 const byId = (id) => document.getElementById(id);
 /** How often the queue is asked while the page is seen. */
-const EVERY_MS = 3000;
+const EVERY_MS = 5000;
 /** How many dead letters are shown. */
 const SHOWN = 20;
 /** By lane: its row's parts. By a letter's address: its item's parts. */

@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     response::IntoResponse,
 };
-use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 use reelmill_api::{
     Lane, Needs, Notice, QueueName,
     preset::Presets,
@@ -15,6 +15,9 @@ use reelmill_api::{
 use reelmill_queue::QueueError;
 
 use super::{App, json, problem::Refusal};
+
+/// How many lanes are measured at once.
+pub(super) const AT_ONCE: usize = 16;
 
 /// All lanes that a farm may have, by name: that of strangers' jobs, each preset's, and those of tasks that need more than
 /// a node must have to serve it.
@@ -28,7 +31,7 @@ pub(super) fn all(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
 }
 
 /// Those of them that are shown even if nothing is on them.
-fn always(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
+pub(super) fn always(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
     presets.iter().map(|preset| queue.tasks(&preset.name)).chain([queue.intake()]).collect()
 }
 
@@ -37,8 +40,8 @@ fn always(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Refusal> {
     let paused = paused(&app).await?;
     let lanes: BTreeSet<Lane> = app.lanes().into_iter().chain(paused.iter().cloned()).collect();
-    let states = lanes.into_iter().map(|lane| state(&app, lane, &paused));
-    let mut lanes = try_join_all(states).await.map_err(|e| failed(&e))?;
+    let states = stream::iter(lanes).map(|lane| state(&app, lane, &paused));
+    let mut lanes: Vec<_> = states.buffered(AT_ONCE).try_collect().await.map_err(|e| failed(&e))?;
     let always = always(&app.queue_name, &app.terms.presets);
     lanes.retain(|state| always.contains(&state.lane) || !is_quiet(state));
     Ok(json(&LaneList { lanes }))

@@ -7,6 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::{StreamExt, stream};
 use reelmill_api::{
     JobId, Lane, Notice, Task,
     job::{Job, JobChange},
@@ -51,10 +52,9 @@ pub(super) async fn list(
     };
     let at_once = if query.job.is_some() { LOOKED_AT } else { limit };
     let mut dead_letters = Vec::new();
-    for lane in lanes {
-        let letters = of_lane(&app, &lane, at_once).await?;
-        let letters = letters.iter().map(|letter| shown(&lane, letter));
-        dead_letters.extend(letters.filter(|letter| query.job.is_none() || letter.job == query.job));
+    let mut found = stream::iter(lanes).map(|lane| listed(&app, lane, at_once)).buffered(lanes::AT_ONCE);
+    while let Some(letters) = found.next().await {
+        dead_letters.extend(letters?.into_iter().filter(|letter| query.job.is_none() || letter.job == query.job));
         if dead_letters.len() >= limit {
             break;
         }
@@ -143,6 +143,11 @@ async fn find(app: &App, lane: &str, message: &str) -> Result<(Lane, DeadLetter)
     let letters = of_lane(app, &lane, LOOKED_AT).await?;
     let found = letters.into_iter().find(|letter| letter.message_id == message);
     found.map(|letter| (lane.clone(), letter)).ok_or_else(|| gone(&lane))
+}
+
+async fn listed(app: &App, lane: Lane, limit: usize) -> Result<Vec<Letter>, Refusal> {
+    let letters = of_lane(app, &lane, limit).await?;
+    Ok(letters.iter().map(|letter| shown(&lane, letter)).collect())
 }
 
 async fn of_lane(app: &App, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, Refusal> {

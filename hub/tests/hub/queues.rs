@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use reelmill_api::{ErrorKind, EventBody, Failure, JobState, Lane, Notice, QueueName, job::Job};
+use reelmill_api::{
+    ErrorKind, EventBody, Failure, JobState, Lane, Needs, Notice, QueueName, job::Job, preset::Presets,
+};
 use reelmill_daemon::Env;
 use reelmill_hub::{Config, Overrides};
 use reelmill_lab::{
@@ -174,6 +176,32 @@ async fn a_lane_that_is_paused_is_shown_even_if_its_preset_is_gone() {
     assert_eq!(scene.posted("/v1/lanes/reelmill-of-old/resume").await["paused"], false);
     assert_eq!(scene.notices().await, [""; 0]);
     assert_eq!(scene.post("/v1/lanes/reelmill-of-old/resume").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_of_needs_is_shown_while_something_is_on_it() {
+    on_both_queues(async |scene| {
+        let presets = Presets::built_in();
+        let preset = presets.get(&"hls-ladder".parse().expect("a literal")).expect("a built-in");
+        let needs = Needs::beyond(preset).pop().expect("it may need more");
+        let lane = QueueName::default().needing(&preset.name, &needs);
+        let shown = async || scene.get("/v1/lanes").await.to_string().contains(&format!("\"{lane}\""));
+        let measured = async || scene.hub.get("/metrics").await.text().contains(&format!("\"{lane}\""));
+        assert_eq!((shown().await, measured().await), (false, false));
+        scene.put(&lane, b"{}").await;
+        assert_eq!((shown().await, measured().await), (true, true));
+        scene.posted(&format!("/v1/lanes/{lane}/pause")).await;
+        let worker = TestWorker { queue: scene.worker.queue.clone(), lane: lane.clone() };
+        let leased = worker.lease().await;
+        worker.queue.dead_letter(&leased.receipt, "no node is able").await.expect("the lease holds");
+        assert_eq!((shown().await, measured().await), (true, false), "it is paused, and nothing waits");
+        let dropped = format!("/v1/dead-letters/{lane}/{}", leased.message_id);
+        assert_eq!(scene.letters("").await.len(), 1);
+        assert_eq!(scene.hub.send(Method::DELETE, &dropped, &[], b"").await.status, StatusCode::OK);
+        scene.posted(&format!("/v1/lanes/{lane}/resume")).await;
+        assert!(!shown().await);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

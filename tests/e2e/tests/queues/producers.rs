@@ -18,7 +18,7 @@ use crate::document::{self, Example};
 /// What the document calls the source.
 const SOURCE: &str = "s3://media-ingest/films/a.mp4";
 /// How the document calls each server.
-const ADDRESSES: [&str; 3] = ["redis://hub:6379", "amqp://user:password@hub:5672/", "nats://hub:4222"];
+const ADDRESSES: [&str; 3] = ["redis://hub:6379", "amqp://user:password@hub:5672", "nats://hub:4222"];
 
 #[test]
 fn every_kind_of_queue_that_has_a_server_has_an_example() {
