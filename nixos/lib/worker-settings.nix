@@ -33,11 +33,12 @@
         else lib.foldl' lib.min (lib.head sessions) sessions;
     };
   };
+  node = lib.optionalAttrs (cfg.node.pixelBudget != null) {admission.pixel_budget = cfg.node.pixelBudget;};
   references = (credentials "${instances.unit name}.service" instance).values;
 in
   toml {
     name = "worker-${name}";
-    settings = lib.foldl' recursiveUpdate {} [said references cfg.settings instance.settings];
+    settings = lib.foldl' recursiveUpdate {} [said node references cfg.settings instance.settings];
     inherit (cfg) package;
     program = "reelmill-worker";
   }

@@ -173,6 +173,15 @@ in {
           default = null;
           description = "Tasks at once on this node, all instances together.";
         };
+        pixelBudget = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          example = 500000000;
+          description = ''
+            Pixels per second that this node encodes at once, all renditions of all tasks of all instances together;
+            1920x1080 at 30 frames per second are 62208000. A task that is heavier runs alone. `null` sets no bound.
+          '';
+        };
         tags = mkOption {
           type = types.listOf types.str;
           default = [];

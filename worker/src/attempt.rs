@@ -24,14 +24,15 @@ use made::Made;
 use text::{Reader, Texts};
 
 use crate::{
+    admission::Seat,
     config::NvencPreset,
-    engine::{self, EngineKind, Programs, capability::Need, prove::Prover, sessions::Sessions},
+    engine::{self, EngineKind, Programs, capability::needs_of, prove::Prover, sessions::Sessions},
     extras,
     gateway::{Counters, Gateway, Run, RunRequest},
     lease::Fence,
     live::Live,
     manifest,
-    plan::{self, LadderPlan, Plan, Product},
+    plan::{self, LadderPlan, Plan, Product, weight},
     playlist, probe,
     publish::{self, Published, Unpublished},
     pulse::Pulse,
@@ -83,6 +84,8 @@ pub struct Attempt<'a> {
     pub pulse: Pulse,
     /// Whether it may still publish.
     pub fence: Fence,
+    /// Where it sits on the node.
+    pub seat: &'a Seat,
 }
 
 impl Workshop {
@@ -115,8 +118,8 @@ impl Attempt<'_> {
         let destination = self.destination()?;
         let preset = self.preset()?;
         if preset.is_live() || self.task.input.is_live() {
-            let Self { workshop, task, id, cancel, pulse, .. } = self;
-            let live = Live { workshop, task, id, destination: &destination, cancel, pulse };
+            let Self { workshop, task, id, cancel, pulse, seat, .. } = self;
+            let live = Live { workshop, task, id, destination: &destination, cancel, pulse, seat };
             // Its own allocation: together, the two kinds of attempt would be too much for a thread's stack.
             return Box::pin(live.run(&preset, on_progress)).await;
         }
@@ -169,7 +172,9 @@ impl Attempt<'_> {
         let mut plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
         self.choose(&mut plan, preset).await?;
+        let _pixels = self.seat.admit(weight::pixel_rate(&plan), &self.cancel, &self.pulse).await?;
         let _sessions = self.sessions(&plan)?;
+        let admitted = Instant::now();
         run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);
         self.pulse.beat();
         let made = match &plan.product {
@@ -186,7 +191,7 @@ impl Attempt<'_> {
         self.pulse.beat();
         let made = made?;
         let encoded = Instant::now();
-        let encode_seconds = (encoded - probed).as_secs_f64();
+        let encode_seconds = (encoded - admitted).as_secs_f64();
         let timings = Timings {
             probe_seconds: (probed - began).as_secs_f64(),
             encode_seconds,
@@ -199,7 +204,7 @@ impl Attempt<'_> {
     /// Chooses what makes the plan; what is not known of this node yet is proven now.
     async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<(), Failure> {
         // Each proof has its time limit.
-        let facts = self.pulse.during(self.workshop.prover.facts_for(&Need::of_plan(plan))).await;
+        let facts = self.pulse.during(self.workshop.prover.facts_for(&needs_of(plan))).await;
         let (maker, changes) = facts.choose(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.maker = maker;
         plan.changes.extend(changes);

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    num::{NonZeroU32, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 /// Where single files are made by a worker that no unit of systemd gives a folder.
 const SPOOL: &str = "/tmp/transcode";
+/// Where workers of a node keep count that no unit of systemd gives a folder.
+const COUNTS: &str = "/tmp/reelmill-node";
 
 /// Everything that can be set. Unknown keys are refused with file, line and column.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +45,8 @@ pub struct Config {
     pub files: FilesSection,
     /// Media processes.
     pub media: MediaSection,
+    /// What may run at once on the node, over all its workers.
+    pub admission: AdmissionSection,
     /// The end of the worker.
     pub drain: DrainSection,
     /// The loopback status.
@@ -112,6 +116,20 @@ pub struct MediaSection {
     pub nvenc_sessions: Option<NonZeroU32>,
     /// Whether media processes may run on a kernel that cannot confine them fully. Default: `best-effort`.
     pub confinement: Confinement,
+}
+
+/// `[admission]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionSection {
+    /// Tasks at once on this node, all workers together (`NODE_CONCURRENCY`). Default: what each may do.
+    pub node_concurrency: Option<NonZeroU32>,
+    /// Pixels per second that the node encodes at once, all renditions of all tasks of all workers together
+    /// (`PIXEL_BUDGET`): 1920x1080 at 30 frames per second are 62208000. A task that is heavier runs alone. Default: no bound.
+    pub pixel_budget: Option<NonZeroU64>,
+    /// Where the workers of the node keep count (`NODE_FOLDER`), a folder that they alone may write to. Default: the one that
+    /// systemd's `RuntimeDirectory=` makes; without one, `/tmp/reelmill-node`.
+    pub folder: Option<PathBuf>,
 }
 
 /// `[drain]`
@@ -199,6 +217,7 @@ impl Default for Config {
             store: StoreSection::default(),
             files: FilesSection::default(),
             media: MediaSection::default(),
+            admission: AdmissionSection::default(),
             drain: DrainSection { deadline_seconds: 60 },
             status: StatusSection { listen: SocketAddr::from(([127, 0, 0, 1], 9320)) },
         }
@@ -287,8 +306,21 @@ impl Config {
         env.read("MEDIA_MEMORY_MIB", &mut self.media.memory_mib);
         env.read("STALL_SECONDS", &mut self.media.stall_seconds);
         env.read_some("SPOOL_FOLDER", &mut self.media.spool);
+        env.read_some("NODE_CONCURRENCY", &mut self.admission.node_concurrency);
+        env.read_some("PIXEL_BUDGET", &mut self.admission.pixel_budget);
+        let mut of_unit = None;
+        env.read_some::<PathBuf>("RUNTIME_DIRECTORY", &mut of_unit);
+        self.admission.folder = self.admission.folder.take().or(of_unit);
+        env.read_some("NODE_FOLDER", &mut self.admission.folder);
         env.read("DRAIN_DEADLINE_SECONDS", &mut self.drain.deadline_seconds);
         env.read("STATUS_LISTEN", &mut self.status.listen);
+    }
+}
+
+impl AdmissionSection {
+    /// Where the workers of the node keep count.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(Path::new(COUNTS))
     }
 }
 

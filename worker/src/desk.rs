@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -208,6 +209,14 @@ impl Desk {
     /// The worker takes no more tasks.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// What it did, in one line for whoever waits for a batch's end. Whatever became of its tasks, the program has done its
+    /// work: the queue knows which failed.
+    pub fn end_of_work(&self, how: &str, lasted: Duration) -> String {
+        let (published, failed) = (self.published.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+        let seconds = lasted.as_secs_f64();
+        format!("{how} {seconds:.1} s: {published} published, {failed} attempts failed; exit code 0")
     }
 
     /// Nothing is leased from these lanes now; whether they are all.

@@ -1,14 +1,16 @@
-//! Which lanes a worker leases from, and where a task belongs that it does not serve.
+//! Which lanes a worker leases from, and where a task belongs that it does not serve, or that needs more than the node has.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use reelmill_api::{
-    Failure, Lane, PresetName, QueueName,
+    Failure, Lane, Need, Needs, PresetName, QueueName,
     preset::{Presets, Tag},
 };
 
-use crate::{
-    config::PresetChoice,
-    engine::capability::{Facts, Need},
-};
+use crate::{config::PresetChoice, engine::capability::Facts};
 
 /// The lanes of one worker.
 #[derive(Clone, Debug)]
@@ -16,6 +18,18 @@ pub struct Lanes {
     queue: QueueName,
     served: Vec<PresetName>,
     untagged: Vec<(PresetName, Tag)>,
+    /// Of presets that are served: what their tasks may need besides, and the lane that names it.
+    beyond: Vec<Beyond>,
+    /// Those of them whose needs this node was found not to meet.
+    unmet: Arc<Mutex<BTreeSet<Lane>>>,
+}
+
+/// A lane of tasks that need more than a node must have to serve their preset.
+#[derive(Clone, Debug)]
+struct Beyond {
+    preset: PresetName,
+    needs: Needs,
+    lane: Lane,
 }
 
 impl Lanes {
@@ -42,7 +56,8 @@ impl Lanes {
         let missing = |name: &PresetName| presets.get(name)?.requires.iter().find(|tag| !tags.contains(tag)).cloned();
         let untagged: Vec<_> = served.iter().filter_map(|name| Some((name.clone(), missing(name)?))).collect();
         served.retain(|name| untagged.iter().all(|(other, _)| other != name));
-        Ok(Self { queue, served, untagged })
+        let beyond = beyond(&queue, &served, presets);
+        Ok(Self { queue, served, untagged, beyond, unmet: Arc::default() })
     }
 
     /// Presets that were chosen and are not served, because this node lacks the tag.
@@ -52,7 +67,7 @@ impl Lanes {
 
     /// The same lanes without those of presets that a node with these `facts` cannot encode; and why not.
     pub fn able(self, presets: &Presets, facts: &Facts) -> (Self, Vec<(PresetName, Failure)>) {
-        let Self { queue, served, untagged } = self;
+        let Self { queue, served, untagged, unmet, .. } = self;
         let (mut able, mut unable) = (Vec::new(), Vec::new());
         for name in served {
             let preset = presets.get(&name).expect("a served preset is known");
@@ -61,7 +76,10 @@ impl Lanes {
                 Err(failure) => unable.push((name, failure)),
             }
         }
-        (Self { queue, served: able, untagged }, unable)
+        let beyond = beyond(&queue, &able, presets);
+        let lacked = beyond.iter().filter(|other| !facts.may_have(&other.needs)).map(|other| other.lane.clone());
+        lock(&unmet).extend(lacked);
+        (Self { queue, served: able, untagged, beyond, unmet }, unable)
     }
 
     /// The presets served.
@@ -69,10 +87,29 @@ impl Lanes {
         &self.served
     }
 
-    /// The lanes to lease from: each served preset's, and the intake where strangers put plain jobs.
+    /// The lanes to lease from: each served preset's, the intake where strangers put plain jobs, and those of needs that
+    /// this node meets, or may meet: that is proven when the first such task comes.
     pub fn all(&self) -> Vec<Lane> {
         let own = self.served.iter().map(|preset| self.queue.tasks(preset));
-        own.chain([self.queue.intake()]).collect()
+        let unmet = lock(&self.unmet);
+        let besides = self.beyond.iter().map(|other| &other.lane).filter(|lane| !unmet.contains(lane)).cloned();
+        own.chain([self.queue.intake()]).chain(besides).collect()
+    }
+
+    /// The lane that names what this node lacks for a task of `preset` that was leased from `lane`: all of what that lane
+    /// names, and what is `missing`. `None` where no lane names that.
+    pub fn needing(&self, lane: &Lane, preset: &PresetName, missing: &Needs) -> Option<Lane> {
+        let named = self.beyond.iter().find(|other| other.lane == *lane).map(|other| other.needs.and(missing));
+        let needs = named.as_ref().unwrap_or(missing);
+        let enough = |other: &&Beyond| other.preset == *preset && other.needs.hold(needs);
+        self.beyond.iter().find(enough).map(|other| other.lane.clone())
+    }
+
+    /// Nothing more is leased from lanes that name anything of what is `missing`.
+    pub fn leave(&self, missing: &Needs) {
+        let one_of = |needs: &Needs| missing.each().any(|one| needs.hold(&one));
+        let lacked = self.beyond.iter().filter(|other| one_of(&other.needs)).map(|other| other.lane.clone());
+        lock(&self.unmet).extend(lacked);
     }
 
     /// The same lanes, beginning with another one each `turn`, so that none waits for ever behind one that is never empty.
@@ -91,8 +128,23 @@ impl Lanes {
     }
 }
 
+fn beyond(queue: &QueueName, served: &[PresetName], presets: &Presets) -> Vec<Beyond> {
+    let of_preset = |name: &PresetName| {
+        let needs = presets.get(name).map(Needs::beyond).unwrap_or_default();
+        let (queue, name) = (queue.clone(), name.clone());
+        needs.into_iter().map(move |needs| Beyond { preset: name.clone(), lane: queue.needing(&name, &needs), needs })
+    };
+    served.iter().flat_map(of_preset).collect()
+}
+
+fn lock(unmet: &Mutex<BTreeSet<Lane>>) -> std::sync::MutexGuard<'_, BTreeSet<Lane>> {
+    unmet.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
+    use reelmill_api::preset::VideoCodec;
+
     use super::*;
 
     fn lan() -> Tag {
@@ -109,10 +161,14 @@ mod tests {
         let all = lanes(&["all"]).expect("lanes").all();
         let names: Vec<_> = all.iter().map(Lane::as_str).collect();
         let presets = Presets::built_in().names().len();
-        assert_eq!((names.len(), names[0], names[presets]), (presets + 1, "reelmill-archive-dnxhr", "reelmill"));
+        assert_eq!((names[0], names[presets]), ("reelmill-archive-dnxhr", "reelmill"));
+        assert!(names[presets + 1..].iter().all(|name| name.starts_with("reelmill-needs-")), "{names:?}");
         assert_eq!(lanes(&["hls-ladder", "all"]).expect("lanes").all(), all);
-        let turned = lanes(&["hls-ladder"]).expect("lanes").in_turn(3);
-        assert_eq!(turned.iter().map(Lane::as_str).collect::<Vec<_>>(), ["reelmill", "reelmill-hls-ladder"]);
+        let turned = lanes(&["hls-ladder"]).expect("lanes").in_turn(4);
+        assert_eq!(
+            turned.iter().map(Lane::as_str).collect::<Vec<_>>(),
+            ["reelmill", "reelmill-needs-hls-ladder-hardware-h264_8bit_hd", "reelmill-hls-ladder"]
+        );
         assert_eq!(lanes(&["nope"]).expect_err("unknown").as_str(), "nope");
     }
 
@@ -120,12 +176,41 @@ mod tests {
     fn leases_only_what_the_node_can_encode() {
         let presets = Presets::built_in();
         let h264 = "h264 8 bit up to 4096x2304 by software";
-        let facts = crate::engine::capability::tests::software(&[reelmill_api::preset::VideoCodec::H264]);
+        let facts = crate::engine::capability::tests::software(&[VideoCodec::H264]);
         let (able, unable) = lanes(&["hls-ladder", "hls-ladder-av1", "proxy"]).expect("lanes").able(&presets, &facts);
         let served: Vec<_> = able.served().iter().map(PresetName::as_str).collect();
         assert_eq!(served, ["hls-ladder", "proxy"], "with only {h264}");
         let unable: Vec<_> = unable.iter().map(|(name, failure)| format!("{name}: {}", failure.message)).collect();
         assert_eq!(unable, ["hls-ladder-av1: this node's ffmpeg 8.0 does not encode av1 8 bit up to 1920x1088"]);
+    }
+
+    #[test]
+    fn what_a_node_lacks_is_named_by_a_lane_that_it_does_not_lease_from() {
+        let (presets, software) = (Presets::built_in(), [VideoCodec::H264, VideoCodec::Dnxhr]);
+        let facts = crate::engine::capability::tests::software(&software);
+        let (able, _) = lanes(&["archive-dnxhr", "hls-ladder"]).expect("lanes").able(&presets, &facts);
+        let leased = |lanes: &Lanes| {
+            let all = lanes.all().into_iter().map(|lane| lane.to_string());
+            all.filter_map(|lane| lane.strip_prefix("reelmill-needs-").map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let of_files =
+            |rest: &[&str]| rest.iter().map(|needs| format!("archive-dnxhr-dnxhr_{needs}")).collect::<Vec<_>>();
+        let largest = ["8bit_8k", "10bit_8k", "8bit_8k-dnxhr_10bit_8k"];
+        assert_eq!(
+            leased(&able),
+            of_files(&[&["8bit_uhd", "10bit_uhd", "8bit_uhd-dnxhr_10bit_uhd"], &largest[..]].concat())
+        );
+        let name = |text: &str| text.parse::<PresetName>().expect("a name");
+        let missing = |text: &str| text.parse::<Needs>().expect("needs");
+        let (own, dnxhr) = (able.queue.tasks(&name("archive-dnxhr")), name("archive-dnxhr"));
+        let first = able.needing(&own, &dnxhr, &missing("dnxhr_10bit_8k")).expect("a lane");
+        assert_eq!(first.as_str(), "reelmill-needs-archive-dnxhr-dnxhr_10bit_8k");
+        let second = able.needing(&first, &dnxhr, &missing("dnxhr_8bit_uhd")).expect("a lane");
+        assert_eq!(second.as_str(), "reelmill-needs-archive-dnxhr-dnxhr_8bit_8k-dnxhr_10bit_8k", "it forgets nothing");
+        assert_eq!(able.needing(&second, &dnxhr, &missing("dnxhr_8bit_8k")).as_ref(), Some(&second));
+        assert_eq!(able.needing(&own, &dnxhr, &missing("av1_8bit_hd")), None, "no lane names that");
+        able.leave(&missing("dnxhr_8bit_8k"));
+        assert_eq!(leased(&able), of_files(&["8bit_uhd", "10bit_uhd", "8bit_uhd-dnxhr_10bit_uhd", "10bit_8k"]));
     }
 
     #[test]
@@ -140,7 +225,7 @@ mod tests {
 
     #[test]
     fn passes_on_only_known_presets_of_others_from_the_intake() {
-        let none = Lanes { queue: QueueName::default(), served: Vec::new(), untagged: Vec::new() };
+        let none = lanes(&[]).expect("lanes");
         let (queue, presets) = (QueueName::default(), Presets::built_in());
         let name = |n: &str| n.parse::<PresetName>().expect("a name");
         let ladder = name("hls-ladder");

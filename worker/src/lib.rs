@@ -1,5 +1,6 @@
 //! The transcode worker: leases tasks from a queue, runs media engines, publishes to a store.
 
+pub mod admission;
 pub mod attempt;
 pub mod cli;
 pub mod config;

@@ -22,9 +22,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::{Seat, Share},
     attempt::Workshop,
-    engine::capability::Need,
-    plan::{EngineKind, Plan},
+    engine::capability::needs_of,
+    plan::{EngineKind, Plan, weight},
     pulse::Pulse,
 };
 use board::Board;
@@ -52,7 +53,12 @@ pub struct Live<'a> {
     pub cancel: &'a CancellationToken,
     /// What it tells of its getting on: of rows, and of the source and the store being asked again.
     pub pulse: &'a Pulse,
+    /// Where it sits on the node.
+    pub seat: &'a Seat,
 }
+
+/// What a session holds of the node while it encodes.
+type Held = (Option<Share>, Option<OwnedSemaphorePermit>);
 
 impl Live<'_> {
     /// Goes on until someone wishes the end; the report then.
@@ -153,16 +159,19 @@ impl Live<'_> {
         Ok(board.is_to_stop().await.unwrap_or(false))
     }
 
-    /// Chooses what makes the plan, and holds the GPU's sessions that it needs.
-    async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        let facts = self.pulse.during(self.workshop.prover.facts_for(&Need::of_plan(plan))).await;
+    /// Chooses what makes the plan, and holds the GPU's sessions and the share of the node's pixels that it needs.
+    async fn choose(&self, plan: &mut Plan, preset: &Preset) -> Result<Held, Failure> {
+        let facts = self.pulse.during(self.workshop.prover.facts_for(&needs_of(plan))).await;
         let (maker, changes) = facts.choose_live(plan, preset.fallback, self.workshop.nvenc_preset)?;
         plan.changes.extend(changes);
         plan.maker = maker;
-        match plan.maker.engine {
-            EngineKind::Nvenc => self.workshop.sessions.claim(plan.videos().len()),
-            EngineKind::Software | EngineKind::Jetson => Ok(None),
-        }
+        // Whoever watches cannot wait: it is asked again like a source that is away.
+        let pixels = self.seat.admit_now(weight::pixel_rate(plan)).await?;
+        let sessions = match plan.maker.engine {
+            EngineKind::Nvenc => self.workshop.sessions.claim(plan.videos().len())?,
+            EngineKind::Software | EngineKind::Jetson => None,
+        };
+        Ok((pixels, sessions))
     }
 
     async fn finish(&self, mut board: Board) -> Result<Report, Failure> {

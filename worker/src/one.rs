@@ -7,6 +7,7 @@ use reelmill_daemon::Shutdown;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Seats,
     attempt::Attempt,
     config::Config,
     events::{Audience, Teller},
@@ -32,7 +33,8 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     let teller = Teller::new(Audience::Stdout, task.job, id.clone(), workshop.node.clone());
     teller.started().await;
     let (cancel, pulse, fence) = (shutdown.graceful().clone(), Pulse::default(), Fence::default());
-    let attempt = Attempt { workshop: &workshop, task: &task, id, cancel, pulse, fence };
+    let seat = Seats::new(1, setup::admission(config)?).free().await.map_err(setup::error)?;
+    let attempt = Attempt { workshop: &workshop, task: &task, id, cancel, pulse, fence, seat: &seat };
     let result = tokio::select! {
         result = attempt.run(|progress| teller.note(progress)) => result,
         () = teller.tell_progress() => unreachable!("progress is told for as long as the teller lives"),

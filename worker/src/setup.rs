@@ -1,6 +1,7 @@
 //! From a configuration to parts that are proven to work.
 
 use std::{
+    num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,8 +16,9 @@ use reelmill_storage::{FileRoots, S3Config, Storage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Admission,
     attempt::Workshop,
-    config::{Config, Confinement, Elements, HwAccel, MediaSection, PresetChoice},
+    config::{AdmissionSection, Config, Confinement, Elements, HwAccel, MediaSection, PresetChoice},
     engine::{
         self, EngineKind, Programs,
         capability::Hardware,
@@ -120,6 +122,16 @@ pub async fn queue(config: &Config) -> anyhow::Result<SharedQueue> {
     })?;
     let url = url.resolve()?;
     reelmill_queue::connect(url.expose(), &config.queue.name).await.map_err(queue_error)
+}
+
+/// What may run at once on this node.
+///
+/// # Errors
+/// If it cannot be counted where the configuration says.
+pub fn admission(config: &Config) -> anyhow::Result<Admission> {
+    let AdmissionSection { node_concurrency, pixel_budget, .. } = config.admission;
+    let (places, pixels) = (node_concurrency.map(NonZeroU32::get), pixel_budget.map(NonZeroU64::get));
+    Admission::new(config.admission.folder(), places, pixels).map_err(error)
 }
 
 /// How long nothing may move in an attempt.

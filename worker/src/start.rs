@@ -1,21 +1,26 @@
 //! The start of the program: settings, parts, the loop, the end.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use reelmill_api::{Failure, Location, S3Location};
+use reelmill_api::{Failure, Location, Need, S3Location};
 use reelmill_daemon::{Env, Metrics, Shutdown, http, notify, process, store::KeysError};
 use reelmill_storage::Access;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Seats,
     attempt::Workshop,
     cli::{Cli, Command},
     config::Config,
     desk::{Desk, Identity},
     doctor,
-    engine::capability::{Facts, Need},
+    engine::capability::Facts,
     lanes::Lanes,
     notices::Notices,
     one, setup, status,
@@ -53,6 +58,8 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
     let stop_serving = CancellationToken::new();
     let presets = setup::presets(config)?;
     let lanes = setup::lanes(config, &presets)?;
+    let standstill = setup::standstill(config)?;
+    let seats = Seats::new(config.concurrency.get(), setup::admission(config)?);
     let queue = setup::queue(config).await?;
     let workshop = setup::workshop(config, presets, stop_serving.clone()).await?;
     let facts = facts(&workshop, &lanes).await;
@@ -79,16 +86,20 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
         workshop,
         queue,
         lanes,
-        desk,
+        desk: desk.clone(),
         notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
-        standstill: setup::standstill(config)?,
-        concurrency: config.concurrency.get(),
+        standstill,
+        seats,
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
     });
     notify::ready();
-    worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
+    let began = Instant::now();
+    let emptied = worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
     notify::stopping();
+    let end = desk.end_of_work(if emptied { "drained in" } else { "stopped after" }, began.elapsed());
+    notify::status(&end);
+    log::info!("{end}");
     stop_serving.cancel();
     watchdog.await?;
     Ok(serving.await??)

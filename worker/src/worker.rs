@@ -5,16 +5,19 @@ mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use reelmill_api::{AttemptId, Lane};
+use reelmill_api::{AttemptId, Lane, Task};
 use reelmill_daemon::Shutdown;
 use reelmill_queue::{Leased, QueueError, SharedQueue};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{attempt::Workshop, desk::Desk, lanes::Lanes, notices::Notices};
+use crate::{
+    admission::{Seat, Seats},
+    attempt::Workshop,
+    desk::Desk,
+    lanes::Lanes,
+    notices::Notices,
+};
 use quiet::QuietLog;
 
 /// How long one wait for a task lasts; also how soon an idle worker notices that it should stop.
@@ -47,8 +50,8 @@ pub struct Worker {
     pub lease: Duration,
     /// An attempt in which nothing has moved for so long is called off.
     pub standstill: Duration,
-    /// How many tasks run at once.
-    pub concurrency: usize,
+    /// Where tasks that run at once sit.
+    pub seats: Arc<Seats>,
     /// How long tasks in work may take after the order to stop.
     pub drain_deadline: Duration,
 }
@@ -63,38 +66,37 @@ pub enum Until {
 }
 
 impl Worker {
-    /// Works until `shutdown`, or until the lanes are empty.
-    pub async fn run(self: Arc<Self>, until: Until, shutdown: &Shutdown) {
+    /// Works until `shutdown`, or until the lanes are empty; whether it were the lanes.
+    pub async fn run(self: Arc<Self>, until: Until, shutdown: &Shutdown) -> bool {
         tokio::select! {
-            () = self.clone().go_on(until, shutdown) => {}
+            emptied = self.clone().go_on(until, shutdown) => emptied,
             () = self.notices.follow(&*self.queue) => unreachable!("notices are read for as long as the worker works"),
         }
     }
 
-    async fn go_on(self: Arc<Self>, until: Until, shutdown: &Shutdown) {
-        let slots = Arc::new(Semaphore::new(self.concurrency));
+    async fn go_on(self: Arc<Self>, until: Until, shutdown: &Shutdown) -> bool {
         // A live task has no end to wait for: it is handed back at once.
         let stop = Stop { any: CancellationToken::new(), live: CancellationToken::new() };
         let mut tasks = JoinSet::new();
-        self.lease_until(until, &slots, &mut tasks, &stop, shutdown).await;
+        let emptied = self.lease_until(until, &mut tasks, &stop, shutdown).await;
         self.desk.drain();
         stop.live.cancel();
         self.finish(tasks, &stop.any, shutdown).await;
+        emptied
     }
 
     async fn lease_until(
         self: &Arc<Self>,
         until: Until,
-        slots: &Arc<Semaphore>,
         tasks: &mut JoinSet<()>,
         stop: &Stop,
         shutdown: &Shutdown,
-    ) {
+    ) -> bool {
         let mut quiet = QuietLog::default();
         let mut turn = 0;
         // What was paused or canceled before this worker came must be known before it leases.
         unless_stopped(shutdown, self.notices.known()).await;
-        while let Some(slot) = free_slot(slots, shutdown).await {
+        while let Some(seat) = self.free_seat(shutdown).await {
             while tasks.try_join_next().is_some() {}
             turn += 1;
             let lanes = self.open_lanes(turn);
@@ -107,13 +109,14 @@ impl Worker {
                     quiet.well();
                     let (worker, stop) = (self.clone(), stop.clone());
                     tasks.spawn(async move {
-                        worker.take(leased, slot, stop).await;
+                        worker.take(leased, seat, stop).await;
                     });
                 }
                 Ok(None) => {
                     quiet.well();
                     if until == Until::Empty && tasks.is_empty() && self.is_empty().await {
-                        return log::info!("nothing waits on the lanes any more");
+                        log::info!("nothing waits on the lanes any more");
+                        return true;
                     }
                 }
                 Err(e) => {
@@ -122,6 +125,23 @@ impl Worker {
                 }
             }
         }
+        false
+    }
+
+    /// A free seat for one more task; `None` when it is time to stop.
+    async fn free_seat(&self, shutdown: &Shutdown) -> Option<Seat> {
+        while !shutdown.graceful().is_cancelled() {
+            let seat = tokio::select! {
+                seat = self.seats.free() => seat,
+                () = shutdown.graceful().cancelled() => return None,
+            };
+            match seat {
+                Ok(seat) => return Some(seat),
+                Err(failure) => log::error!("{}", failure.lines()),
+            }
+            pause(shutdown).await;
+        }
+        None
     }
 
     /// The lanes that may be leased from now.
@@ -131,12 +151,12 @@ impl Worker {
         open
     }
 
-    async fn take(&self, leased: Leased, slot: OwnedSemaphorePermit, stop: Stop) {
+    async fn take(&self, leased: Leased, seat: Seat, stop: Stop) {
         // The lane may have been paused while it was waited for a task.
         if self.notices.is_paused(&leased.lane) {
             return self.settled(self.queue.hand_back(&leased.receipt).await);
         }
-        self.work(leased, slot, stop).await;
+        self.work(leased, seat, stop).await;
     }
 
     async fn is_empty(&self) -> bool {
@@ -178,19 +198,8 @@ impl Worker {
     }
 
     /// A new name for a try at a task.
-    fn attempt_id(leased: &Leased) -> AttemptId {
-        AttemptId::new(leased.attempt, random())
-    }
-}
-
-/// A free place for one more task; `None` when it is time to stop.
-async fn free_slot(slots: &Arc<Semaphore>, shutdown: &Shutdown) -> Option<OwnedSemaphorePermit> {
-    if shutdown.graceful().is_cancelled() {
-        return None;
-    }
-    tokio::select! {
-        slot = slots.clone().acquire_owned() => slot.ok(),
-        () = shutdown.graceful().cancelled() => None,
+    fn attempt_id(leased: &Leased, task: &Task) -> AttemptId {
+        AttemptId::new(leased.attempt.saturating_add(task.tried), random())
     }
 }
 

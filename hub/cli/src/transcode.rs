@@ -97,6 +97,7 @@ async fn transcode(args: &Args, screen: &Screen) -> Result<Report, Failure> {
         preset: args.preset.clone(),
         settings: args.settings.clone(),
         priority: Priority::Normal,
+        tried: 0,
     };
     let (from, to) = (render::place(&task.input), render::place(&target.location));
     let meter = screen.meter(&format!("transcoding {from} to {to} by {}", task.preset));

@@ -115,6 +115,7 @@ impl Farm {
             preset,
             settings,
             priority: Priority::Normal,
+            tried: 0,
         };
         let message =
             NewMessage { body: task.to_message(), priority: task.priority, delay: Duration::ZERO, dedupe_key: None };

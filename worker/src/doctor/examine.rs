@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reelmill_api::{Failure, Location, S3Location, preset::VideoCodec};
+use reelmill_api::{Failure, Location, Need, S3Location, preset::VideoCodec};
 use reelmill_daemon::Hinted;
 use reelmill_storage::Access;
 
@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     engine::{
         Programs,
-        capability::{Facts, Hardware, Need, library},
+        capability::{Facts, Hardware, library},
         confine::{self, Enforcement},
     },
     plan::EngineKind,

@@ -1,10 +1,9 @@
 //! What a node can encode and decode, as proven, and what that means for a preset and for a plan. Pure.
 
-use std::fmt;
-
 use reelmill_api::{
-    Capability, ErrorKind, Failure, Preset,
-    preset::{Fallback, Hdr, Product, VideoCodec},
+    Capability, ErrorKind, Failure, Needs,
+    need::{self, Need},
+    preset::{Fallback, VideoCodec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,82 +13,18 @@ use crate::{
     plan::{Coded, Cuda, Maker, Plan, Size},
 };
 
-/// Sizes up to which encoders are proven; a picture belongs to the first that holds it, whichever way it stands.
-pub const CLASSES: [Size; 3] =
-    [Size { width: 1920, height: 1088 }, Size { width: 4096, height: 2304 }, Size { width: 8192, height: 4352 }];
+/// Sizes up to which encoders are proven.
+pub const CLASSES: [Size; 3] = [size(0), size(1), size(2)];
 
-/// Something that must be encoded: a codec, bits of a sample, and a size class (its place in [`CLASSES`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Need {
-    /// The codec.
-    pub codec: VideoCodec,
-    /// Bits of a sample.
-    pub depth: u32,
-    /// The size class.
-    pub class: usize,
+const fn size(class: usize) -> Size {
+    let (width, height) = need::CLASSES[class];
+    Size { width, height }
 }
 
-impl Need {
-    fn new(codec: VideoCodec, depth: u32, width: u32, height: u32) -> Self {
-        let (long, short) = (width.max(height), width.min(height));
-        let class = CLASSES.iter().position(|size| long <= size.width && short <= size.height);
-        Self { codec, depth, class: class.unwrap_or(CLASSES.len() - 1) }
-    }
-
-    /// What a plan needs.
-    pub fn of_plan(plan: &Plan) -> Vec<Self> {
-        let videos = plan.videos();
-        largest(videos.iter().map(|v| Self::new(v.codec, v.depth, v.size.width, v.size.height)).collect())
-    }
-
-    /// What a preset may need. Files of the source's own size are counted as full HD; larger ones are proven when they come.
-    pub fn of_preset(preset: &Preset) -> Vec<Self> {
-        let codec = |own: Option<VideoCodec>| own.unwrap_or(preset.video.codec);
-        let sizes: Vec<(VideoCodec, u32, u32)> = match &preset.product {
-            Product::Ladder(ladder) => ladder.rungs.rungs().iter().map(|r| rung(r, codec(r.codec))).collect(),
-            Product::Live(live) => live.rungs.rungs().iter().map(|r| rung(r, codec(r.codec))).collect(),
-            Product::Files(files) => files
-                .iter()
-                .map(|f| {
-                    let side = |side: fn(&reelmill_api::preset::Frame) -> u32| f.frame.as_ref().map_or(1080, side);
-                    (codec(f.codec), side(|f| f.width.get()).min(1920), side(|f| f.height.get()).min(1920))
-                })
-                .collect(),
-        };
-        let needs = sizes.into_iter().flat_map(|(codec, width, height)| {
-            depths(codec, preset.video.hdr).iter().map(move |depth| Self::new(codec, *depth, width, height))
-        });
-        largest(needs.collect())
-    }
-}
-
-fn rung(rung: &reelmill_api::preset::Rung, codec: VideoCodec) -> (VideoCodec, u32, u32) {
-    (codec, rung.long_side.get(), rung.short_side.get())
-}
-
-/// The bits of a sample that a codec may be asked for.
-fn depths(codec: VideoCodec, hdr: Hdr) -> &'static [u32] {
-    match codec {
-        VideoCodec::H264 => &[8],
-        VideoCodec::Prores => &[10],
-        VideoCodec::Dnxhr => &[8, 10],
-        VideoCodec::Hevc | VideoCodec::Av1 if hdr == Hdr::Keep => &[8, 10],
-        VideoCodec::Hevc | VideoCodec::Av1 => &[8],
-    }
-}
-
-/// Of each codec and depth only the largest class: what holds it holds the smaller ones.
-fn largest(mut needs: Vec<Need>) -> Vec<Need> {
-    needs.sort_by_key(|need| (need.codec.as_str(), need.depth, std::cmp::Reverse(need.class)));
-    needs.dedup_by_key(|need| (need.codec, need.depth));
-    needs
-}
-
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Size { width, height } = CLASSES[self.class];
-        write!(f, "{} {} bit up to {width}x{height}", self.codec.as_str(), self.depth)
-    }
+/// What a plan needs.
+pub fn needs_of(plan: &Plan) -> Vec<Need> {
+    let videos = plan.videos();
+    need::largest(videos.iter().map(|v| Need::new(v.codec, v.depth, v.size.width, v.size.height)).collect())
 }
 
 /// What hardware a worker may use, by `HWACCEL` and the machine.
@@ -178,10 +113,24 @@ impl Facts {
         };
         if self.hardware != Hardware::Never && fallback == Fallback::Forbid {
             let message = format!("{hardware_lacks}, and the preset forbids software");
+            let met = |need: &Need| matches!(self.hardware, Hardware::Present(engine) if self.meets(engine, *need));
+            let missing = needs.iter().copied().filter(|need| !met(need)).collect();
             return Err(Failure::new(ErrorKind::NoCapability, message)
-                .hint("serve the preset on a node whose hardware can, or set fallback = \"allow\" in it"));
+                .hint("serve the preset on a node whose hardware can, or set fallback = \"allow\" in it")
+                .missing(Needs::new(true, missing)));
         }
-        lacks(EngineKind::Software).map_or(Ok(EngineKind::Software), |need| Err(self.software_lacks(*need)))
+        let missing: Vec<_> = needs.iter().copied().filter(|need| !self.meets(EngineKind::Software, *need)).collect();
+        let Some(first) = missing.first().copied() else { return Ok(EngineKind::Software) };
+        Err(self.software_lacks(first).missing(Needs::new(false, missing)))
+    }
+
+    /// Whether a node with these facts may have what is needed: it has, or it is not known yet that it has not.
+    pub fn may_have(&self, needs: &Needs) -> bool {
+        let may = |engine: EngineKind| needs.all().iter().all(|need| !self.refuses(engine, *need));
+        let hardware = matches!(self.hardware, Hardware::Present(engine) if may(engine));
+        // By order, software does what hardware is asked for.
+        let software = (!needs.hardware() || self.hardware == Hardware::Never) && may(EngineKind::Software);
+        hardware || software
     }
 
     /// Software, for a plan that hardware meets but for things that are no encoding.
@@ -193,7 +142,9 @@ impl Facts {
         }
         // Where hardware does, software has not been proven; that it fails is known only of what was tried.
         let lacking = needs.iter().find(|need| self.refuses(EngineKind::Software, **need));
-        lacking.map_or(Ok(EngineKind::Software), |need| Err(self.software_lacks(*need)))
+        lacking.map_or(Ok(EngineKind::Software), |need| {
+            Err(self.software_lacks(*need).missing(Needs::new(false, vec![*need])))
+        })
     }
 
     fn software_lacks(&self, need: Need) -> Failure {
@@ -237,7 +188,7 @@ impl Facts {
         preset: NvencPreset,
         besides: &[&'static str],
     ) -> Result<(Maker, Vec<String>), Failure> {
-        let needs = Need::of_plan(plan);
+        let needs = needs_of(plan);
         let mut engine = self.engine_for(&needs, fallback)?;
         let unfit = if engine == EngineKind::Jetson { [besides, &jetson::unfit(plan)].concat() } else { Vec::new() };
         if !unfit.is_empty() {

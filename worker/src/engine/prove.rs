@@ -10,7 +10,7 @@ use std::{
 };
 
 use reelmill_api::{
-    Capability, ErrorKind, Failure,
+    Capability, ErrorKind, Failure, Need,
     preset::{Effort, VideoCodec},
 };
 use reelmill_gst::Codec;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     EngineKind, Programs,
-    capability::{CLASSES, Facts, Hardware, Need, Refusal},
+    capability::{CLASSES, Facts, Hardware, Refusal},
     child::{self, Ended},
     confine::Besides,
     ffmpeg::strings,

@@ -1,4 +1,5 @@
-//! How much room files will take, for those that must lie on a disk before they are stored.
+//! How heavy a plan is: how many pixels it makes in a second of its source, and how much room files will take, for those that
+//! must lie on a disk before they are stored.
 
 use reelmill_api::preset::{AudioCodec, VideoCodec};
 
@@ -7,6 +8,15 @@ use super::{AudioPlan, FilePlan, Plan, VideoPlan};
 /// Tables and headers, and what an encoder may take beyond its rate: a twentieth and 16 MiB.
 const MORE_PART: u64 = 20;
 const MORE_BYTES: u64 = 16 << 20;
+
+/// Pixels of all renditions in a second of the source.
+pub fn pixel_rate(plan: &Plan) -> u64 {
+    let pixels = |video: &&VideoPlan| u64::from(video.size.width) * u64::from(video.size.height);
+    let frame: u64 = plan.videos().iter().map(pixels).sum();
+    #[allow(clippy::cast_precision_loss, reason = "a sum of pictures is far below 2^53")]
+    let rate = frame as f64 * plan.grid.frame_rate.as_f64();
+    whole(rate)
+}
 
 /// Bytes that files of this plan may come to; `None` where the source does not say how long it is, or nothing bounds
 /// their rate.
@@ -55,9 +65,9 @@ fn sound_bps(audio: &AudioPlan) -> f64 {
     }
 }
 
-fn whole(bytes: f64) -> u64 {
+fn whole(number: f64) -> u64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
-    let whole = bytes.ceil() as u64;
+    let whole = number.ceil() as u64;
     whole
 }
 
@@ -86,6 +96,14 @@ mod tests {
         assert!((99..130).contains(&gigabytes("archive-prores")), "{}", gigabytes("archive-prores"));
         assert!((99..130).contains(&gigabytes("archive-dnxhr")), "{}", gigabytes("archive-dnxhr"));
         assert_eq!(gigabytes("proxy"), 1);
+    }
+
+    #[test]
+    fn a_ladder_weighs_as_much_as_all_its_rungs() {
+        let plan = plan(&crate::plan::tests::hls_ladder(), &source(1920, 1080, "25/1")).expect("a plan");
+        let rungs: u64 = plan.videos().iter().map(|v| u64::from(v.size.width * v.size.height)).sum();
+        assert_eq!(pixel_rate(&plan), rungs * 25);
+        assert!(pixel_rate(&plan) > 1920 * 1080 * 25);
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use reelmill_api::{
-    AttemptId, ErrorKind, Failure, JobId, Lane, Report, Settlement, Task,
+    AttemptId, AttemptNumber, ErrorKind, Failure, JobId, Lane, Report, Settlement, Task,
     settle::{MAX_ATTEMPTS, settle, settle_live},
 };
 use reelmill_queue::{Leased, NewMessage, QueueError};
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Stop, Worker};
 use crate::{
+    admission::Seat,
     attempt::Attempt,
     events::{Audience, Teller},
     lease::{self, Fence, Lapse},
@@ -36,8 +37,21 @@ enum Off {
     Stopping,
 }
 
+/// One try at a task.
+struct Try<'a> {
+    id: AttemptId,
+    seat: &'a Seat,
+    stop: &'a CancellationToken,
+}
+
+/// How an attempt ended.
+struct Ended {
+    result: Result<Report, Failure>,
+    off: Option<Off>,
+}
+
 impl Worker {
-    pub(super) async fn work(&self, leased: Leased, _slot: OwnedSemaphorePermit, stop: Stop) {
+    pub(super) async fn work(&self, leased: Leased, seat: Seat, stop: Stop) {
         // Its own allocation, like the attempt's: both together would be too much for a thread's stack.
         let task = match Box::pin(self.accept(&leased)).await {
             Ok(Some(task)) => task,
@@ -45,14 +59,15 @@ impl Worker {
             Err(failure) => return self.settled(self.queue.dead_letter(&leased.receipt, &failure.lines()).await),
         };
         let stop = if task.input.is_live() { stop.live } else { stop.any };
-        let id = Self::attempt_id(&leased);
+        let id = Self::attempt_id(&leased, &task);
         log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
         let teller = self.teller(task.job, id.clone());
         teller.started().await;
-        self.desk.begin(&task, leased.attempt);
-        let (result, off) = self.attempt(&leased, &task, id, &stop, &teller).await;
+        self.desk.begin(&task, id.number());
+        let number = id.number();
+        let (result, off) = self.attempt(&leased, &task, Try { id, seat: &seat, stop: &stop }, &teller).await;
         self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
-        self.settle(&leased, &task, result, off, &teller).await;
+        self.settle(&leased, &task, number, Ended { result, off }, &teller).await;
     }
 
     fn teller(&self, job: JobId, attempt: AttemptId) -> Teller {
@@ -67,12 +82,13 @@ impl Worker {
             self.drop_canceled(leased, &task).await;
             return Ok(None);
         }
-        if leased.attempt > MAX_ATTEMPTS && !task.input.is_live() && self.is_unpublished(&task).await {
+        let id = Self::attempt_id(leased, &task);
+        if id.number() > MAX_ATTEMPTS && !task.input.is_live() && self.is_unpublished(&task).await {
             let message =
                 format!("the worker of each of {MAX_ATTEMPTS} attempts at job {} died or lost its lease", task.job);
             let failure =
                 Failure::new(ErrorKind::Bug, message).hint("look at the workers' logs from the time of its attempts");
-            if self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await {
+            if self.teller(task.job, id).failed(&failure, None).await {
                 return Err(failure);
             }
             return Ok(None);
@@ -96,7 +112,7 @@ impl Worker {
     async fn drop_canceled(&self, leased: &Leased, task: &Task) {
         let failure = Failure::new(ErrorKind::Canceled, format!("job {} was canceled", task.job));
         log::info!("{}: its task is dropped", failure.message);
-        if self.teller(task.job, Self::attempt_id(leased)).failed(&failure, None).await {
+        if self.teller(task.job, Self::attempt_id(leased, task)).failed(&failure, None).await {
             self.settled(self.queue.ack(&leased.receipt).await);
         }
     }
@@ -104,12 +120,12 @@ impl Worker {
     /// A plain job for a preset that this worker does not serve goes to that preset's lane. Acked only once it is there;
     /// a second copy after a crash in between is dropped by its key, or found published.
     async fn pass_on(&self, leased: &Leased, task: &Task, lane: &Lane) {
-        let message = NewMessage {
-            body: task.to_message(),
-            priority: task.priority,
-            delay: Duration::ZERO,
-            dedupe_key: Some(task.job.to_string()),
-        };
+        let (priority, dedupe_key) = (task.priority, Some(task.job.to_string()));
+        let message = NewMessage { body: task.to_message(), priority, delay: Duration::ZERO, dedupe_key };
+        self.move_to(lane, leased, message).await;
+    }
+
+    async fn move_to(&self, lane: &Lane, leased: &Leased, message: NewMessage) {
         match self.queue.publish(lane, &message).await {
             Ok(_) => self.settled(self.queue.ack(&leased.receipt).await),
             Err(e) => {
@@ -124,17 +140,17 @@ impl Worker {
         &self,
         leased: &Leased,
         task: &Task,
-        id: AttemptId,
-        stop: &CancellationToken,
+        this: Try<'_>,
         teller: &Teller,
     ) -> (Result<Report, Failure>, Option<Off>) {
+        let Try { id, seat, stop } = this;
         let (done, cancel, pulse) = (CancellationToken::new(), CancellationToken::new(), Pulse::default());
         let watch = Watch::new(pulse.clone(), self.standstill);
         let lasting = self.lasting(task.input.is_live());
         let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, watch, done.clone());
         let keeper = tokio::spawn(keeper);
         let fence = Fence::new(self.queue.clone(), leased.receipt.clone(), lasting);
-        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence };
+        let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence, seat };
         let mut running = Box::pin(async {
             let running = attempt.run(|progress| {
                 self.desk.progress(task.job, progress);
@@ -190,14 +206,8 @@ impl Worker {
             .hint("does the store answer, and is the machine overloaded? STUCK_SECONDS sets how long is waited")
     }
 
-    async fn settle(
-        &self,
-        leased: &Leased,
-        task: &Task,
-        result: Result<Report, Failure>,
-        off: Option<Off>,
-        teller: &Teller,
-    ) {
+    async fn settle(&self, leased: &Leased, task: &Task, number: AttemptNumber, ended: Ended, teller: &Teller) {
+        let Ended { result, off } = ended;
         let live = task.input.is_live();
         if result.is_err() && self.is_anothers(leased, live).await {
             return;
@@ -205,8 +215,14 @@ impl Worker {
         if result.is_err() && self.notices.is_canceled(task.job) {
             return self.drop_canceled(leased, task).await;
         }
+        if let Err(failure) = &result
+            && let Some(missing) = &failure.missing
+            && let Some(lane) = self.lanes.needing(&leased.lane, &task.preset, missing)
+        {
+            return self.leave_to_others(leased, task, failure, &lane, teller).await;
+        }
         let kind = result.as_ref().err().map(|f| f.kind);
-        let settlement = if live { settle_live(kind, leased.attempt) } else { settle(kind, leased.attempt) };
+        let settlement = if live { settle_live(kind, number) } else { settle(kind, number) };
         // Events go out before the settlement: a crash in between only tells them twice. An end of which nobody could be told
         // is not settled: the lease runs out, and the next delivery finds it and tells it.
         let told = match &result {
@@ -219,7 +235,7 @@ impl Worker {
                 return self.settled(self.queue.hand_back(&leased.receipt).await);
             }
             Err(failure) => {
-                log::warn!("attempt {} failed ({}): {}", leased.attempt, failure.kind, failure.message);
+                log::warn!("attempt {number} failed ({}): {}", failure.kind, failure.message);
                 match settlement {
                     Settlement::RetryAfter(wait) => {
                         teller.failed(failure, Some(wait)).await;
@@ -236,10 +252,39 @@ impl Worker {
         let reason = || result.as_ref().err().map_or(String::new(), Failure::lines);
         self.settled(match settlement {
             Settlement::Ack => self.queue.ack(&leased.receipt).await,
+            Settlement::RetryAfter(wait) if kind == Some(ErrorKind::Busy) => {
+                return self.put_off(leased, task, wait).await;
+            }
             Settlement::RetryAfter(wait) => self.queue.retry_after(&leased.receipt, wait).await,
             Settlement::DeadLetter => self.queue.dead_letter(&leased.receipt, &reason()).await,
             Settlement::Leave => Ok(()),
         });
+    }
+
+    /// A task that needs more than this node has goes to the lane that names what is missing, where a node leases that has
+    /// it, and waits there if there is none. It does not count as tried. Acked only once it is there; a second copy after a
+    /// crash in between is dropped by its key.
+    async fn leave_to_others(&self, leased: &Leased, task: &Task, failure: &Failure, lane: &Lane, teller: &Teller) {
+        log::warn!("job {}: {}; it waits on lane {lane} for a node that can", task.job, failure.message);
+        let message = format!("{}; it waits on lane {lane} for a node that can", failure.message);
+        teller.failed(&Failure { message, ..failure.clone() }, Some(Duration::ZERO)).await;
+        failure.missing.iter().for_each(|missing| self.lanes.leave(missing));
+        if *lane == leased.lane {
+            return self.settled(self.queue.hand_back(&leased.receipt).await);
+        }
+        self.move_untried(leased, task, lane, Duration::ZERO).await;
+    }
+
+    /// A task for which there was no room comes again, and does not count as tried: room may be long in coming.
+    async fn put_off(&self, leased: &Leased, task: &Task, wait: Duration) {
+        self.move_untried(leased, task, &leased.lane, wait).await;
+    }
+
+    async fn move_untried(&self, leased: &Leased, task: &Task, lane: &Lane, delay: Duration) {
+        let task = Task { tried: task.tried + leased.attempt.saturating_sub(1), ..task.clone() };
+        let dedupe_key = Some(format!("{}-{}", task.job, leased.message_id));
+        let message = NewMessage { body: task.to_message(), priority: task.priority, delay, dedupe_key };
+        self.move_to(lane, leased, message).await;
     }
 
     /// How long a lease holds: viewers of a live stream cannot wait for another worker as long as a file can.

@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Needs;
+
 /// What kind of thing went wrong; it decides how a lease settles ([`crate::settle`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,18 +78,28 @@ pub struct Failure {
     /// What to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What a node must have for it, where that was found to be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Needs>,
 }
 
 impl Failure {
     /// A failure without a hint.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: printable(&message.into()).into_owned(), hint: None }
+        Self { kind, message: printable(&message.into()).into_owned(), hint: None, missing: None }
     }
 
     /// The same failure with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(printable(&hint.into()).into_owned());
+        self
+    }
+
+    /// The same failure with what is missing.
+    #[must_use]
+    pub fn missing(mut self, missing: Needs) -> Self {
+        self.missing = Some(missing);
         self
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::PresetName;
+use crate::{Needs, PresetName};
 
 /// The name of the farm's queue (`QUEUE_NAME`): 1 to 64 letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ pub struct BadQueueName(String);
 #[error("`{0}` names no lane: use the queue's name, or that and a preset's, as in reelmill-hls-ladder")]
 pub struct BadLane(String);
 
-/// The longest name of a lane: a queue's, a hyphen, and what is done with the tasks.
-const LONGEST_LANE: usize = 128;
+/// The longest name of a lane: a queue's, a hyphen, and what is done with the tasks or what they need.
+const LONGEST_LANE: usize = 192;
 
 /// One lane of a queue. Its name is safe as a Redis key part, an AMQP queue, a NATS subject token and an SQS queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ impl QueueName {
     /// The lane of tasks for one preset.
     pub fn tasks(&self, preset: &PresetName) -> Lane {
         Lane(format!("{}-{}", self.0, preset))
+    }
+
+    /// The lane of tasks for one preset that need more than a node must have to serve it. No preset's own lane is called
+    /// so, for needs hold underscores.
+    pub fn needing(&self, preset: &PresetName, needs: &Needs) -> Lane {
+        Lane(format!("{}-needs-{preset}-{needs}", self.0))
     }
 }
 

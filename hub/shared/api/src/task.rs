@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-use crate::{Failure, JobId, JobRequest, Location, PresetName, Priority, error::ErrorKind, preset::Settings};
+use crate::{
+    AttemptNumber, Failure, JobId, JobRequest, Location, PresetName, Priority, error::ErrorKind, preset::Settings,
+};
 
 /// A whole job as one task. Unknown fields are passed over, so that an older worker can take a newer hub's task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,13 +25,21 @@ pub struct Task {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Attempts that were made before it came to this lane from another.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tried: AttemptNumber,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &AttemptNumber) -> bool {
+    *number == 0
 }
 
 impl Task {
     /// The task of a submitted job.
     pub fn of(job: JobId, request: JobRequest) -> Self {
         let JobRequest { input, preset, output, priority, settings, id: _ } = request;
-        Self { job, input, output, preset, settings, priority }
+        Self { job, input, output, preset, settings, priority, tried: 0 }
     }
 
     /// The task in a message: one that a hub wrote (it has `job`), or a stranger's plain job, whose id is then made

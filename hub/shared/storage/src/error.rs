@@ -328,7 +328,7 @@ impl Denied {
 
 impl From<StorageError> for Failure {
     fn from(e: StorageError) -> Self {
-        Self { kind: e.kind(), message: e.to_string(), hint: e.hint() }
+        Self { kind: e.kind(), message: e.to_string(), hint: e.hint(), missing: None }
     }
 }
 

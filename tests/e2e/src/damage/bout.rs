@@ -115,7 +115,7 @@ impl<'a> Bout<'a> {
 }
 
 /// A refusal has a kind that can be of a source or a machine, and a sentence that helps.
-fn is_clear(name: &str, Failure { kind, message, hint }: &Failure) {
+fn is_clear(name: &str, Failure { kind, message, hint, .. }: &Failure) {
     assert!(matches!(kind, ErrorKind::BadSource | ErrorKind::Infrastructure), "{name}: {kind}: {message}");
     assert!(message.len() > 20 && message.len() < 4000 && !message.contains('\n'), "{name}: {message}");
     assert!(*kind != ErrorKind::BadSource || hint.is_some(), "{name}: {message}");

@@ -127,7 +127,7 @@ async fn passengers_of_a_container_are_left_behind() {
 
 /// A job ends in whole output, or in one clear sentence.
 pub(crate) fn clear(name: &str, end: &End) {
-    if let Err((Failure { kind, message, hint }, _)) = end {
+    if let Err((Failure { kind, message, hint, .. }, _)) = end {
         assert!(!matches!(kind, ErrorKind::Bug | ErrorKind::Canceled | ErrorKind::Busy), "{name}: {kind}: {message}");
         assert!(message.len() > 20 && message.len() < 4000 && !message.contains('\n'), "{name}: {message}");
         assert!(*kind != ErrorKind::BadSource || hint.is_some(), "{name}: {message}");

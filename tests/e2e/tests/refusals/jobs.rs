@@ -34,6 +34,7 @@ impl Desk {
             preset: preset.parse().expect("a preset's name"),
             settings: Settings::default(),
             priority: Priority::Normal,
+            tried: 0,
         };
         self.put(&self.farm.lane(QUICK), &task.to_message()).await;
         Case { job, kind: ErrorKind::BadRequest, want: want.to_owned() }

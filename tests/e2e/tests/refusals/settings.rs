@@ -24,7 +24,7 @@ async fn a_setting_that_cannot_be_used_is_named() {
     desk.check_worker(
         &["--config", &file.display().to_string()],
         |_| (),
-        "error: DESK/worker.toml:2:1: unknown key `urk`; known are `url`, `name`, `lease_seconds`\n",
+        "error: DESK/worker.toml:2:1: unknown key `urk`; known are `url`, `name`, `lease_seconds`, `stuck_seconds`\n",
     );
     let none = desk.path("none.toml").display().to_string();
     desk.check_worker(
@@ -48,6 +48,22 @@ async fn a_setting_that_cannot_be_used_is_named() {
         },
         "error: no queue is configured\n\
          hint: set QUEUE_URL, e.g. redis://hub:6379 or sqlite:///var/lib/reelmill/queue.sqlite\n",
+    );
+    desk.check_worker(
+        &[],
+        |worker| {
+            worker.env("STUCK_SECONDS", "20").env("STALL_SECONDS", "20");
+        },
+        "error: [queue] stuck_seconds (STUCK_SECONDS) is 20, and stall_seconds under [media] is 20\n\
+         hint: give an attempt more time than a media process, or leave it out\n",
+    );
+    desk.check_worker(
+        &[],
+        |worker| {
+            worker.env("PIXEL_BUDGET", "100").env("NODE_FOLDER", &file);
+        },
+        "error: cannot use DESK/worker.toml: it is no folder that this user alone may write to\n\
+         hint: [admission] folder (NODE_FOLDER) must be a folder that the node's workers alone may write to\n",
     );
     desk.check_worker(
         &[],

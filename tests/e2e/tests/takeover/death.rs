@@ -77,10 +77,11 @@ async fn a_worker_that_wakes_up_after_its_lease_publishes_nothing() {
 /// published nothing yet: no playlist is in its way.
 async fn a_worker_without_a_lease_publishes_nothing(kind: QueueKind) {
     let (farm, input) = slow_farm(kind).await;
-    farm.store.plan.add_for(Op::Put, "/manifest.mpd", 1, Fault::Stall);
+    // It gets no further, however long it takes to freeze it.
+    farm.store.plan.add_for(Op::Put, "/manifest.mpd", 100, Fault::Stall);
     let job = farm.submit(&input, QUICK).await;
     let mut hasty = worker(&farm, "first");
-    hasty.env("S3_STALL_SECONDS", "1");
+    hasty.env("S3_STALL_SECONDS", "5");
     let mut first = Running::start(hasty);
     until("the manifest", async || farm.store.plan.unmet().is_empty().then_some(())).await;
     freeze(&first).await;
@@ -88,6 +89,7 @@ async fn a_worker_without_a_lease_publishes_nothing(kind: QueueKind) {
     let other = async || farm.queue.lease(&lane, LONG, Duration::ZERO).await.expect("the queue answers");
     let other = until("the lease", other).await;
     assert_eq!(other.attempt, 2);
+    farm.store.plan.clear();
     first.signal(Signal::CONT);
     let swept = async || farm.attempts(job).is_empty().then_some(());
     until("the end of what it made", swept).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reelmill_api::{EventBody, JobId, QueueName, settle::MAX_ATTEMPTS};
+use reelmill_api::{Event, EventBody, JobId, QueueName, settle::MAX_ATTEMPTS};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
 use reelmill_lab::{programs::Running, redis::Redis};
 
@@ -81,6 +81,35 @@ async fn an_end_that_nobody_could_be_told_of_is_told_by_the_next_delivery() {
     lane_is_empty(&farm).await;
     assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Done { .. })).await, 1);
     whole_and_alone(&farm, job).await;
+}
+
+/// As if a worker had died of the task each time.
+async fn deadly_task_is_given_up(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    let (job, lane) = (farm.submit(&input, QUICK).await, farm.lane(QUICK));
+    for attempt in 1..=MAX_ATTEMPTS {
+        let leased =
+            farm.queue.lease(std::slice::from_ref(&lane), Duration::from_secs(60), Duration::from_secs(60)).await;
+        let leased = leased.expect("the queue answers").expect("the task");
+        assert_eq!(leased.attempt, attempt);
+        farm.queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("it is ours");
+    }
+    let _worker = Running::start(worker(&farm, "first"));
+    let given_up = |event: &Event| matches!(event.body, EventBody::Failed { retry_in_seconds: None, .. });
+    farm.wait_for(job, "its end", given_up).await;
+    let letters = async || {
+        let letters = farm.queue.dead_letters(&lane, 10).await.expect("the queue answers");
+        (!letters.is_empty()).then_some(letters)
+    };
+    let letters = until("a dead letter", letters).await;
+    let want = format!("the worker of each of {MAX_ATTEMPTS} attempts at job {job} died or lost its lease");
+    assert!(letters.len() == 1 && letters[0].reason.starts_with(&want), "{letters:?}");
+    assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Started)).await, 0, "it is not tried once more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_which_workers_die_is_given_up() {
+    on_both_queues(deadly_task_is_given_up).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,8 +56,14 @@ async fn all_tasks_are_done(kind: QueueKind) {
     let (farm, input) = slow_farm(kind).await;
     let jobs = [farm.submit(&input, QUICK).await, farm.submit(&input, QUICK).await];
     let mut draining = worker(&farm, "first");
-    draining.arg("--drain").env("CONCURRENCY", "2");
+    let said = farm.folder.path().join("said");
+    draining.arg("--drain").env("CONCURRENCY", "2").stderr(std::fs::File::create(&said).expect("our folder"));
     assert_eq!(end(&mut Running::start(draining)).await, Some(0));
+    let said = std::fs::read_to_string(&said).expect("it was written");
+    let told = said.lines().last().and_then(|line| line.split_once("drained in ")).map(|(_, told)| told);
+    let (seconds, what) = told.and_then(|told| told.split_once(" s: ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(seconds.parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{seconds}");
+    assert_eq!(what, "2 published, 0 attempts failed; exit code 0");
     for job in jobs {
         whole_and_alone(&farm, job).await;
     }

@@ -1,10 +1,12 @@
 //! Whatever becomes of a worker, its task is done by another, once, and what is published is whole and stays as it is; and
 //! whatever workers are told of their tasks, they heed.
 
+mod admission;
 mod cancel;
 mod death;
 mod delivery;
 mod end;
+mod needs;
 mod pause;
 mod standstill;
 

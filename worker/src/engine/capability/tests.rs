@@ -1,6 +1,6 @@
 //! Facts in, engines out.
 
-use reelmill_api::preset::Presets;
+use reelmill_api::{Preset, preset::Presets};
 
 use super::*;
 use crate::plan::{plan, tests as plans};
