@@ -6,7 +6,8 @@ mod messages;
 mod notices;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
+    sync::Mutex,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,8 +23,10 @@ use crate::{
 
 pub use file::sqlite_url;
 
-/// How often a waiting call looks again. SQLite cannot wake another process; one look is a read of some microseconds.
+/// How often a waiting call looks again, should time alone have made something ready.
 const POLL: Duration = Duration::from_millis(50);
+/// How often it looks at the file's journal, which costs a microsecond: SQLite cannot wake another process.
+const GLANCE: Duration = Duration::from_millis(8);
 
 /// A queue in a SQLite file.
 pub(crate) struct SqliteQueue {
@@ -31,6 +34,8 @@ pub(crate) struct SqliteQueue {
     at: String,
     farm: QueueName,
     turns: Turns,
+    /// Lanes on which the last look found something.
+    lively: Mutex<HashSet<Lane>>,
     emitted: std::sync::atomic::AtomicU64,
 }
 
@@ -39,7 +44,8 @@ impl SqliteQueue {
     pub(crate) async fn open(url: &str, farm: &QueueName) -> Result<Self, QueueError> {
         let path = file::path_of(url)?;
         let file = file::open(&path).await?;
-        Ok(Self { file, at: sqlite_url(&path), farm: farm.clone(), turns: Turns::default(), emitted: 0.into() })
+        let (at, farm, turns, lively) = (sqlite_url(&path), farm.clone(), Turns::default(), Mutex::default());
+        Ok(Self { file, at, farm, turns, lively, emitted: 0.into() })
     }
 
     /// Begins a write: from here on nobody else writes, and the time that comes with it is not older than theirs.
@@ -66,14 +72,23 @@ fn now_us() -> i64 {
     i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Whether a waiting call should look again; the last look is at the deadline itself.
-async fn look_again(deadline: Instant) -> bool {
-    let now = Instant::now();
-    if now >= deadline {
-        return false;
+impl SqliteQueue {
+    /// Whether a waiting call should look again, and waits until then: until somebody has written since the journal was
+    /// `seen`, or the time has come. The last look is at the deadline itself.
+    async fn look_again(&self, deadline: Instant, seen: Option<file::Journal>) -> bool {
+        let now = Instant::now();
+        if now >= deadline {
+            return false;
+        }
+        let next = deadline.min(now + POLL);
+        while Instant::now() < next {
+            tokio::time::sleep_until(next.min(Instant::now() + GLANCE)).await;
+            if self.file.journal() != seen {
+                break;
+            }
+        }
+        true
     }
-    tokio::time::sleep_until(deadline.min(now + POLL)).await;
-    true
 }
 
 #[async_trait]
@@ -90,13 +105,14 @@ impl Queue for SqliteQueue {
     async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError> {
         let deadline = deadline(wait);
         loop {
+            let seen = self.file.journal();
             for lane in lanes {
                 let claimed = self.claim(lane, lasting).await;
                 if let Some(leased) = claimed.map_err(self.failed(format!("lease from lane {lane}")))? {
                     return Ok(Some(leased));
                 }
             }
-            if !look_again(deadline).await {
+            if !self.look_again(deadline, seen).await {
                 return Ok(None);
             }
         }
@@ -162,8 +178,9 @@ impl Queue for SqliteQueue {
     async fn events(&self, after: &Cursor, wait: Duration) -> Result<Events, QueueError> {
         let deadline = deadline(wait);
         loop {
+            let seen = self.file.journal();
             let events = self.read_events(after).await.map_err(self.failed("read events"))?;
-            if !events.bodies.is_empty() || !look_again(deadline).await {
+            if !events.bodies.is_empty() || !self.look_again(deadline, seen).await {
                 return Ok(events);
             }
         }

@@ -96,6 +96,7 @@ impl Field {
             output: None,
             preset: PRESET.parse().expect("a preset's name"),
             settings: Settings::default(),
+            tried: 0,
             priority: Priority::Normal,
             tried: 0,
         }

@@ -5,7 +5,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use sqlx::{
@@ -28,6 +28,18 @@ const READERS: u32 = 2;
 pub(super) struct File {
     pub(super) writer: SqlitePool,
     pub(super) reader: SqlitePool,
+    journal: PathBuf,
+}
+
+/// What tells one state of the journal from the next: every write of any process changes it.
+pub(super) type Journal = (SystemTime, u64);
+
+impl File {
+    /// The journal as it is now; `None` where there is none, or it does not say.
+    pub(super) fn journal(&self) -> Option<Journal> {
+        let meta = self.journal.metadata().ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    }
 }
 
 /// The address of the queue in the file at `path`, whatever characters the path holds.
@@ -107,7 +119,9 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
         return Ok(Opened::Foreign(why));
     }
     let reader = pool(READERS).connect_with(options).await?;
-    Ok(Opened::Ready(File { writer, reader }))
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-wal");
+    Ok(Opened::Ready(File { writer, reader, journal: journal.into() }))
 }
 
 /// Brings the file to this build's schema, or says why it is not ours to touch.

@@ -1,6 +1,6 @@
-//! What happens to messages in the file: each change is one transaction that begins by taking the write lock.
+//! What happens to messages in the file: each change is one transaction, whose time is taken under the write lock.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use reelmill_api::{AttemptNumber, Lane, Priority};
 use uuid::Uuid;
@@ -10,6 +10,39 @@ use crate::{
     DEDUPE_MEMORY, DeadLetter, Depth, Leased, NewMessage, Published, QueueError, Receipt,
     time::{from_millis, millis},
 };
+
+/// Unix milliseconds in a statement: as it is when the statement has taken the write lock, so that it is not older than
+/// any that was written before. Such a statement is a transaction of its own, and asks the file once instead of thrice.
+macro_rules! now {
+    () => {
+        "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)"
+    };
+}
+
+/// The first ready message of a lane with the priority in that parameter.
+macro_rules! first_of {
+    ($priority:literal) => {
+        concat!(
+            "(SELECT seq FROM messages WHERE lane = ?3 AND priority = ",
+            $priority,
+            " AND visible_at <= ",
+            now!(),
+            " ORDER BY place, seq LIMIT 1)"
+        )
+    };
+}
+
+const CLAIM: &str = concat!(
+    "UPDATE messages SET nonce = ?1, visible_at = ",
+    now!(),
+    " + ?2, attempts = attempts + 1 WHERE seq = coalesce(",
+    first_of!("?4"),
+    ", ",
+    first_of!("?5"),
+    ", ",
+    first_of!("?6"),
+    ") RETURNING id, attempts, body"
+);
 
 /// Whether the message was there, and the receipt held it where there was one.
 type Held = Result<bool, sqlx::Error>;
@@ -55,42 +88,23 @@ impl SqliteQueue {
     }
 
     pub(super) async fn claim(&self, lane: &Lane, lasting: Duration) -> Result<Option<Leased>, sqlx::Error> {
-        // A look without the lock first: waiting workers must not keep those out that have something to write.
-        let ready: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM messages WHERE lane = ? AND visible_at <= ? LIMIT 1")
-                .bind(lane.as_str())
-                .bind(now_ms())
-                .fetch_optional(&self.file.reader)
-                .await?;
-        if ready.is_none() {
+        if !self.is_lively(lane) && !self.has_ready(lane).await? {
             return Ok(None);
         }
-        let (mut tx, now) = self.write().await?;
         let nonce = Uuid::new_v4().to_string();
-        let mut claimed: Option<(String, AttemptNumber, Vec<u8>)> = None;
-        for priority in self.turns.next(lane) {
-            claimed = sqlx::query_as(
-                "UPDATE messages SET nonce = ?, visible_at = ?, attempts = attempts + 1 WHERE seq = (
-                    SELECT seq FROM messages WHERE lane = ? AND priority = ? AND visible_at <= ?
-                    ORDER BY place, seq LIMIT 1
-                 ) RETURNING id, attempts, body",
-            )
+        let [first, second, third] = self.turns.next(lane).map(rank);
+        // To its last row, so that it is known to be committed.
+        let claimed: Vec<(String, AttemptNumber, Vec<u8>)> = sqlx::query_as(CLAIM)
             .bind(&nonce)
-            .bind(now + millis(lasting))
+            .bind(millis(lasting))
             .bind(lane.as_str())
-            .bind(rank(priority))
-            .bind(now)
-            .fetch_optional(&mut *tx)
+            .bind(first)
+            .bind(second)
+            .bind(third)
+            .fetch_all(&self.file.writer)
             .await?;
-            if claimed.is_some() {
-                break;
-            }
-        }
-        tx.commit().await?;
-        if claimed.is_some() {
-            self.turns.taken(lane);
-        }
-        Ok(claimed.map(|(message_id, attempt, body)| Leased {
+        self.note(lane, !claimed.is_empty());
+        Ok(claimed.into_iter().next().map(|(message_id, attempt, body)| Leased {
             receipt: Receipt::new(lane, &message_id, &nonce),
             lane: lane.clone(),
             message_id,
@@ -99,30 +113,49 @@ impl SqliteQueue {
         }))
     }
 
+    /// A look without the lock: waiting workers must not keep those out that have something to write.
+    async fn has_ready(&self, lane: &Lane) -> Result<bool, sqlx::Error> {
+        let ready: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM messages WHERE lane = ? AND visible_at <= ? LIMIT 1")
+                .bind(lane.as_str())
+                .bind(now_ms())
+                .fetch_optional(&self.file.reader)
+                .await?;
+        Ok(ready.is_some())
+    }
+
+    fn is_lively(&self, lane: &Lane) -> bool {
+        self.lively.lock().unwrap_or_else(PoisonError::into_inner).contains(lane)
+    }
+
+    /// Notes whether a claim found something.
+    fn note(&self, lane: &Lane, found: bool) {
+        let mut lively = self.lively.lock().unwrap_or_else(PoisonError::into_inner);
+        if found {
+            lively.insert(lane.clone());
+            drop(lively);
+            self.turns.taken(lane);
+        } else {
+            lively.remove(lane);
+        }
+    }
+
     pub(super) async fn prolong(&self, receipt: &Receipt, lasting: Duration) -> Held {
         let (id, nonce) = receipt.parts();
-        let (mut tx, now) = self.write().await?;
-        let done = sqlx::query("UPDATE messages SET visible_at = ? WHERE id = ? AND nonce = ? AND visible_at > ?")
-            .bind(now + millis(lasting))
-            .bind(id)
-            .bind(nonce)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
+        let prolong = concat!(
+            "UPDATE messages SET visible_at = ",
+            now!(),
+            " + ?1 WHERE id = ?2 AND nonce = ?3 AND visible_at > ",
+            now!()
+        );
+        let done = sqlx::query(prolong).bind(millis(lasting)).bind(id).bind(nonce).execute(&self.file.writer).await?;
         Ok(done.rows_affected() == 1)
     }
 
     pub(super) async fn remove(&self, receipt: &Receipt) -> Held {
         let (id, nonce) = receipt.parts();
-        let (mut tx, now) = self.write().await?;
-        let done = sqlx::query("DELETE FROM messages WHERE id = ? AND nonce = ? AND visible_at > ?")
-            .bind(id)
-            .bind(nonce)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
+        let remove = concat!("DELETE FROM messages WHERE id = ?1 AND nonce = ?2 AND visible_at > ", now!());
+        let done = sqlx::query(remove).bind(id).bind(nonce).execute(&self.file.writer).await?;
         Ok(done.rows_affected() == 1)
     }
 
