@@ -98,7 +98,6 @@ impl Field {
             settings: Settings::default(),
             tried: 0,
             priority: Priority::Normal,
-            tried: 0,
         }
     }
 

@@ -52,6 +52,7 @@ impl Raw {
                 sqlx::raw_sql(table).execute(&pool).await.expect("a table");
                 Self::Sqlite(pool)
             }
+            Kind::RabbitMq | Kind::Nats | Kind::Sqs => unreachable!("whoever asks has asked is_there"),
         }
     }
 
