@@ -141,6 +141,7 @@ impl RabbitQueue {
         self.core.leases.forget(nonce);
         match acknowledged {
             Ok(()) => Ok(()),
+            Err(Trouble::Said(_)) => Err(lost()),
             Err(_) if !open => Err(lost()),
             Err(trouble) => Err(self.core.leasing.failed(doing(), &trouble)),
         }
@@ -261,6 +262,8 @@ impl Queue for RabbitQueue {
         // A process that stood still learns here whether its connection is still one.
         match held.desk.settle().await {
             Ok(()) => self.core.leases.prolong(&lease, lasting),
+            // An error on its channel or connection is the end of both.
+            Err(Trouble::Said(_)) => return Err(lost()),
             Err(_) if !held.desk.is_open() => return Err(lost()),
             Err(trouble) => {
                 return Err(self.core.leasing.failed(format!("extend a lease on lane {}", receipt.lane), &trouble));
