@@ -5,6 +5,7 @@ mod connect;
 mod limits;
 mod redis;
 mod sqlite;
+mod sqs;
 mod time;
 mod turns;
 
@@ -16,6 +17,7 @@ use reelmill_api::{AttemptNumber, Lane, Notice, Priority};
 pub use connect::connect;
 pub use limits::{Limits, Readers};
 pub use sqlite::sqlite_url;
+pub use sqs::with_keys;
 
 /// A message to put on a lane.
 #[derive(Clone, Debug)]

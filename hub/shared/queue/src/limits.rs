@@ -23,6 +23,8 @@ pub struct Limits {
     pub counts_leased: bool,
     /// Whether [`crate::Depth::oldest_ready`] is told.
     pub tells_age: bool,
+    /// Whether a dedupe key is remembered for all; otherwise only by the connection that published with it.
+    pub dedupes_for_all: bool,
     /// Who can read events.
     pub readers: Readers,
 }
@@ -47,6 +49,7 @@ impl Limits {
         keeps_order: true,
         counts_leased: true,
         tells_age: true,
+        dedupes_for_all: true,
         readers: Readers::Many,
     };
 }
