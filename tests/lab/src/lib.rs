@@ -11,3 +11,4 @@ pub mod programs;
 pub mod qemu;
 pub mod redis;
 pub mod s3;
+pub mod sqs;

@@ -31,7 +31,7 @@ pub(crate) fn why_not() -> Option<&'static str> {
 
 /// The program, with its ffprobe beside it. Asks nobody if it is there already.
 pub(crate) fn install(checkout: &Checkout) -> Result<PathBuf> {
-    let folder = cache()?;
+    let folder = cache("ffmpeg8")?;
     let list = checkout.root().join(WHEELS);
     let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let ffmpeg = folder.join(PROGRAMS[0].0);
@@ -59,12 +59,12 @@ fn place(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// A folder that is kept, and that nobody may enter where we are root: root's own home is closed to all others.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache(name: &str) -> Result<PathBuf> {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     let own = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let base = if root { Some(PathBuf::from("/var/cache")) } else { own.or_else(home) };
-    let folder = base.context("neither HOME nor XDG_CACHE_HOME is set")?.join("reelmill/ffmpeg8");
+    let folder = base.context("neither HOME nor XDG_CACHE_HOME is set")?.join("reelmill").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
 }

@@ -11,6 +11,7 @@ mod ffmpeg8;
 mod fuzz;
 mod gstreamer;
 mod lint;
+mod moto;
 mod nix;
 mod nixfiles;
 mod npm;

@@ -85,7 +85,7 @@ const PIP: Group = Group {
     programs: &["pip3"],
     variable: None,
     packages: &["python3-pip"],
-    why: "brings a newer ffmpeg, with which every source is tried too",
+    why: "brings a newer ffmpeg, with which every source is tried too, and a server for the queue tests that speaks SQS",
 };
 
 const GSTREAMER: Group = Group {

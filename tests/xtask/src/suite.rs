@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     aarch64, browser,
     checkout::Checkout,
-    ffmpeg8, gstreamer, lint, nixfiles, npm, program,
+    ffmpeg8, gstreamer, lint, moto, nixfiles, npm, program,
     steps::{Outcome, Steps},
 };
 
@@ -152,6 +152,7 @@ fn build(checkout: &Checkout, _: Option<&str>) -> Result<Outcome> {
 }
 
 fn tests(checkout: &Checkout, filter: Option<&str>) -> Result<Outcome> {
+    moto::install(checkout)?;
     let mut cargo = checkout.cargo(runner(checkout));
     cargo.args(["--locked", "--workspace"]).args(gstreamer::features()).args(filter);
     passed(program::run(&mut cargo))

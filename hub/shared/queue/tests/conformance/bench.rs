@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reelmill_api::{Lane, Priority, QueueName};
-use reelmill_lab::redis::Redis;
+use reelmill_lab::{redis::Redis, sqs::Sqs};
 use reelmill_queue::{Depth, Leased, NewMessage, QueueError, SharedQueue, connect, sqlite_url};
 use tempfile::TempDir;
 
@@ -29,6 +29,7 @@ pub(crate) struct Bench {
 pub(crate) enum Keep {
     Folder { _folder: TempDir },
     Server(Redis),
+    Moto(Sqs),
 }
 
 impl Bench {
@@ -46,6 +47,13 @@ impl Bench {
         Self { queue, url, keep: Keep::Server(server) }
     }
 
+    pub(crate) async fn sqs() -> Self {
+        let server = Sqs::start();
+        let url = server.url();
+        let queue = connect(&url, &QueueName::default()).await.expect("the server answers");
+        Self { queue, url, keep: Keep::Moto(server) }
+    }
+
     /// Another connection to the same queue.
     pub(crate) async fn another(&self) -> SharedQueue {
         connect(&self.url, &QueueName::default()).await.expect("the queue can be opened twice")
@@ -54,7 +62,14 @@ impl Bench {
     pub(crate) fn server(&self) -> &Redis {
         match &self.keep {
             Keep::Server(server) => server,
-            Keep::Folder { .. } => panic!("this bench has no Redis server"),
+            Keep::Folder { .. } | Keep::Moto(_) => panic!("this bench has no Redis server"),
+        }
+    }
+
+    pub(crate) fn moto(&self) -> &Sqs {
+        match &self.keep {
+            Keep::Moto(server) => server,
+            Keep::Folder { .. } | Keep::Server(_) => panic!("this bench has no SQS server"),
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct Cutter {
 struct Orders {
     cut: AtomicBool,
     cuts: AtomicUsize,
+    connections: AtomicUsize,
 }
 
 impl Cutter {
@@ -30,11 +31,21 @@ impl Cutter {
             let orders = orders.clone();
             async move {
                 while let Ok((client, _)) = listener.accept().await {
+                    orders.connections.fetch_add(1, Ordering::SeqCst);
                     tokio::spawn(relay(client, server, orders.clone()));
                 }
             }
         });
         Self { port, orders }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many connections there were: as many as requests, where the server hangs up after each.
+    pub(crate) fn connections(&self) -> usize {
+        self.orders.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn url(&self) -> String {

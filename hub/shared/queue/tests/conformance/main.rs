@@ -6,6 +6,7 @@ mod model;
 mod promises;
 mod redis_only;
 mod sqlite_only;
+mod sqs_only;
 
 /// Each promise as one test per driver.
 macro_rules! every_driver_keeps {
@@ -22,6 +23,12 @@ macro_rules! every_driver_keeps {
                 crate::promises::$promise(&crate::bench::Bench::redis().await).await;
             })*
         }
+        mod sqs {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                crate::promises::$promise(&crate::bench::Bench::sqs().await).await;
+            })*
+        }
     };
 }
 
@@ -29,6 +36,7 @@ every_driver_keeps![
     gives_the_urgent_first_and_each_priority_in_order,
     keeps_a_delayed_message_aside_until_it_is_due,
     drops_a_second_message_with_the_same_key,
+    remembers_a_key_for_all_where_the_server_does,
     gives_an_expired_lease_to_another_and_fences_the_first,
     a_lease_that_ran_out_is_lost_even_if_nobody_took_it,
     an_extended_lease_outlives_its_first_deadline,
