@@ -38,13 +38,12 @@ impl Farm {
         let store = s3.store();
         let url = config.queue.url.as_ref().context("QUEUE_URL is not set")?;
         let url = url.resolve().context("cannot use QUEUE_URL")?;
+        let keys = config.store.keys()?.context("the store's keys are not set")?;
+        let token = keys.session_token.as_ref().map(|token| token.expose());
+        // SQS is opened by the keys of a store at AWS.
+        let url = reelmill_queue::with_keys(url.expose(), keys.access.expose(), keys.secret.expose(), token);
         let addresses = Addresses { queue: None, keys: None, ..addresses(config, api, store) };
-        Ok(Self {
-            queue: connect(url.expose(), config).await?,
-            storage: storage(config, s3)?,
-            embedded: None,
-            addresses,
-        })
+        Ok(Self { queue: connect(&url, config).await?, storage: storage(config, s3)?, embedded: None, addresses })
     }
 
     async fn embedded(config: &Config, folder: &Folder, api: String) -> anyhow::Result<Self> {

@@ -115,8 +115,15 @@ pub async fn queue(config: &Config) -> anyhow::Result<SharedQueue> {
             "set QUEUE_URL, e.g. redis://hub:6379 or sqlite:///var/lib/reelmill/queue.sqlite",
         )
     })?;
-    let url = url.resolve()?;
-    reelmill_queue::connect(url.expose(), &config.queue.name).await.map_err(queue_error)
+    let url = keyed(url.resolve()?.expose(), &config.store)?;
+    reelmill_queue::connect(&url, &config.queue.name).await.map_err(queue_error)
+}
+
+/// The queue's address, with the store's keys where it is one of SQS and has none of its own.
+fn keyed(url: &str, store: &StoreSection) -> anyhow::Result<String> {
+    let Some(keys) = store.keys()? else { return Ok(url.to_owned()) };
+    let token = keys.session_token.as_ref().map(|token| token.expose());
+    Ok(reelmill_queue::with_keys(url, keys.access.expose(), keys.secret.expose(), token))
 }
 
 /// A queue's error with its hint, for the terminal.
