@@ -92,13 +92,21 @@ fn row(kind: Kind, limits: &Limits) -> String {
         },
         if grace == 0 { "at the lease's end".to_owned() } else { format!("up to {grace} s after it") },
         if delay == std::time::Duration::MAX { "any".to_owned() } else { format!("{} s", delay.as_secs()) },
-        format!("{} MB", (limits.largest_body + 500_000) / 1_000_000),
+        size(limits.largest_body),
         if limits.keeps_order { "kept" } else { "not kept" }.to_owned(),
         yes(limits.counts_leased),
         yes(limits.tells_age),
         if limits.readers == Readers::Many { "everybody" } else { "whoever comes first" }.to_owned(),
     ];
     format!("| {} |", cells.join(" | "))
+}
+
+/// Bytes as people count them.
+fn size(bytes: usize) -> String {
+    match bytes {
+        ..10_000_000 => format!("{} kB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
 }
 
 fn kinds_with_a_server() -> impl Iterator<Item = Kind> {
