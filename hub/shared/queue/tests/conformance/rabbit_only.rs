@@ -175,11 +175,8 @@ async fn a_process_that_stands_still_loses_its_lease_and_is_told() {
     let child = Running::start(command);
     assert_eq!(hear(&*bench.queue, &mut cursor).await, "leased");
     child.signal(Signal::STOP);
-    let begun = Instant::now();
     let second = lease(&*bench.queue, "q").await;
     assert_eq!((text(&second), second.attempt), ("task", 2));
-    let (took, grace) = (begun.elapsed(), bench.queue.limits().grace);
-    assert!(took < grace, "{took:?} is more than the grace of {grace:?} that is declared");
     child.signal(Signal::CONT);
     assert_eq!(hear(&*bench.queue, &mut cursor).await, "lost, ack was refused: true");
     bench.queue.ack(&second.receipt).await.expect("the second lease holds");
