@@ -190,13 +190,6 @@ const NATS: Group = Group {
     why: "the queue tests start their own on a free port, and it starts with what the hub's module renders for it",
 };
 
-const AMQP_TOOLS: Group = Group {
-    programs: &["amqp-publish"],
-    variable: None,
-    packages: &["amqp-tools"],
-    why: "puts jobs on a queue of RabbitMQ as other programs do",
-};
-
 const RABBITMQ: Group = Group {
     programs: &["rabbitmqctl"],
     variable: None,
