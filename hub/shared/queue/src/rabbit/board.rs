@@ -84,7 +84,7 @@ impl Sheet {
 
 /// Whether a notice that was put up then is still of use.
 fn is_current(text: &str, posted: u64, now: u64) -> bool {
-    !matches!(text.parse(), Ok(Notice::Canceled(_))) || posted + CANCELED_MEMORY.as_secs() > now
+    !matches!(text.parse(), Ok(Notice::Canceled(_))) || posted.saturating_add(CANCELED_MEMORY.as_secs()) > now
 }
 
 impl Board {
@@ -209,5 +209,16 @@ mod tests {
         let week = CANCELED_MEMORY.as_secs();
         assert_eq!(sheet.rewritten(1, week), "= 1\n+ 0 paused-a\n");
         assert!(sheet.rewritten(1, week - 1).contains(&canceled));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn bears_whatever_others_write(entries in proptest::collection::vec("[=+~-]? ?[0-9a-z\\PC \n]{0,20}", 0..20)) {
+            let mut sheet = Sheet::default();
+            entries.iter().zip(0..).for_each(|(entry, offset)| sheet.apply(offset, entry));
+            let _ = sheet.rewritten(0, u64::from(u32::MAX));
+        }
     }
 }

@@ -35,7 +35,7 @@ fn mark(lane: &Lane, key: &str) -> Uuid {
 
 /// Until when a key is remembered that was used then.
 fn memory_end(used_s: u64) -> u64 {
-    used_s + DEDUPE_MEMORY.as_secs() + SLACK_S
+    used_s.saturating_add(DEDUPE_MEMORY.as_secs() + SLACK_S)
 }
 
 fn parse(entry: &[u8]) -> Option<(Uuid, u64)> {

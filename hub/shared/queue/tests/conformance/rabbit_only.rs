@@ -240,6 +240,36 @@ async fn a_lost_answer_loses_nothing_and_doubles_at_most_what_is_declared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn loses_nothing_while_connections_are_cut_again_and_again() {
+    const TASKS: usize = 60;
+    let (bench, lane) = (Bench::rabbit().await, lane("q"));
+    let cutter = Cutter::before(bench.host().port()).await;
+    let url = format!("amqp://127.0.0.1:{}/{}", cutter.port, bench.host().name());
+    let queue = connect(&url, &QueueName::default()).await.expect("it answers");
+    let taken = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    let mut consumers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (queue, lanes, taken) = (queue.clone(), [lane.clone()], taken.clone());
+        consumers.spawn(async move {
+            loop {
+                let Ok(Some(leased)) = queue.lease(&lanes, LONG, SHORT).await else { continue };
+                taken.lock().expect("no panic").insert(text(&leased).to_owned());
+                // If this is not heard, another takes the task again.
+                let _ = queue.ack(&leased.receipt).await;
+            }
+        });
+    }
+    for i in 0..TASKS {
+        if i % 6 == 0 {
+            cutter.cut_next_answer();
+        }
+        until("room for a task", async || queue.publish(&lane, &message(i.to_string())).await.ok()).await;
+    }
+    until("every task", async || (taken.lock().expect("no panic").len() == TASKS).then_some(())).await;
+    assert!(cutter.cuts() >= 5, "only {} cuts were made", cutter.cuts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_outlives_the_servers_own_limit() {
     // Checked every second; below a minute the server would not be supported, but it shows the same.
     let server = RabbitMq::start_with("consumer_timeout = 4000", "{channel_tick_interval, 1000}");
