@@ -135,7 +135,14 @@ impl Link {
         while begun.elapsed() < CALL {
             if self.client.connection_state() == State::Connected {
                 let left = CALL.saturating_sub(begun.elapsed());
-                match timeout(left, attempt(tried_before)).await {
+                let mut lost = self.losses();
+                lost.mark_unchanged();
+                let tried = tokio::select! {
+                    tried = timeout(left, attempt(tried_before)) => tried,
+                    // Then its answer never comes.
+                    _ = lost.changed() => Ok(Err(Trouble::Passing("the connection was lost".to_owned()))),
+                };
+                match tried {
                     Ok(Ok(answer)) => return Ok(answer),
                     Ok(Err(Trouble::Lasting(why))) => return Err(self.failed(doing(), &why)),
                     Ok(Err(Trouble::Passing(why))) => cause = Some(why),
