@@ -3,11 +3,12 @@
 use reelmill_e2e::kill::{Battle, Toll};
 use reelmill_lab::queues::Kind;
 
-/// Enough to strike each target that there is.
+/// Enough, with this seed, to strike each target that there is.
 const ROUNDS: usize = 10;
+const SEED: u64 = 54;
 
 async fn every_job_ends_exactly_once(queue: Kind) {
-    let toll = Battle { queue, rounds: ROUNDS, seed: 1 }.run().await;
+    let toll = Battle { queue, rounds: ROUNDS, seed: SEED }.run().await;
     println!("{}\n{toll}", Toll::HEAD);
     assert!(toll.complaints.is_empty(), "seed {}: {:#?}", toll.seed, toll.complaints);
 }
