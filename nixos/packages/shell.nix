@@ -9,7 +9,7 @@
 
   # Programs, and what brings them. A test of xtask compares their names with those that it asks for.
   programs = {
-    "amqp-publish" = [pkgs.rabbitmq-c];
+    "amqp-publish" = lib.optional (pkgs ? rabbitmq-c) pkgs.rabbitmq-c;
     "amtool" = [pkgs.prometheus-alertmanager];
     "c++" = [];
     "cc" = [];
