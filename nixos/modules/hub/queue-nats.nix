@@ -1,14 +1,17 @@
-# NATS with JetStream, for programs of your own: one user with the drawn password.
+# NATS with JetStream as the queue: one user with the drawn password.
 {
   config,
   lib,
   pkgs,
   ...
 }: let
-  inherit (lib) mkForce mkIf;
+  inherit (lib) mkDefault mkForce mkIf;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
   secrets = hub.secretsFolder;
+  # NATS reads the password as it reads its file: what begins with a letter is no number.
+  password = "p<<queue-password>>";
+  url = host: "nats://reelmill:${password}@${host}:${toString cfg.port}";
   # A variable of the process is no JSON, so the file cannot be the one that NixOS writes of the settings.
   conf = (
     lib.concatStrings (lib.mapAttrsToList (key: value: "${key}: ${builtins.toJSON value}\n") config.services.nats.settings)
@@ -29,19 +32,28 @@ in {
       };
     };
     environment.etc."reelmill/nats.conf".text = conf;
-    services.reelmill.hub.generatedSecrets = {
-      # NATS reads the value as it reads its file: what begins with a letter is no number.
-      "nats.env" = "REELMILL_QUEUE_PASSWORD=p<<queue-password>>";
-      "nats-url" = "nats://reelmill:p<<queue-password>>@${lib.head hub.names}:${toString cfg.port}";
-    };
-    systemd.services.nats = {
-      requires = ["reelmill-hub-secrets.service"];
-      after = ["reelmill-hub-secrets.service"];
-      serviceConfig = {
-        EnvironmentFile = "${secrets}/nats.env";
-        ExecStart = mkForce "${pkgs.nats-server}/bin/nats-server -c /etc/reelmill/nats.conf";
+    services.reelmill.hub = {
+      generatedSecrets = {
+        "nats.env" = "REELMILL_QUEUE_PASSWORD=${password}";
+        queue-url = url "127.0.0.1";
       };
-      restartTriggers = [conf];
+      queueUrlFile = mkDefault "${secrets}/queue-url";
+      workerEnvironment.QUEUE_URL = url (lib.head hub.names);
+    };
+    systemd.services = {
+      nats = {
+        requires = ["reelmill-hub-secrets.service"];
+        after = ["reelmill-hub-secrets.service"];
+        serviceConfig = {
+          EnvironmentFile = "${secrets}/nats.env";
+          ExecStart = mkForce "${pkgs.nats-server}/bin/nats-server -c /etc/reelmill/nats.conf";
+        };
+        restartTriggers = [conf];
+      };
+      reelmill-hub = {
+        wants = ["nats.service"];
+        after = ["nats.service"];
+      };
     };
   };
 }

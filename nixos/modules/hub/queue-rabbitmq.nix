@@ -1,13 +1,14 @@
-# RabbitMQ, for programs of your own: one user with the drawn password, and nobody called guest.
+# RabbitMQ as the queue: one user with the drawn password, and nobody called guest.
 {
   config,
   lib,
   ...
 }: let
-  inherit (lib) mkIf;
+  inherit (lib) mkDefault mkIf;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
   secrets = hub.secretsFolder;
+  url = host: "amqp://reelmill:<<queue-password>>@${host}:${toString cfg.port}/%2f";
   # What the broker knows from the start. A password in clear text is hashed when it is read.
   definitions = builtins.toJSON {
     users = [
@@ -43,14 +44,24 @@ in {
         "disk_free_limit.absolute" = "2GB";
       };
     };
-    services.reelmill.hub.generatedSecrets = {
-      "rabbitmq-definitions.json" = definitions;
-      "rabbitmq-url" = "amqp://reelmill:<<queue-password>>@${lib.head hub.names}:${toString cfg.port}/%2f";
+    services.reelmill.hub = {
+      generatedSecrets = {
+        "rabbitmq-definitions.json" = definitions;
+        queue-url = url "127.0.0.1";
+      };
+      queueUrlFile = mkDefault "${secrets}/queue-url";
+      workerEnvironment.QUEUE_URL = url (lib.head hub.names);
     };
-    systemd.services.rabbitmq = {
-      requires = ["reelmill-hub-secrets.service"];
-      after = ["reelmill-hub-secrets.service"];
-      serviceConfig.LoadCredential = ["definitions.json:${secrets}/rabbitmq-definitions.json"];
+    systemd.services = {
+      rabbitmq = {
+        requires = ["reelmill-hub-secrets.service"];
+        after = ["reelmill-hub-secrets.service"];
+        serviceConfig.LoadCredential = ["definitions.json:${secrets}/rabbitmq-definitions.json"];
+      };
+      reelmill-hub = {
+        wants = ["rabbitmq.service"];
+        after = ["rabbitmq.service"];
+      };
     };
   };
 }

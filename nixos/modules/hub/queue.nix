@@ -13,10 +13,9 @@ in {
       type = types.enum ["redis" "sqlite" "rabbitmq" "nats" "external"];
       default = "sqlite";
       description = ''
-        The queue. `sqlite` is the hub's own, for a farm of one machine, and goes with `store.kind = "embedded"`. `redis` runs
-        one beside the hub: the hub's appliance has that. With `external` its address is in `queueUrlFile`. `rabbitmq` and `nats`
-        are set up too, but the hub and the workers of this version speak Redis and SQLite only: they are for programs of your
-        own, and the hub needs a `queueUrlFile` besides.
+        The queue. `sqlite` is the hub's own, for a farm of one machine, and goes with `store.kind = "embedded"`. `redis`,
+        `rabbitmq` and `nats` run one beside the hub: the hub's appliance has Redis. With `external` its address is in
+        `queueUrlFile`; it may be any of these, or SQS.
       '';
     };
     port = mkOption {
@@ -46,10 +45,9 @@ in {
           '';
         }
         {
-          assertion = lib.elem cfg.kind ["rabbitmq" "nats" "external"] -> hub.queueUrlFile != null;
+          assertion = cfg.kind == "external" -> hub.queueUrlFile != null;
           message = ''
-            services.reelmill.hub.queueUrlFile is not set, and queue.kind = "${cfg.kind}" is none that the hub makes an address
-            for: the hub and the workers of this version speak Redis and SQLite.
+            services.reelmill.hub.queueUrlFile is not set, and with queue.kind = "external" only you know the address.
           '';
         }
       ];

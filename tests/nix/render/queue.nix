@@ -11,14 +11,8 @@
     if value
     then "yes"
     else "no";
-  rabbitmq = hub {
-    queue.kind = "rabbitmq";
-    queueUrlFile = "/var/lib/secrets/queue-url";
-  };
-  nats = hub {
-    queue.kind = "nats";
-    queueUrlFile = "/var/lib/secrets/queue-url";
-  };
+  rabbitmq = hub {queue.kind = "rabbitmq";};
+  nats = hub {queue.kind = "nats";};
   sqlite = hub {
     queue.kind = "sqlite";
     store.kind = "embedded";
@@ -48,7 +42,6 @@ in {
   "nats.conf" = etc nats "nats.conf";
   "refused" = lib.concatStrings (lib.mapAttrsToList (name: options: "${name}:\n${refused options}") {
     "a queue of the hub's and a store beside it".queue.kind = "sqlite";
-    "a queue that the hub does not speak to".queue.kind = "nats";
     "a queue without an address".queue.kind = "external";
     "a store without an address and keys".store.kind = "external";
     "a broker without anything".broker.kind = "external";

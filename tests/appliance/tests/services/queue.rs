@@ -117,6 +117,7 @@ fn nats_knows_one_user_and_brings_streams() {
     let good = said(password);
     assert!(good.contains("PONG") && good.contains("\"jetstream\":true"), "{good}");
     assert!(said("guess").contains("Authorization Violation"));
+    assert_eq!(place.secret("queue-url"), format!("nats://reelmill:{password}@127.0.0.1:4222"));
 }
 
 #[test]
@@ -152,6 +153,8 @@ fn rabbitmq_knows_one_user_and_no_guest() {
     let knows = |password: &str| tried(erlang("rabbitmqctl").args(["authenticate_user", "reelmill", password])).0;
     assert!(knows(&place.secret("queue-password")) && !knows("guess"));
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let url = format!("amqp://reelmill:{}@127.0.0.1:5672/%2f", place.secret("queue-password"));
+    assert_eq!(place.secret("queue-url"), url);
     ran(erlang("rabbitmqctl").args(["shutdown", "--timeout", "60"]));
     drop(running);
     // The names of Erlang's nodes are kept by a program that it starts and leaves behind.
