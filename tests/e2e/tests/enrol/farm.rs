@@ -20,10 +20,10 @@ pub(crate) struct Farm {
 
 impl Farm {
     pub(crate) fn new() -> Self {
-        Self::at(free_port())
+        Self::at(0)
     }
 
-    /// With its door at that port.
+    /// With its door at that port; 0 is a free one.
     pub(crate) fn at(door: u16) -> Self {
         let mut farm = Self { folder: TempDir::new().expect("a folder"), door, running: None };
         farm.start();
@@ -42,7 +42,10 @@ impl Farm {
         // The operator's commands learn of the door from the hub that runs.
         hub.env("FLEET_ENROL", format!("127.0.0.1:{}", self.door));
         self.running = Some(Running::start(hub));
-        eventually("the hub", || self.data().join("hub.json").exists().then_some(()));
+        let json = eventually("the hub", || fs::read(self.data().join("hub.json")).ok());
+        let told: Value = serde_json::from_slice(&json).expect("hub.json is whole whenever it is there");
+        let door = told["door"].as_str().and_then(|door| door.rsplit_once(':')?.1.parse().ok());
+        self.door = door.expect("the hub tells its door");
         eventually("its door", || TcpStream::connect(("127.0.0.1", self.door)).ok());
     }
 
