@@ -125,7 +125,16 @@ fn holds_a_lock(pid: u32) -> bool {
 
 /// The most memory that a process has had resident so far, in bytes.
 pub fn peak_memory(pid: u32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+/// What of a process's resident memory is a part of files, its program's above all, in bytes.
+pub fn file_memory(pid: u32) -> u64 {
+    memory(pid, "RssFile:")
+}
+
+fn memory(pid: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("a process has a peak");
+    let line = text.lines().find_map(|l| l.strip_prefix(name)).expect("a process has memory");
     line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kilobytes") * 1024
 }

@@ -1,6 +1,6 @@
 //! Other programs' jobs and readers of events, by each server's own clients and as the document shows it.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use reelmill_api::{EventBody, QueueName};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
@@ -37,7 +37,9 @@ async fn jobs_of_other_programs_become_ladders_as_the_document_shows_it() {
                      -preset ultrafast -pix_fmt yuv420p -c:a aac -movflags +faststart a.mp4";
         let input = farm.upload(&media::make(farm.folder.path(), words), "films/a.mp4");
         // Whoever was there before, a hub or a worker, has made the queue on servers where queues are made.
-        farm.queue.depth(&QueueName::default().intake()).await.expect("the queue answers");
+        let lanes = [QueueName::default().intake()];
+        let none = farm.queue.lease(&lanes, Duration::ZERO, Duration::ZERO).await.expect("the queue answers");
+        assert!(none.is_none(), "nobody has put anything there yet");
         let _worker = farm.start_worker();
         for example in document::examples().iter().filter(|example| example.name == kind.name()) {
             run(example, &farm, &input);
@@ -91,7 +93,7 @@ fn row(kind: Kind, limits: &Limits) -> String {
             format!("{} ms", limits.tick.as_millis())
         },
         if grace == 0 { "at the lease's end".to_owned() } else { format!("up to {grace} s after it") },
-        if delay == std::time::Duration::MAX { "any".to_owned() } else { format!("{} s", delay.as_secs()) },
+        if delay == Duration::MAX { "any".to_owned() } else { format!("{} s", delay.as_secs()) },
         size(limits.largest_body),
         if limits.keeps_order { "kept" } else { "not kept" }.to_owned(),
         yes(limits.counts_leased),

@@ -114,7 +114,8 @@ async fn a_queue_that_cannot_be_reached_is_named() {
             worker.env("QUEUE_URL", "carrier-pigeon://roof");
         },
         "error: the queue's address begins with no scheme that is known\n\
-         hint: write sqlite:///path/queue.sqlite or redis://host:6379\n",
+         hint: write sqlite:///path/queue.sqlite, redis://host:6379, amqp://user:password@host:5672, nats://host:4222 or \
+             sqs://region\n",
     );
     desk.check_worker(
         &[],
