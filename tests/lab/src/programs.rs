@@ -1,6 +1,8 @@
 //! The programs as a user starts them: built before, found beside the test program.
 
 use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
     io::Write as _,
     net::TcpListener,
     path::PathBuf,
@@ -31,9 +33,13 @@ pub fn command(name: &str) -> Command {
     command
 }
 
-/// A port of loopback that was free just now.
+/// A port of loopback that was free just now, and that the system gives to nobody by itself: while a server is down that
+/// is to come back on its port, not even the connections of those who ask for it can take it.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let by_chance = || RandomState::new().build_hasher().finish();
+    let port = |chance: u64| 10_000 + u16::try_from(chance % 22_000).expect("less than a port");
+    (0..1000).map(|_| port(by_chance())).find(is_free).expect("a free port")
 }
 
 /// The settings that reach a store.

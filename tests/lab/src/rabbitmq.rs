@@ -7,6 +7,8 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{LazyLock, mpsc},
+    thread,
 };
 
 use rustix::{
@@ -64,7 +66,7 @@ impl RabbitMq {
                 site.configure(lines, terms);
                 let mut mapper = bound_to_us("epmd");
                 mapper.args(["-port", &site.mapper.to_string(), "-address", "127.0.0.1"]);
-                let mapper = Running::start(mapper);
+                let mapper = start_for_good(mapper);
                 Some((site.clone(), site.come_up()?, mapper))
             })
             .expect("rabbitmq-server starts on one of three ports");
@@ -233,16 +235,21 @@ impl Site {
         format!("lab-{}@localhost", self.distribution)
     }
 
-    /// A server that answers; `None` if it ended instead.
+    /// A server that answers; `None` if it ended instead, after what it said.
     fn come_up(&self) -> Option<Running> {
         let mut command = bound_to_us(&server());
         self.environment(&mut command);
-        let mut running = Running::start(command);
-        eventually("rabbitmq-server", || {
+        let said = self.folder.join("said");
+        command.stdout(File::create(&said).expect("a file of ours"));
+        let mut running = start_for_good(command);
+        let is_up = eventually("rabbitmq-server", || {
             let ended = running.has_ended();
             (ended || TcpStream::connect(("127.0.0.1", self.port)).is_ok()).then_some(!ended)
-        })
-        .then_some(running)
+        });
+        if !is_up {
+            eprintln!("rabbitmq-server ended: {}", fs::read_to_string(&said).unwrap_or_default());
+        }
+        is_up.then_some(running)
     }
 
     /// Starts it so that it outlives this process, as others use it as well.
@@ -278,6 +285,24 @@ impl Site {
             _ => Err(format!("{said}{}", String::from_utf8_lossy(&ran.stderr))),
         }
     }
+}
+
+/// Starts a command of [`bound_to_us`] from a thread that ends with this process: that of the caller may be one of a pool,
+/// which ends when it has been idle for a while.
+fn start_for_good(command: Command) -> Running {
+    type Order = (Command, mpsc::Sender<Running>);
+    static STARTER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (orders, ordered) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (command, started) in ordered {
+                let _ = started.send(Running::start(command));
+            }
+        });
+        orders
+    });
+    let (started, running) = mpsc::channel();
+    STARTER.send((command, started)).expect("the starter lives");
+    running.recv().expect("the program starts")
 }
 
 /// A command that is killed when the thread that starts it ends, however it ends.

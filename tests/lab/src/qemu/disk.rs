@@ -40,9 +40,10 @@ const MOUNTS: &str = "LABEL=root / ext4 defaults 0 1\nLABEL=ESP /boot vfat umask
 
 /// What the kernel is told in every entry. `panic=5` is that of the appliance: a kernel that stands still starts again. On a busy
 /// host the machine's timer may stand still for so long that the kernel takes it for broken, and panics, unless it is told not to
-/// look.
-pub const KERNEL_WORDS: &str =
-    "root=LABEL=root rw console=ttyS0 quiet panic=5 no_timer_check systemd.mask=serial-getty@ttyS0.service";
+/// look; and what it measures the processor's counter to be may be so wrong that minutes go by in seconds, so it is to read the
+/// one clock whose rate it is told.
+pub const KERNEL_WORDS: &str = "root=LABEL=root rw console=ttyS0 quiet panic=5 no_timer_check clocksource=hpet \
+    systemd.mask=serial-getty@ttyS0.service";
 /// What takes a machine with hardware help a second takes this one minutes on a busy host.
 const PATIENT: &str = "[Manager]\nDefaultTimeoutStartSec=900s\nDefaultDeviceTimeoutSec=900s\n";
 

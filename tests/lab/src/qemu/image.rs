@@ -15,22 +15,22 @@ use super::{
 };
 use crate::nspawn::Setup;
 
-/// Runs a script in the machine's Debian, which finds at `/source` all that the machine is, and at `/work` our folder.
+/// Runs a script in the machine's Debian, which finds at `/source` all that the machine is, and at `/making` our folder.
 const INSIDE: &str = r#"
 set -e
 root=$1 disk=$2 work=$3 ours=$4
 tree=$ours/tree
 mkdir -p "$ours/up" "$ours/scratch" "$tree"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$ours/up,workdir=$ours/scratch" "$tree"
-mkdir -p "$tree/source" "$tree/work"
+mkdir -p "$tree/source" "$tree/making"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$disk,workdir=$work" "$tree/source"
-mount --bind "$ours/work" "$tree/work"
+mount --bind "$ours/making" "$tree/making"
 for folder in "$tree" "$tree/source"; do
     mount -t proc proc "$folder/proc"
     mount --rbind /dev "$folder/dev"
 done
-mount --bind "$ours/work" "$tree/source/mnt"
-exec chroot "$tree" /bin/sh -e /work/script
+mount --bind "$ours/making" "$tree/source/mnt"
+exec chroot "$tree" /bin/sh -e /making/script
 "#;
 
 /// A disk image in a file.
@@ -39,15 +39,15 @@ pub struct Image {
 }
 
 impl Image {
-    /// Makes one: a script run as root, in the Debian of a machine that is [`Disk::setup`]'s, writes `/work/disk.raw`. There
-    /// it finds at `/source` the machine's root, and in `/work` these files, by name; seen from the root that is `/mnt`.
+    /// Makes one: a script run as root, in the Debian of a machine that is [`Disk::setup`]'s, writes `/making/disk.raw`. There
+    /// it finds at `/source` the machine's root, and in `/making` these files, by name; seen from the root that is `/mnt`.
     /// What the script prints is given back too.
     pub fn new(setup: Setup, script: &str, files: &[(&str, &str)]) -> (Self, String) {
         let setup = whole(setup);
         let folder = TempDir::new().expect("a temporary folder");
-        let work = folder.path().join("work");
+        let making = folder.path().join("making");
         for (name, text) in files.iter().chain(&[("script", script)]) {
-            let file = work.join(name);
+            let file = making.join(name);
             fs::create_dir_all(file.parent().expect("a file in a folder")).expect("the folder is ours");
             fs::write(file, text).expect("the folder is ours");
         }
@@ -63,14 +63,14 @@ impl Image {
 
     /// The file.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("work/disk.raw")
+        self.folder.path().join("making/disk.raw")
     }
 
     /// A disk of that many bytes that the image was written to.
     pub fn on_disk(self, bytes: u64) -> Disk {
         let Self { folder } = self;
         let disk = folder.path().join("disk.raw");
-        fs::rename(folder.path().join("work/disk.raw"), &disk).expect("the folder is ours");
+        fs::rename(folder.path().join("making/disk.raw"), &disk).expect("the folder is ours");
         grow(&disk, bytes);
         Disk::in_folder(folder)
     }
