@@ -1,6 +1,6 @@
 //! What the tests stand on: a queue of each kind, alone with its file or server, and waiting for conditions.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reelmill_api::{Lane, Priority, QueueName};
 use reelmill_lab::{nats::Nats, rabbitmq::VirtualHost, redis::Redis, sqs::Sqs};
@@ -140,6 +140,15 @@ pub(crate) fn message(body: impl AsRef<[u8]>) -> NewMessage {
 
 pub(crate) fn text(leased: &Leased) -> &str {
     std::str::from_utf8(&leased.body).expect("the test published text")
+}
+
+/// Writes a certificate for loopback, its key and its authority (itself) into `folder`.
+pub(crate) fn certificate(folder: &Path, name: &str) -> String {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let at = |end: &str| folder.join(format!("{name}.{end}")).to_str().expect("a temporary path is text").to_owned();
+    std::fs::write(at("pem"), made.cert.pem()).expect("written");
+    std::fs::write(at("key"), made.signing_key.serialize_pem()).expect("written");
+    at("pem")
 }
 
 pub(crate) fn is_lost<T>(result: Result<T, QueueError>) -> bool {

@@ -1,7 +1,6 @@
 //! NATS servers that die, hang, are full or empty, and those that do not let everybody in.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +12,7 @@ use reelmill_api::{Notice, QueueName};
 use reelmill_lab::{nats::Nats, programs::free_port};
 use reelmill_queue::{Cursor, Depth, NewMessage, Published, QueueError, connect};
 
-use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 use crate::nats_only::{at, take};
 
@@ -375,15 +374,6 @@ async fn says_that_jetstream_is_off() {
     let server = Nats::start_plain("");
     let told = told(&server.url()).await;
     assert!(told.contains("JetStream is off") && told.contains("jetstream {}"), "{told}");
-}
-
-/// Writes a certificate for loopback, its key and its authority (itself) into `folder`.
-fn certificate(folder: &Path, name: &str) -> String {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    let at = |end: &str| folder.join(format!("{name}.{end}")).to_str().expect("a temporary path is text").to_owned();
-    std::fs::write(at("pem"), made.cert.pem()).expect("written");
-    std::fs::write(at("key"), made.signing_key.serialize_pem()).expect("written");
-    at("pem")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,6 @@
 //! own limit on them, lost servers, logins and TLS.
 
 use std::{
-    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use reelmill_lab::{
 use reelmill_queue::{Cursor, Depth, Leased, NewMessage, Queue, QueueError, connect};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 
 /// Tells a child process of these tests which queue to work on.
@@ -460,15 +459,6 @@ async fn says_what_is_wrong_with_a_login_without_the_password() {
     queue.dead_letter(&leased.receipt, "why").await.expect("ours");
     assert_eq!(queue.dead_letters(&lane, 1).await.expect("letters").len(), 1);
     queue.emit(b"event").await.expect("emitted");
-}
-
-/// Writes a certificate for loopback, its key and its authority (itself) into `folder`.
-fn certificate(folder: &Path, name: &str) -> String {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    let at = |end: &str| folder.join(format!("{name}.{end}")).to_str().expect("a temporary path is text").to_owned();
-    std::fs::write(at("pem"), made.cert.pem()).expect("written");
-    std::fs::write(at("key"), made.signing_key.serialize_pem()).expect("written");
-    at("pem")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,12 @@
 //! What is special about Redis: bodies that strangers push, keys, lost servers, logins and TLS.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use reelmill_api::{Priority, QueueName};
 use reelmill_lab::{programs::free_port, redis::Redis};
 use reelmill_queue::{Depth, NewMessage, Published, QueueError, connect};
 
-use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 
 /// No call against a dead server may take longer; the drivers' own bound is 3 s.
@@ -281,15 +278,6 @@ async fn keeps_databases_apart() {
     other.publish(&lane, &message("there")).await.expect("stored");
     assert!(bench.lease_now(&lane).await.is_none());
     assert_eq!(other.depth(&lane).await.expect("a depth").ready, 1);
-}
-
-/// Writes a certificate for loopback, its key and its authority (itself) into `folder`.
-fn certificate(folder: &Path, name: &str) -> String {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    let at = |end: &str| folder.join(format!("{name}.{end}")).to_str().expect("a temporary path is text").to_owned();
-    std::fs::write(at("pem"), made.cert.pem()).expect("written");
-    std::fs::write(at("key"), made.signing_key.serialize_pem()).expect("written");
-    at("pem")
 }
 
 #[tokio::test(flavor = "multi_thread")]

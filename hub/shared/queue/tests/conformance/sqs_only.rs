@@ -19,7 +19,7 @@ use reelmill_queue::{Cursor, Depth, Leased, NewMessage, QueueError, Receipt, Sha
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text, until};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
 use crate::cutter::Cutter;
 
 /// No call against a dead server may take longer; the driver's own bound is 8 s.
@@ -485,12 +485,9 @@ async fn a_server_that_only_throttles_or_fails_is_told_in_time_and_not_run_over(
 #[tokio::test(flavor = "multi_thread")]
 async fn speaks_tls_with_an_authority_of_ones_own() {
     let folder = tempfile::tempdir().expect("a folder");
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&cert, made.cert.pem()).expect("written");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-    let (cert, key) = (cert.to_str().expect("a path"), key.to_str().expect("a path"));
-    let server = Sqs::start_with(43_200, &["-c", cert, "-k", key], &[]);
+    let cert = certificate(folder.path(), "ours");
+    let key = cert.replace(".pem", ".key");
+    let server = Sqs::start_with(43_200, &["-c", &cert, "-k", &key], &[]);
     let url = server.url().replace("http:", "https:");
 
     let queue = farm_at(&format!("{url}&ca={cert}")).await;

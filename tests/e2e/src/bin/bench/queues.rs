@@ -41,10 +41,7 @@ pub(crate) async fn run() {
 fn contenders() -> Vec<Contender> {
     let mut ways = Vec::new();
     for kind in Kind::ALL.iter().copied() {
-        ways.push(Way::Driver(kind));
-        if raw::Raw::is_there(kind) {
-            ways.push(Way::Raw(kind));
-        }
+        ways.extend([Way::Driver(kind), Way::Raw(kind)]);
     }
     if contender::programs().is_some() {
         ways.extend([Way::Celery, Way::Rq]);
