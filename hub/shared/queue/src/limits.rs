@@ -25,6 +25,8 @@ pub struct Limits {
     pub tells_age: bool,
     /// Whether a dedupe key is remembered for all; otherwise only by the connection that published with it.
     pub dedupes_for_all: bool,
+    /// Whether a settlement that is cut short can leave a message twice, under one name: as it was, and as it was to be.
+    pub may_double: bool,
     /// Who can read events.
     pub readers: Readers,
 }
@@ -50,6 +52,7 @@ impl Limits {
         counts_leased: true,
         tells_age: true,
         dedupes_for_all: true,
+        may_double: false,
         readers: Readers::Many,
     };
 }

@@ -193,6 +193,7 @@ impl Queue for RabbitQueue {
             longest_delay: names::longest_delay(),
             largest_body: LARGEST_BODY,
             keeps_order: false,
+            may_double: true,
             counts_leased: false,
             tells_age: false,
             dedupes_for_all: true,

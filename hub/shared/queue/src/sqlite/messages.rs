@@ -3,6 +3,7 @@
 use std::{sync::PoisonError, time::Duration};
 
 use reelmill_api::{AttemptNumber, Lane, Priority};
+use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
 use super::{SqliteQueue, now_ms};
@@ -235,25 +236,13 @@ impl SqliteQueue {
         .bind(id)
         .execute(&mut *tx)
         .await?;
-        let gone = sqlx::query("DELETE FROM dead WHERE lane = ? AND id = ?")
-            .bind(lane.as_str())
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(gone.rows_affected() > 0)
+        unbury(tx, lane, id).await
     }
 
     /// Removes a dead letter.
     pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Held {
-        let (mut tx, _) = self.write().await?;
-        let gone = sqlx::query("DELETE FROM dead WHERE lane = ? AND id = ?")
-            .bind(lane.as_str())
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(gone.rows_affected() > 0)
+        let (tx, _) = self.write().await?;
+        unbury(tx, lane, id).await
     }
 
     pub(super) async fn buried(&self, lane: &Lane, limit: usize) -> Result<Vec<DeadLetter>, sqlx::Error> {
@@ -266,6 +255,17 @@ impl SqliteQueue {
         let letter = |(message_id, body, reason, attempts)| DeadLetter { message_id, body, reason, attempts };
         Ok(rows.into_iter().map(letter).collect())
     }
+}
+
+/// Removes a dead letter and ends the transaction; whether there was one.
+async fn unbury(mut tx: Transaction<'_, Sqlite>, lane: &Lane, id: &str) -> Held {
+    let gone = sqlx::query("DELETE FROM dead WHERE lane = ? AND id = ?")
+        .bind(lane.as_str())
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(gone.rows_affected() > 0)
 }
 
 fn rank(priority: Priority) -> i64 {
