@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reelmill_api::{ErrorKind, Failure};
-use reelmill_queue::{QueueError, Receipt, SharedQueue};
+use reelmill_queue::{Queue, QueueError, Receipt, SharedQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,26 @@ pub(crate) async fn keep(
             }
             Err(e) => log::warn!("{e}: trying again before the lease runs out"),
         }
+    }
+}
+
+/// Keeps a lease for so long while nothing is done under it; whether it is still ours then.
+pub(crate) async fn hold(queue: &dyn Queue, receipt: &Receipt, lasting: Duration, longest: Duration) -> bool {
+    let end = Instant::now() + longest;
+    loop {
+        match queue.extend(receipt, lasting).await {
+            Err(e @ QueueError::LeaseLost { .. }) => {
+                log::warn!("{e}: the end of its job is for another to tell");
+                return false;
+            }
+            Err(e) => log::warn!("{e}: trying again before the lease runs out"),
+            Ok(()) => {}
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        tokio::time::sleep(left.min(lasting / EXTENSIONS)).await;
     }
 }
 

@@ -138,8 +138,9 @@ pub async fn publish(
     pulse.beat();
     // So far it wrote only where it alone does.
     fence.check().await?;
-    for (name, text) in [(layout::REPORT, text), (layout::MANIFEST, manifest::beside(attempt, &entries.manifest))] {
-        if let Some(before) = claim(storage, report, name, &text).await? {
+    let beside = [(layout::REPORT, text), (layout::MANIFEST, manifest::beside(attempt, &entries.manifest))];
+    for (name, text) in &beside {
+        if let Some(before) = claim(storage, report, name, text).await? {
             return Ok(Published::Before(Box::new(before)));
         }
         pulse.beat();
@@ -147,14 +148,21 @@ pub async fn publish(
     let entry = place(destination, layout::MASTER_PLAYLIST)?;
     let content_type = layout::content_type(layout::MASTER_PLAYLIST);
     fence.check().await?;
-    match storage.put(&entry, Bytes::from(entries.master), content_type, Condition::Absent).await {
-        Ok(_) => Ok(Published::Now),
-        Err(e) => settle_commit(storage, report, e).await,
+    let published = match storage.put(&entry, Bytes::from(entries.master), content_type, Condition::Absent).await {
+        Ok(_) => Published::Now,
+        Err(e) => settle_commit(storage, report, e).await?,
+    };
+    if matches!(published, Published::Now) {
+        for (name, text) in beside {
+            put(storage, destination, name, text).await.map_err(|failure| Unpublished { failure, in_doubt: true })?;
+        }
     }
+    Ok(published)
 }
 
 /// Puts a file where readers look for it, before the commit. It is put only over nothing or over that of an attempt that
-/// has not been published, so that a late attempt can never replace what belongs to a published one.
+/// has not been published. Another attempt may still claim it, from a look before the commit of this one, until it is
+/// sealed: so what is claimed ends otherwise than what is sealed, and no condition on the one holds for the other.
 async fn claim(storage: &Storage, report: &Report, name: &str, text: &str) -> Result<Option<Report>, Failure> {
     let at = place(&report.output, name)?;
     for _ in 0..CLAIMS {
@@ -166,7 +174,7 @@ async fn claim(storage: &Storage, report: &Report, name: &str, text: &str) -> Re
         if let Some(before) = find(storage, &report.output, report.job).await? {
             return Ok(Some(before));
         }
-        match storage.put(&at, Bytes::from(text.to_owned()), layout::content_type(name), condition).await {
+        match storage.put(&at, Bytes::from(format!("{text}\n")), layout::content_type(name), condition).await {
             Ok(_) => return Ok(None),
             Err(StorageError::ConditionFailed { .. }) => {}
             Err(e) => return Err(e.into()),
@@ -176,6 +184,33 @@ async fn claim(storage: &Storage, report: &Report, name: &str, text: &str) -> Re
     Err(Failure::new(ErrorKind::Infrastructure, message))
 }
 
+/// Sees to it that what lies beside the entry of a published attempt is that attempt's, byte for byte, since figures that were
+/// read need not be written as they were. Whoever published it may have died before that.
+///
+/// # Errors
+/// If the store fails.
+pub async fn seal_found(storage: &Storage, published: &Report) -> Result<(), Failure> {
+    if published.is_the_commit() {
+        return Ok(());
+    }
+    let (destination, attempt) = (&published.output, &published.attempt);
+    for name in [layout::REPORT, layout::MANIFEST] {
+        let Some(own) = get(storage, &place(destination, &layout::attempt_file(attempt, name))?).await? else {
+            continue;
+        };
+        let own = if name == layout::MANIFEST {
+            Bytes::from(manifest::beside(attempt, &String::from_utf8_lossy(&own)))
+        } else {
+            own
+        };
+        if get(storage, &place(destination, name)?).await?.as_ref() != Some(&own) {
+            log::info!("job {}: its {name} was not that of the attempt that is published, {attempt}", published.job);
+            put(storage, destination, name, own).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What became of a commit that the store did not confirm. An answer can be lost when the deed is done, so what readers
 /// find decides.
 async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) -> Result<Published, Unpublished> {
@@ -183,9 +218,11 @@ async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) 
     let mut in_doubt = error.is_transient() && !matches!(error, StorageError::Failed { .. });
     match find(storage, &report.output, report.job).await {
         Ok(Some(winner)) if winner.attempt == report.attempt => return Ok(Published::Now),
-        // Nothing was put before a commit that is the report itself.
-        Ok(Some(winner)) if report.is_the_commit() => return Ok(Published::Before(Box::new(winner))),
-        Ok(Some(winner)) => return lost_the_race(storage, report, winner).await,
+        // Another attempt put its playlist between our look and ours, and ours lies beside it.
+        Ok(Some(winner)) => {
+            seal_found(storage, &winner).await?;
+            return Ok(Published::Before(Box::new(winner)));
+        }
         Ok(None) => {}
         Err(_) => in_doubt = true,
     }
@@ -197,21 +234,6 @@ async fn settle_commit(storage: &Storage, report: &Report, error: StorageError) 
         failure.hint.get_or_insert(hint);
     }
     Err(Unpublished { failure, in_doubt })
-}
-
-/// Another attempt put its playlist between our look and ours. What readers find must be one attempt's, so its report is
-/// put in place of ours: byte for byte, since figures that were read need not be written as they were. So is its manifest.
-async fn lost_the_race(storage: &Storage, report: &Report, winner: Report) -> Result<Published, Unpublished> {
-    let original = layout::attempt_file(&winner.attempt, layout::REPORT);
-    if let Some(text) = get(storage, &place(&report.output, &original)?).await? {
-        put(storage, &report.output, layout::REPORT, text).await?;
-    }
-    let original = layout::attempt_file(&winner.attempt, layout::MANIFEST);
-    if let Some(text) = get(storage, &place(&report.output, &original)?).await? {
-        let text = manifest::beside(&winner.attempt, &String::from_utf8_lossy(&text));
-        put(storage, &report.output, layout::MANIFEST, text).await?;
-    }
-    Ok(Published::Before(Box::new(winner)))
 }
 
 fn in_json(report: &Report) -> Result<String, Failure> {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use reelmill_api::{
     AttemptId, AttemptNumber, ErrorKind, Failure, JobId, Lane, Report, Settlement, Task,
-    settle::{MAX_ATTEMPTS, settle, settle_live},
+    settle::{Found, MAX_ATTEMPTS, settle, settle_live},
 };
 use reelmill_queue::{Leased, NewMessage, QueueError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Stop, Worker};
+use super::{Stop, Worker, giving_up::Ending};
 use crate::{
     admission::Seat,
     attempt::Attempt,
@@ -22,7 +22,7 @@ use crate::{
 /// How long a lease on a live task holds: its viewers wait until another worker takes over.
 const LIVE_LEASE: Duration = Duration::from_secs(6);
 /// How long an attempt that was called off may take to sweep what it made; then it is left where it stands.
-const SWEEPING: Duration = Duration::from_secs(20);
+pub(super) const SWEEPING: Duration = Duration::from_secs(20);
 
 /// Why an attempt was called off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,11 @@ struct Try<'a> {
 
 /// How an attempt ended.
 struct Ended {
+    number: AttemptNumber,
     result: Result<Report, Failure>,
     off: Option<Off>,
+    /// Kept until it is settled, but for waits.
+    seat: Seat,
 }
 
 impl Worker {
@@ -60,14 +63,19 @@ impl Worker {
         };
         let stop = if task.input.is_live() { stop.live } else { stop.any };
         let id = Self::attempt_id(&leased, &task);
-        log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
         let teller = self.teller(task.job, id.clone());
+        if id.number() > MAX_ATTEMPTS && !task.input.is_live() && self.look(&task).await != Found::Output {
+            drop(seat);
+            let ending = Ending { leased: &leased, task: &task, number: id.number(), failure: &all_died(task.job) };
+            return self.give_up(ending, &teller, &stop).await;
+        }
+        log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
         teller.started().await;
         let number = id.number();
         self.desk.begin(&task, number);
         let (result, off) = self.attempt(&leased, &task, Try { id, seat: &seat, stop: &stop }, &teller).await;
         self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
-        self.settle(&leased, &task, number, Ended { result, off }, &teller).await;
+        self.settle(&leased, &task, Ended { number, result, off, seat }, &teller, &stop).await;
     }
 
     fn teller(&self, job: JobId, attempt: AttemptId) -> Teller {
@@ -82,17 +90,6 @@ impl Worker {
             self.drop_canceled(leased, &task).await;
             return Ok(None);
         }
-        let id = Self::attempt_id(leased, &task);
-        if id.number() > MAX_ATTEMPTS && !task.input.is_live() && self.is_unpublished(&task).await {
-            let message =
-                format!("the worker of each of {MAX_ATTEMPTS} attempts at job {} died or lost its lease", task.job);
-            let failure =
-                Failure::new(ErrorKind::Bug, message).hint("look at the workers' logs from the time of its attempts");
-            if self.teller(task.job, id).failed(&failure, None).await {
-                return Err(failure);
-            }
-            return Ok(None);
-        }
         match self.lanes.elsewhere(&leased.lane, &task.preset, &self.workshop.presets) {
             None => Ok(Some(task)),
             Some(lane) => {
@@ -100,12 +97,6 @@ impl Worker {
                 Ok(None)
             }
         }
-    }
-
-    /// Whether it is sure that a task has no output: the worker of its last attempt may have died after it published. Where
-    /// the store cannot say, the attempt that follows does.
-    async fn is_unpublished(&self, task: &Task) -> bool {
-        matches!(self.workshop.published(task).await, Ok(None))
     }
 
     /// Nobody works on a canceled job any more: its task is done with, and told to be.
@@ -206,8 +197,8 @@ impl Worker {
             .hint("does the store answer, and is the machine overloaded? STUCK_SECONDS sets how long is waited")
     }
 
-    async fn settle(&self, leased: &Leased, task: &Task, number: AttemptNumber, ended: Ended, teller: &Teller) {
-        let Ended { result, off } = ended;
+    async fn settle(&self, leased: &Leased, task: &Task, ended: Ended, teller: &Teller, stop: &CancellationToken) {
+        let Ended { number, result, off, seat } = ended;
         let live = task.input.is_live();
         if result.is_err() && self.is_anothers(leased, live).await {
             return;
@@ -240,6 +231,10 @@ impl Worker {
                     Settlement::RetryAfter(wait) => {
                         teller.failed(failure, Some(wait)).await;
                         true
+                    }
+                    Settlement::DeadLetter if !live => {
+                        drop(seat);
+                        return self.give_up(Ending { leased, task, number, failure }, teller, stop).await;
                     }
                     Settlement::DeadLetter => teller.failed(failure, None).await,
                     Settlement::Ack | Settlement::Leave => true,
@@ -289,7 +284,7 @@ impl Worker {
     }
 
     /// How long a lease holds: viewers of a live stream cannot wait for another worker as long as a file can.
-    fn lasting(&self, live: bool) -> Duration {
+    pub(super) fn lasting(&self, live: bool) -> Duration {
         if live { self.lease.min(LIVE_LEASE) } else { self.lease }
     }
 
@@ -303,6 +298,12 @@ impl Worker {
         }
         lost.is_some()
     }
+}
+
+/// Why a task is given up that was delivered once more after its last attempt.
+fn all_died(job: JobId) -> Failure {
+    let message = format!("the worker of each of {MAX_ATTEMPTS} attempts at job {job} died or lost its lease");
+    Failure::new(ErrorKind::Bug, message).hint("look at the workers' logs from the time of its attempts")
 }
 
 /// An attempt that did not even end when it was called off: it is not known what of it is under way to the store, so what

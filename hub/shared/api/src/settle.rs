@@ -8,6 +8,8 @@ use crate::{AttemptNumber, ErrorKind};
 pub const MAX_ATTEMPTS: AttemptNumber = 5;
 /// The wait before the second attempt after an infrastructure failure; it doubles with each further one.
 pub const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// How often a task is delivered before it becomes a dead letter although the store could never say whether it is published.
+pub const MAX_LOOKS: AttemptNumber = 3 * MAX_ATTEMPTS;
 /// The longest wait between two attempts.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// How long a task waits before an able node may take it, so that the unable one does not take it straight back.
@@ -28,6 +30,17 @@ pub enum Settlement {
     Leave,
 }
 
+/// What the store says of the output of a task that is to be given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    Nothing,
+    /// An attempt has published after all.
+    Output,
+    /// The store cannot say.
+    Unknown,
+}
+
 /// What happens to a task whose attempt `number` ended with `outcome` (`None`: it was published).
 pub fn settle(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
     let last = number >= MAX_ATTEMPTS;
@@ -46,6 +59,18 @@ pub fn settle(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
 /// handed back or repeated often, only for what trying again cannot change.
 pub fn settle_live(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
     settle(outcome, number.min(MAX_ATTEMPTS - 1))
+}
+
+/// What happens to a task that [`settle`] makes a dead letter of, once the store was asked: none whose output is there is
+/// given up, and for an answer it is waited, though not for ever. The next delivery finds the output and tells of it.
+pub fn settle_end(found: Found, number: AttemptNumber) -> Settlement {
+    match found {
+        Found::Output => Settlement::RetryAfter(Duration::ZERO),
+        Found::Unknown if number < MAX_LOOKS => {
+            Settlement::RetryAfter(back_off(number.saturating_sub(MAX_ATTEMPTS) + 1))
+        }
+        Found::Nothing | Found::Unknown => Settlement::DeadLetter,
+    }
 }
 
 fn back_off(number: AttemptNumber) -> Duration {
@@ -82,6 +107,25 @@ mod tests {
         assert_eq!(settle_live(Some(ErrorKind::Infrastructure), 1000), Settlement::RetryAfter(FIRST_RETRY * 8));
         assert_eq!(settle_live(Some(ErrorKind::BadRequest), 1), Settlement::DeadLetter);
         assert_eq!(settle_live(None, 1000), Settlement::Ack);
+    }
+
+    #[test]
+    fn nothing_is_given_up_that_is_published_or_for_want_of_an_answer() {
+        for number in [1, MAX_ATTEMPTS, 1000] {
+            assert_eq!(settle_end(Found::Nothing, number), Settlement::DeadLetter);
+            assert_eq!(settle_end(Found::Output, number), Settlement::RetryAfter(Duration::ZERO));
+        }
+        let waits = (1..).map_while(|number| match settle_end(Found::Unknown, number) {
+            Settlement::RetryAfter(wait) => Some(wait),
+            _ => None,
+        });
+        let waits: Vec<_> = waits.collect();
+        assert_eq!(waits.len(), MAX_LOOKS as usize - 1, "it ends");
+        assert!(waits.is_sorted() && waits[0] == FIRST_RETRY, "{waits:?}");
+        assert!(
+            waits.iter().sum::<Duration>() > Duration::from_secs(20 * 60),
+            "longer than a store's restart: {waits:?}"
+        );
     }
 
     #[test]

@@ -75,12 +75,13 @@ impl Battle {
     pub async fn run(self) -> Toll {
         let began = Instant::now();
         let field = Field::new(self.queue).await;
-        let shared = Shared {
-            ledger: Arc::new(Mutex::new(Ledger::new(field.store.folder.clone()))),
-            over: Arc::new(AtomicBool::new(false)),
-        };
         let office = field.line_to_queue().await;
         let queue = connected(&field.queue.url()).await;
+        let may_double = queue.limits().may_double;
+        let shared = Shared {
+            ledger: Arc::new(Mutex::new(Ledger::new(field.store.folder.clone(), may_double))),
+            over: Arc::new(AtomicBool::new(false)),
+        };
         let submitting = connected(&field.queue_url(office.as_ref())).await;
         let submitting = tokio::spawn(submit(submitting, shared.clone()));
         let following = tokio::spawn(follow(queue.clone(), shared.clone()));

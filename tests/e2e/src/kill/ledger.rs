@@ -34,6 +34,9 @@ struct Told {
 /// All jobs.
 pub(super) struct Ledger {
     store: PathBuf,
+    /// Whether the queue says that it may deliver a message twice.
+    may_double: bool,
+    doubled: usize,
     jobs: HashMap<JobId, Told>,
     complaints: Vec<String>,
 }
@@ -45,6 +48,8 @@ pub(super) struct Sums {
     pub(super) attempts: usize,
     pub(super) found: usize,
     pub(super) put_off: usize,
+    /// Deliveries that were doubled, where the queue says that they may be.
+    pub(super) doubled: usize,
     pub(super) done: usize,
     pub(super) dead: usize,
     /// Attempts of which something lies unreachable beside the published one.
@@ -52,9 +57,9 @@ pub(super) struct Sums {
 }
 
 impl Ledger {
-    /// A ledger of jobs whose output lies in that store's folder.
-    pub(super) fn new(store: PathBuf) -> Self {
-        Self { store, jobs: HashMap::new(), complaints: Vec::new() }
+    /// A ledger of jobs whose output lies in that store's folder, on a queue that says whether messages may be doubled.
+    pub(super) fn new(store: PathBuf, may_double: bool) -> Self {
+        Self { store, may_double, doubled: 0, jobs: HashMap::new(), complaints: Vec::new() }
     }
 
     /// Notes that a job is about to be submitted.
@@ -93,7 +98,9 @@ impl Ledger {
                 told.started.insert(attempt);
                 event.node.clone_into(&mut told.node);
                 let first = told.numbers.entry(event.attempt.number()).or_insert_with(|| event.attempt.clone());
-                if *first != event.attempt {
+                if *first != event.attempt && self.may_double {
+                    self.doubled += 1;
+                } else if *first != event.attempt {
                     complaint =
                         Some(format!("job {job}: {first} and {} are one delivery: it was doubled", event.attempt));
                 }
@@ -134,7 +141,7 @@ impl Ledger {
                 Err(e) => self.complaints.push(format!("a dead letter that is no task: {}", e.message)),
             }
         }
-        let mut sums = Sums { jobs: self.jobs.len(), ..Sums::default() };
+        let mut sums = Sums { jobs: self.jobs.len(), doubled: self.doubled, ..Sums::default() };
         for (job, told) in &self.jobs {
             let letters = letters.remove(job).unwrap_or_default();
             let output = output(&self.store, *job);

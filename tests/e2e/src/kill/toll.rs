@@ -45,7 +45,7 @@ impl Struck {
 impl Toll {
     /// The table's head.
     pub const HEAD: &str = "queue    rounds  killed: workers servers connections  jobs attempts retries  \
-        duplicates avoided: found published, lease lost  done dead  left behind  seconds  seed";
+        duplicates avoided: found published, lease lost, doubled  done dead  left behind  seconds  seed";
 }
 
 impl fmt::Display for Toll {
@@ -55,7 +55,7 @@ impl fmt::Display for Toll {
         write!(f, "{:8} {:6}", self.queue, self.rounds)?;
         write!(f, " {:16} {:7} {:11}", struck.workers, struck.servers, struck.connections)?;
         write!(f, " {:5} {:8} {retries:7}", sums.jobs, sums.attempts)?;
-        write!(f, " {:36} {:11}", sums.found, self.lost_leases)?;
+        write!(f, " {:36} {:11} {:8}", sums.found, self.lost_leases, sums.doubled)?;
         write!(f, " {:5} {:4} {:12} {:8.0}  {}", sums.done, sums.dead, sums.left, self.took.as_secs_f64(), self.seed)
     }
 }

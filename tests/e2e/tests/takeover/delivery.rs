@@ -1,6 +1,6 @@
 //! Messages that come twice, or from somebody else's program.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use reelmill_api::{Event, EventBody, JobId, QueueName, settle::MAX_ATTEMPTS};
 use reelmill_e2e::{Farm, QueueKind, output::Output, until};
@@ -39,30 +39,89 @@ async fn a_job_delivered_twice_is_published_once() {
     on_both_queues(twice_delivered_is_once_published).await;
 }
 
-/// As a worker leaves it that dies between the commit of the last attempt and its settlement.
-async fn what_the_last_attempt_published_is_found(kind: QueueKind) {
+/// Delivers a task as often as it is tried, as if a worker had died of it each time.
+async fn spend_all_attempts(farm: &Farm) {
+    let lanes = [farm.lane(QUICK)];
+    for attempt in 1..=MAX_ATTEMPTS {
+        let leased = farm.queue.lease(&lanes, Duration::from_secs(60), Duration::from_secs(60)).await;
+        let leased = leased.expect("the queue answers").expect("the task");
+        assert_eq!(leased.attempt, attempt);
+        farm.queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("it is ours");
+    }
+}
+
+/// A job that is published, delivered anew after its last attempt.
+async fn published_and_spent(kind: QueueKind) -> (Farm, JobId) {
     let (farm, input) = slow_farm(kind).await;
     let job = farm.submit(&input, QUICK).await;
     let first = Running::start(worker(&farm, "first"));
     lane_is_empty(&farm).await;
     drop(first);
-    let before = farm.output_bytes(job);
     farm.submit_as(job, &input, QUICK).await;
-    for attempt in 1..=MAX_ATTEMPTS {
-        let lanes = [farm.lane(QUICK)];
-        let leased = farm.queue.lease(&lanes, Duration::ZERO, Duration::from_secs(30)).await.expect("an answer");
-        assert_eq!(leased.expect("a delivery").attempt, attempt);
-    }
+    spend_all_attempts(&farm).await;
+    (farm, job)
+}
+
+async fn found_by_the_second(farm: &Farm, job: JobId, before: &BTreeMap<String, Vec<u8>>) {
+    until_told(farm, job, 2, |body| matches!(body, EventBody::Done { .. })).await;
+    lane_is_empty(farm).await;
+    assert_eq!(told(farm, job, |body| matches!(body, EventBody::Failed { .. })).await, 0, "it did not fail");
+    untouched(farm, job, before);
+}
+
+/// As a worker leaves it that dies between the commit of the last attempt and its settlement.
+async fn what_the_last_attempt_published_is_found(kind: QueueKind) {
+    let (farm, job) = published_and_spent(kind).await;
+    let before = farm.output_bytes(job);
     let _second = Running::start(worker(&farm, "second"));
-    until_told(&farm, job, 2, |body| matches!(body, EventBody::Done { .. })).await;
-    lane_is_empty(&farm).await;
-    assert_eq!(told(&farm, job, |body| matches!(body, EventBody::Failed { .. })).await, 0, "it did not fail");
-    untouched(&farm, job, &before);
+    found_by_the_second(&farm, job, &before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_published_is_not_given_up_for_the_death_of_its_last_worker() {
     on_both_queues(what_the_last_attempt_published_is_found).await;
+}
+
+/// As a late attempt leaves it whose claim on report and manifest came between another's commit and its seal.
+async fn what_lies_beside_becomes_the_published_attempts_again(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    let job = farm.submit(&input, QUICK).await;
+    let _worker = Running::start(worker(&farm, "first"));
+    lane_is_empty(&farm).await;
+    let before = farm.output_bytes(job);
+    let folder = farm.output_folder(job);
+    let report = String::from_utf8(before["reelmill.json"].clone()).expect("text");
+    let (own, other) = (farm.attempts(job)[0].to_string(), "a9-00000000");
+    fs::write(folder.join("reelmill.json"), report.replace(&own, other)).expect("a report");
+    let manifest = String::from_utf8(before["manifest.mpd"].clone()).expect("text");
+    fs::write(folder.join("manifest.mpd"), manifest.replace(&own, other)).expect("a manifest");
+    farm.submit_as(job, &input, QUICK).await;
+    found_by_the_second(&farm, job, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_not_the_published_attempts_is_replaced() {
+    on_both_queues(what_lies_beside_becomes_the_published_attempts_again).await;
+}
+
+/// As a worker leaves it whose lease runs out while its commit is on a line that stands still.
+async fn a_commit_that_comes_late_is_waited_for(kind: QueueKind) {
+    let (farm, job) = published_and_spent(kind).await;
+    let before = farm.output_bytes(job);
+    let (there, away) = (farm.output_folder(job).join("master.m3u8"), farm.folder.path().join("on-its-way"));
+    fs::rename(&there, &away).expect("the commit");
+    let _second = Running::start(worker(&farm, "second"));
+    let depth = async || farm.queue.depth(&farm.lane(QUICK)).await.expect("an answer");
+    until("the delivery after the last", async || (depth().await.ready == 0).then_some(())).await;
+    // Time to look, and to give the job up at once.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    fs::rename(&away, &there).expect("the commit");
+    found_by_the_second(&farm, job, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_commit_comes_late_is_not_given_up() {
+    on_both_queues(a_commit_that_comes_late_is_waited_for).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,13 +146,7 @@ async fn an_end_that_nobody_could_be_told_of_is_told_by_the_next_delivery() {
 async fn deadly_task_is_given_up(kind: QueueKind) {
     let (farm, input) = slow_farm(kind).await;
     let (job, lane) = (farm.submit(&input, QUICK).await, farm.lane(QUICK));
-    for attempt in 1..=MAX_ATTEMPTS {
-        let leased =
-            farm.queue.lease(std::slice::from_ref(&lane), Duration::from_secs(60), Duration::from_secs(60)).await;
-        let leased = leased.expect("the queue answers").expect("the task");
-        assert_eq!(leased.attempt, attempt);
-        farm.queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("it is ours");
-    }
+    spend_all_attempts(&farm).await;
     let _worker = Running::start(worker(&farm, "first"));
     let given_up = |event: &Event| matches!(event.body, EventBody::Failed { retry_in_seconds: None, .. });
     farm.wait_for(job, "its end", given_up).await;
