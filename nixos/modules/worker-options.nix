@@ -40,8 +40,8 @@
           type = types.nullOr types.ints.positive;
           default = null;
           description = ''
-            Tasks at once. `null` is an even share of what {option}`services.reelmill.worker.node.concurrency` leaves, or 1
-            where that is not set.
+            Encoder sessions at once, one for each rendition with pictures; a task that needs more runs alone. `null` is an
+            even share of what {option}`services.reelmill.worker.node.concurrency` leaves, or 1 where that is not set.
           '';
         };
         hwaccel = mkOption {
@@ -171,7 +171,7 @@ in {
         concurrency = mkOption {
           type = types.nullOr types.ints.positive;
           default = null;
-          description = "Tasks at once on this node, all instances together.";
+          description = "Encoder sessions at once on this node, all instances together.";
         };
         pixelBudget = mkOption {
           type = types.nullOr types.ints.positive;

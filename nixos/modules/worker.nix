@@ -65,7 +65,7 @@ in {
       [
         {
           assertion = instances.fits;
-          message = "services.reelmill.worker.instances: together they would run ${toString instances.total} tasks at once, and services.reelmill.worker.node.concurrency is ${toString cfg.node.concurrency}; each needs at least one of these";
+          message = "services.reelmill.worker.instances: together they would run ${toString instances.total} encoder sessions at once, and services.reelmill.worker.node.concurrency is ${toString cfg.node.concurrency}; each needs at least one of these";
         }
         {
           assertion = instances.on ? default && !instances.on.default.batch;

@@ -24,7 +24,7 @@ use made::Made;
 use text::{Reader, Texts};
 
 use crate::{
-    admission::Seat,
+    admission::{Load, Seat},
     config::NvencPreset,
     engine::{self, EngineKind, Programs, capability::needs_of, prove::Prover, sessions::Sessions},
     extras,
@@ -32,7 +32,7 @@ use crate::{
     lease::Fence,
     live::Live,
     manifest,
-    plan::{self, LadderPlan, Plan, Product, weight},
+    plan::{self, LadderPlan, Plan, Product},
     playlist, probe,
     publish::{self, Published, Unpublished},
     pulse::Pulse,
@@ -125,6 +125,7 @@ impl Attempt<'_> {
         }
         if let Some(report) = publish::find(&self.workshop.storage, &destination, self.task.job).await? {
             log::info!("job {} was published before, by attempt {}", self.task.job, report.attempt);
+            publish::seal_found(&self.workshop.storage, &report).await?;
             // Whoever published it may have died before it swept, and those after it before they found it.
             publish::sweep_others(&self.workshop.storage, &destination, &report.attempt, self.id.number()).await;
             return Ok(report);
@@ -172,7 +173,7 @@ impl Attempt<'_> {
         let mut plan = plan::plan(preset, &media)?;
         let probed = Instant::now();
         self.choose(&mut plan, preset).await?;
-        let _pixels = self.seat.admit(weight::pixel_rate(&plan), &self.cancel, &self.pulse).await?;
+        let _pixels = self.seat.admit(Load::of(&plan), &self.cancel, &self.pulse).await?;
         let _sessions = self.sessions(&plan)?;
         let admitted = Instant::now();
         run.offer(extras::fetch(&self.workshop.storage, &preset.filters).await?);

@@ -28,7 +28,8 @@ pub struct Config {
     pub tags: Vec<Tag>,
     /// A folder with presets of your own, each `NAME.toml`; they override built-in ones.
     pub preset_folder: Option<PathBuf>,
-    /// How many tasks run at once (`CONCURRENCY`). Default: 1.
+    /// Encoder sessions at once (`CONCURRENCY`), one for each rendition with pictures; a task that needs more runs alone.
+    /// Default: 1.
     pub concurrency: NonZeroUsize,
     /// What encodes (`HWACCEL`). Default: `auto`.
     pub hwaccel: HwAccel,
@@ -122,7 +123,7 @@ pub struct MediaSection {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdmissionSection {
-    /// Tasks at once on this node, all workers together (`NODE_CONCURRENCY`). Default: what each may do.
+    /// Encoder sessions at once on this node, all workers together (`NODE_CONCURRENCY`). Default: what each may do.
     pub node_concurrency: Option<NonZeroU32>,
     /// Pixels per second that the node encodes at once, all renditions of all tasks of all workers together
     /// (`PIXEL_BUDGET`): 1920x1080 at 30 frames per second are 62208000. A task that is heavier runs alone. Default: no bound.

@@ -71,7 +71,7 @@ impl Lanes {
         let (mut able, mut unable) = (Vec::new(), Vec::new());
         for name in served {
             let preset = presets.get(&name).expect("a served preset is known");
-            match facts.engine_for(&Need::of_preset(preset), preset.fallback) {
+            match facts.serve(preset, &Need::of_preset(preset)) {
                 Ok(_) => able.push(name),
                 Err(failure) => unable.push((name, failure)),
             }

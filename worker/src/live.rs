@@ -22,10 +22,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::{Seat, Share},
+    admission::{Load, Seat, Share},
     attempt::Workshop,
     engine::capability::needs_of,
-    plan::{EngineKind, Plan, weight},
+    plan::{EngineKind, Plan},
     pulse::Pulse,
 };
 use board::Board;
@@ -166,7 +166,7 @@ impl Live<'_> {
         plan.changes.extend(changes);
         plan.maker = maker;
         // Whoever watches cannot wait: it is asked again like a source that is away.
-        let pixels = self.seat.admit_now(weight::pixel_rate(plan)).await?;
+        let pixels = self.seat.admit_now(Load::of(plan)).await?;
         let sessions = match plan.maker.engine {
             EngineKind::Nvenc => self.workshop.sessions.claim(plan.videos().len())?,
             EngineKind::Software | EngineKind::Jetson => None,

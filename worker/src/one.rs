@@ -33,7 +33,7 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<bool> {
     let teller = Teller::new(Audience::Stdout, task.job, id.clone(), workshop.node.clone());
     teller.started().await;
     let (cancel, pulse, fence) = (shutdown.graceful().clone(), Pulse::default(), Fence::default());
-    let seat = Seats::new(1, setup::admission(config)?).free().await.map_err(setup::error)?;
+    let seat = Seats::new(1, setup::node(config)?).free().await.map_err(setup::error)?;
     let attempt = Attempt { workshop: &workshop, task: &task, id, cancel, pulse, fence, seat: &seat };
     let result = tokio::select! {
         result = attempt.run(|progress| teller.note(progress)) => result,

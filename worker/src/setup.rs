@@ -16,7 +16,7 @@ use reelmill_storage::{FileRoots, S3Config, Storage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::Admission,
+    admission::Node,
     attempt::Workshop,
     config::{AdmissionSection, Config, Confinement, Elements, HwAccel, MediaSection, PresetChoice},
     engine::{
@@ -135,10 +135,10 @@ fn keyed(url: &str, store: &StoreSection) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// If it cannot be counted where the configuration says.
-pub fn admission(config: &Config) -> anyhow::Result<Admission> {
+pub fn node(config: &Config) -> anyhow::Result<Node> {
     let AdmissionSection { node_concurrency, pixel_budget, .. } = config.admission;
-    let (places, pixels) = (node_concurrency.map(NonZeroU32::get), pixel_budget.map(NonZeroU64::get));
-    Admission::new(config.admission.folder(), places, pixels).map_err(error)
+    let (sessions, pixels) = (node_concurrency.map(NonZeroU32::get), pixel_budget.map(NonZeroU64::get));
+    Node::new(config.admission.folder(), sessions, pixels).map_err(error)
 }
 
 /// How long nothing may move in an attempt.
@@ -298,7 +298,9 @@ pub fn hardware(config: &Config) -> anyhow::Result<Hardware> {
 /// If ffmpeg does not start.
 pub async fn prover(config: &Config, programs: &Programs, hardware: Hardware) -> anyhow::Result<Prover> {
     let folder = config.cache_folder.clone();
-    Prover::new(programs.clone(), hardware, config.nvenc_preset, folder).await.map_err(error)
+    Prover::new(programs.clone(), hardware, config.nvenc_preset, config.media.nvenc_sessions, folder)
+        .await
+        .map_err(error)
 }
 
 /// Everything that an attempt works with.

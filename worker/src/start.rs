@@ -63,7 +63,7 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
     let presets = setup::presets(config)?;
     let lanes = setup::lanes(config, &presets)?;
     let standstill = setup::standstill(config)?;
-    let seats = Seats::new(config.concurrency.get(), setup::admission(config)?);
+    let seats = Seats::new(config.concurrency.get(), setup::node(config)?);
     let queue = setup::queue(config).await?;
     let workshop = setup::workshop(config, presets, stop_serving.clone()).await?;
     let facts = facts(&workshop, &lanes).await;

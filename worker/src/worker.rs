@@ -1,5 +1,6 @@
 //! The loop: lease, work, settle, until told to stop or, draining, until the lanes are empty.
 
+mod giving_up;
 mod quiet;
 mod task;
 
@@ -107,10 +108,13 @@ impl Worker {
             match self.queue.lease(&lanes, self.lease, WAIT).await {
                 Ok(Some(leased)) => {
                     quiet.well();
-                    let (worker, stop) = (self.clone(), stop.clone());
-                    tasks.spawn(async move {
-                        worker.take(leased, seat, stop).await;
-                    });
+                    // Before anything else is leased, or the next task would be given the same session.
+                    if self.is_to_work(&leased, &seat).await {
+                        let (worker, stop) = (self.clone(), stop.clone());
+                        tasks.spawn(async move { worker.work(leased, seat, stop).await });
+                    } else {
+                        self.settled(self.queue.hand_back(&leased.receipt).await);
+                    }
                 }
                 Ok(None) => {
                     quiet.well();
@@ -156,12 +160,12 @@ impl Worker {
         open
     }
 
-    async fn take(&self, leased: Leased, seat: Seat, stop: Stop) {
-        // The lane may have been paused while it was waited for a task.
-        if self.is_paused(&leased.lane) {
-            return self.settled(self.queue.hand_back(&leased.receipt).await);
-        }
-        self.work(leased, seat, stop).await;
+    /// Whether a task that was leased has its seat now, or is for others.
+    async fn is_to_work(&self, leased: &Leased, seat: &Seat) -> bool {
+        // The lane may have been paused while it was waited for a task; another task may have turned out to need all the
+        // encoder sessions.
+        let seated = async { seat.occupy().await.inspect_err(|failure| log::error!("{}", failure.lines())) };
+        !self.is_paused(&leased.lane) && seated.await.unwrap_or(false)
     }
 
     async fn is_empty(&self) -> bool {

@@ -28,8 +28,9 @@ function work({ worker, absent }) {
   const running = worker?.running ?? [];
   fill(byId("tasks"), running, newTask, drawTask);
   const since = worker ? `${worker.published} published, ${worker.failed} failed since it started` : null;
-  const places = worker ? `${running.length} of ${worker.concurrency} at once` : null;
-  say(byId("work-about"), joined(places, worker?.engines.join(", "), since));
+  const places = worker ? `${running.length} running` : null;
+  const sessions = worker ? `${worker.concurrency} encoder session${worker.concurrency === 1 ? "" : "s"}` : null;
+  say(byId("work-about"), joined(places, sessions, worker?.engines.join(", "), since));
   show(byId("idle"), running.length === 0);
   const why = absent.find(({ source }) => source === "worker")?.why;
   const silent = why ? `The worker is silent: ${why}.` : "The worker is silent.";

@@ -1,79 +1,122 @@
-//! A task's seat: one of the worker's slots and one of the node's places, left to others while the task waits for pixels.
+//! A task's seat: what it has of the worker's and of the node's encoder sessions, left to others while it waits for more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use reelmill_api::{ErrorKind, Failure};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admission, Place, Share};
+use super::{
+    Load, Node, Share,
+    node::Resource,
+    slots::{Slot, Slots},
+};
 use crate::pulse::Pulse;
 
 /// The seats of one worker.
 #[derive(Debug)]
 pub struct Seats {
-    /// One for each task that runs.
-    slots: Arc<Semaphore>,
-    /// As many tasks again may wait for pixels: each is kept from the farm's other nodes.
+    slots: Arc<Slots>,
+    /// So many tasks may wait for their turn: each is kept from the farm's other nodes.
     room: Arc<Semaphore>,
-    node: Admission,
+    node: Node,
 }
 
 /// The seat of one task.
 #[derive(Debug)]
 pub struct Seat {
     seats: Arc<Seats>,
-    taken: Mutex<Option<(OwnedSemaphorePermit, Place)>>,
+    taken: Mutex<Option<Taken>>,
+}
+
+/// Sessions that are taken: of the worker, and of the node where those are counted.
+#[derive(Debug)]
+struct Taken {
+    slot: Slot,
+    share: Option<Share>,
 }
 
 impl Seats {
-    /// So many on a node.
-    pub fn new(concurrency: usize, node: Admission) -> Arc<Self> {
-        let semaphore = || Arc::new(Semaphore::new(concurrency));
-        Arc::new(Self { slots: semaphore(), room: semaphore(), node })
+    /// So many encoder sessions on a node.
+    pub fn new(sessions: usize, node: Node) -> Arc<Self> {
+        Arc::new(Self { slots: Slots::new(sessions), room: Arc::new(Semaphore::new(sessions)), node })
     }
 
-    /// A seat for one more task, as soon as there is one.
+    /// A seat for one more task, as soon as a session is free. Until it is [occupied](Seat::occupy), the session is
+    /// anyone's.
     ///
     /// # Errors
-    /// If the node's places cannot be counted.
+    /// If the node's sessions cannot be counted.
     pub async fn free(self: &Arc<Self>) -> Result<Seat, Failure> {
-        Ok(Seat { taken: Mutex::new(Some(self.sit().await?)), seats: self.clone() })
+        let mut taken = self.sit(1).await?;
+        taken.resize(0).await?;
+        Ok(Seat { taken: Mutex::new(Some(taken)), seats: self.clone() })
     }
 
-    async fn sit(&self) -> Result<(OwnedSemaphorePermit, Place), Failure> {
-        let slot = self.slots.clone().acquire_owned().await.expect("nobody closes it");
-        Ok((slot, self.node.place().await?))
+    /// First of the worker, then of the node: whoever waits for both holds none that another waits for who has the other.
+    async fn sit(&self, sessions: u64) -> Result<Taken, Failure> {
+        let slot = self.slots.take(sessions).await;
+        let mut share = self.node.claim(Resource::Sessions, sessions).await?;
+        if let Some(share) = &mut share {
+            share.given().await?;
+        }
+        Ok(Taken { slot, share })
+    }
+}
+
+impl Taken {
+    /// All of so many, or what it was before.
+    async fn resize(&mut self, sessions: u64) -> Result<bool, Failure> {
+        let Self { slot, share } = self;
+        match share {
+            Some(share) => {
+                let before = share.weight();
+                if !share.resize(sessions).await? {
+                    return Ok(false);
+                }
+                if slot.resize(sessions) {
+                    return Ok(true);
+                }
+                share.resize(before).await?;
+                Ok(false)
+            }
+            None => Ok(slot.resize(sessions)),
+        }
     }
 }
 
 impl Seat {
-    /// Waits until the node can take so many pixels per second more, and lets others run meanwhile.
+    /// Takes a session for a task that has come; whether one is still free.
+    ///
+    /// # Errors
+    /// If the node's sessions cannot be counted.
+    pub async fn occupy(&self) -> Result<bool, Failure> {
+        self.resize(1).await
+    }
+
+    /// Waits until worker and node can take so much more, and lets others run meanwhile.
     ///
     /// # Errors
     /// `busy` if as many wait already as may, `canceled` if it is called off; or if the node's shares cannot be counted.
-    pub async fn admit(
-        &self,
-        weight: u64,
-        cancel: &CancellationToken,
-        pulse: &Pulse,
-    ) -> Result<Option<Share>, Failure> {
-        let Some(mut share) = self.seats.node.claim(weight).await? else { return Ok(None) };
-        if share.is_given() {
-            return Ok(Some(share));
+    pub async fn admit(&self, load: Load, cancel: &CancellationToken, pulse: &Pulse) -> Result<Option<Share>, Failure> {
+        let (mut pixels, is_admitted) = self.ask(load).await?;
+        if is_admitted {
+            return Ok(pixels);
         }
-        let Ok(_waiting) = self.seats.room.clone().try_acquire_owned() else { return Err(busy(weight)) };
-        log::info!("{}: it waits", taken(weight));
-        *self.taken() = None;
+        let Ok(_waiting) = self.seats.room.clone().try_acquire_owned() else { return Err(busy(load)) };
+        log::info!("{}: it waits", taken(load));
+        *self.taken.lock().await = None;
         let wait = async {
-            self.seats.node.given(&mut share).await?;
-            let seat = self.seats.sit().await?;
-            *self.taken() = Some(seat);
+            if let Some(pixels) = &mut pixels {
+                pixels.given().await?;
+            }
+            let sessions = self.seats.sit(load.sessions).await?;
+            *self.taken.lock().await = Some(sessions);
             Ok(())
         };
         tokio::select! {
             // It stands still because others move.
-            waited = pulse.during(wait) => waited.map(|()| Some(share)),
+            waited = pulse.during(wait) => waited.map(|()| pixels),
             () = cancel.cancelled() => Err(Failure::new(ErrorKind::Canceled, "the run was called off")),
         }
     }
@@ -82,24 +125,36 @@ impl Seat {
     ///
     /// # Errors
     /// `busy` if it would have to wait; or if the node's shares cannot be counted.
-    pub async fn admit_now(&self, weight: u64) -> Result<Option<Share>, Failure> {
-        match self.seats.node.claim(weight).await? {
-            Some(share) if !share.is_given() => Err(busy(weight)),
-            share => Ok(share),
+    pub async fn admit_now(&self, load: Load) -> Result<Option<Share>, Failure> {
+        let (pixels, is_admitted) = self.ask(load).await?;
+        if is_admitted { Ok(pixels) } else { Err(busy(load)) }
+    }
+
+    /// Its claim on pixels, and whether it has all that it needs.
+    async fn ask(&self, load: Load) -> Result<(Option<Share>, bool), Failure> {
+        let pixels = self.seats.node.claim(Resource::Pixels, load.pixels).await?;
+        let is_admitted = pixels.as_ref().is_none_or(Share::is_given) && self.resize(load.sessions).await?;
+        Ok((pixels, is_admitted))
+    }
+
+    async fn resize(&self, sessions: u64) -> Result<bool, Failure> {
+        match &mut *self.taken.lock().await {
+            Some(taken) => taken.resize(sessions).await,
+            None => Ok(false),
         }
     }
-
-    fn taken(&self) -> std::sync::MutexGuard<'_, Option<(OwnedSemaphorePermit, Place)>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn taken(weight: u64) -> String {
-    format!("the job makes {weight} pixels per second, and so much is not left of the node's budget")
+fn taken(load: Load) -> String {
+    let Load { sessions, pixels } = load;
+    format!(
+        "the job makes {pixels} pixels per second in {sessions} encoder sessions, and so much is not left of the node's"
+    )
 }
 
-fn busy(weight: u64) -> Failure {
-    Failure::new(ErrorKind::Busy, taken(weight)).hint("PIXEL_BUDGET says how much the node makes at once")
+fn busy(load: Load) -> Failure {
+    Failure::new(ErrorKind::Busy, taken(load))
+        .hint("CONCURRENCY, NODE_CONCURRENCY and PIXEL_BUDGET say how much is made at once")
 }
 
 #[cfg(test)]
@@ -108,32 +163,73 @@ mod tests {
 
     use super::*;
 
+    const SOON: Duration = Duration::from_millis(600);
+
+    fn load(sessions: u64, pixels: u64) -> Load {
+        Load { sessions, pixels }
+    }
+
+    async fn occupied(seats: &Arc<Seats>) -> Seat {
+        let seat = seats.free().await.expect("a seat");
+        assert!(seat.occupy().await.expect("counted"));
+        seat
+    }
+
     #[tokio::test]
     async fn a_heavy_task_waits_without_keeping_light_ones_from_starting() {
         let folder = tempfile::tempdir().expect("a folder");
-        let node = Admission::new(&folder.path().join("node"), Some(2), Some(100)).expect("our folder");
+        let node = Node::new(&folder.path().join("node"), Some(2), Some(100)).expect("our folder");
         let seats = Seats::new(2, node);
         let (cancel, pulse) = (CancellationToken::new(), Pulse::default());
-        let running = seats.free().await.expect("a seat");
-        let share = running.admit(60, &cancel, &pulse).await.expect("admitted").expect("counted");
-        let heavy = seats.free().await.expect("a seat");
-        let mut waiting = Box::pin(heavy.admit(90, &cancel, &pulse));
-        let soon = Duration::from_millis(600);
-        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "it does not fit");
-        let light = seats.free().await.expect("the heavy one left its seat");
-        let little = light.admit(10, &cancel, &pulse).await.expect("admitted").expect("counted");
-        assert_eq!(light.admit_now(90).await.expect_err("too much").kind, ErrorKind::Busy);
+        let running = occupied(&seats).await;
+        let share = running.admit(load(1, 60), &cancel, &pulse).await.expect("admitted").expect("counted");
+        let heavy = occupied(&seats).await;
+        let mut waiting = Box::pin(heavy.admit(load(1, 90), &cancel, &pulse));
+        assert!(tokio::time::timeout(SOON, &mut waiting).await.is_err(), "it does not fit");
+        let light = occupied(&seats).await;
+        let little = light.admit(load(1, 10), &cancel, &pulse).await.expect("admitted").expect("counted");
+        assert_eq!(light.admit_now(load(1, 90)).await.expect_err("too much").kind, ErrorKind::Busy);
         drop((share, running));
-        assert!(tokio::time::timeout(soon, &mut waiting).await.is_ok(), "it fits now");
+        assert!(tokio::time::timeout(SOON, &mut waiting).await.is_ok(), "it fits now");
         drop((little, light));
     }
 
     #[tokio::test]
-    async fn where_nothing_is_counted_nothing_is_waited_for() {
-        let seats = Seats::new(1, Admission::default());
-        let seat = seats.free().await.expect("a seat");
+    async fn sessions_are_counted_and_not_tasks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let node = || Node::new(&folder.path().join("node"), Some(6), None).expect("our folder");
+        let [seats, others] = [(); 2].map(|()| Seats::new(5, node()));
         let (cancel, pulse) = (CancellationToken::new(), Pulse::default());
-        assert!(seat.admit(u64::MAX, &cancel, &pulse).await.expect("admitted").is_none());
-        assert!(seat.admit_now(u64::MAX).await.expect("admitted").is_none());
+        let ladder = occupied(&seats).await;
+        let idle = seats.free().await.expect("nobody has a session that only waits for a task");
+        ladder.admit(load(4, 0), &cancel, &pulse).await.expect("admitted");
+        assert!(idle.occupy().await.expect("counted"), "the fifth");
+        assert!(tokio::time::timeout(SOON, seats.free()).await.is_err(), "there is no sixth on this worker");
+        let other = occupied(&others).await;
+        assert!(tokio::time::timeout(SOON, others.free()).await.is_err(), "nor a seventh on this node");
+        let mut two = Box::pin(other.admit(load(2, 0), &cancel, &pulse));
+        assert!(tokio::time::timeout(SOON, &mut two).await.is_err());
+        drop(ladder);
+        tokio::time::timeout(SOON, &mut two).await.expect("the ladder has ended").expect("admitted");
+        idle.admit(load(4, 0), &cancel, &pulse).await.expect("admitted");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_comes_when_all_sessions_were_taken_meanwhile_has_no_seat() {
+        let seats = Seats::new(2, Node::default());
+        let (cancel, pulse) = (CancellationToken::new(), Pulse::default());
+        let ladder = occupied(&seats).await;
+        let idle = seats.free().await.expect("one is free");
+        ladder.admit(load(5, 0), &cancel, &pulse).await.expect("more than there are, and alone");
+        assert!(!idle.occupy().await.expect("counted"));
+    }
+
+    #[tokio::test]
+    async fn where_nothing_is_counted_nothing_is_waited_for() {
+        let seats = Seats::new(1, Node::default());
+        let seat = occupied(&seats).await;
+        let (cancel, pulse) = (CancellationToken::new(), Pulse::default());
+        assert!(seat.admit(load(1, u64::MAX), &cancel, &pulse).await.expect("admitted").is_none());
+        assert!(seat.admit_now(load(9, u64::MAX)).await.expect("admitted").is_none());
     }
 }

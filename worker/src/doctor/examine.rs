@@ -168,7 +168,7 @@ fn presets(config: &Config, facts: &Facts) -> Vec<Finding> {
         .filter_map(|name| {
             let preset = known.get(name)?;
             let at_first = Need::of_preset(preset).into_iter().map(|need| Need { class: 0, ..need });
-            let engine = facts.engine_for(&at_first.collect::<Vec<_>>(), preset.fallback);
+            let engine = facts.serve(preset, &at_first.collect::<Vec<_>>());
             Some((name.to_string(), engine.err()?))
         })
         .collect();

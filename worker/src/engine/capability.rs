@@ -1,7 +1,9 @@
 //! What a node can encode and decode, as proven, and what that means for a preset and for a plan. Pure.
 
+use std::num::NonZeroU32;
+
 use reelmill_api::{
-    Capability, ErrorKind, Failure, Needs,
+    Capability, ErrorKind, Failure, Needs, Preset,
     need::{self, Need},
     preset::{Fallback, VideoCodec},
 };
@@ -82,9 +84,31 @@ pub struct Facts {
     pub refusals: Vec<Refusal>,
     /// What a GPU decodes and scales.
     pub cuda: Option<CudaFacts>,
+    /// Encoder sessions that a GPU's driver gives, where its owner says so.
+    #[serde(skip)]
+    pub sessions: Option<NonZeroU32>,
 }
 
 impl Facts {
+    /// Whether a node with these facts serves a preset, which may need that much.
+    ///
+    /// # Errors
+    /// `no_capability` with what is missing.
+    pub fn serve(&self, preset: &Preset, needs: &[Need]) -> Result<EngineKind, Failure> {
+        let engine = self.engine_for(needs, preset.fallback)?;
+        match self.too_many(engine, preset.product.renditions()) {
+            Some(why) if preset.fallback == Fallback::Forbid => self.software_instead(needs, preset.fallback, &why),
+            _ => Ok(engine),
+        }
+    }
+
+    /// Why an engine does not make so many renditions at once, if it does not.
+    fn too_many(&self, engine: EngineKind, renditions: usize) -> Option<String> {
+        let limit = self.sessions.filter(|_| engine == EngineKind::Nvenc)?;
+        let too_many = renditions > limit.get() as usize;
+        too_many.then(|| format!("encode {renditions} renditions at once, in {limit} encoder sessions"))
+    }
+
     /// Whether `engine` was proven to meet `need`.
     pub fn meets(&self, engine: EngineKind, need: Need) -> bool {
         let Size { width, height } = CLASSES[need.class];
@@ -138,7 +162,8 @@ impl Facts {
         if fallback == Fallback::Forbid {
             let message = format!("the hardware here does not {what}, and the preset forbids software");
             return Err(Failure::new(ErrorKind::NoCapability, message)
-                .hint("leave that out of the preset, or set fallback = \"allow\" in it"));
+                .hint("leave that out of the preset, or set fallback = \"allow\" in it")
+                .missing(Needs::new(true, needs.to_vec())));
         }
         // Where hardware does, software has not been proven; that it fails is known only of what was tried.
         let lacking = needs.iter().find(|need| self.refuses(EngineKind::Software, **need));
@@ -191,8 +216,10 @@ impl Facts {
         let needs = needs_of(plan);
         let mut engine = self.engine_for(&needs, fallback)?;
         let unfit = if engine == EngineKind::Jetson { [besides, &jetson::unfit(plan)].concat() } else { Vec::new() };
+        let too_many = self.too_many(engine, plan.videos().len());
+        let unfit = unfit.into_iter().map(str::to_owned).chain(too_many).collect::<Vec<_>>().join(", ");
         if !unfit.is_empty() {
-            engine = self.software_instead(&needs, fallback, &unfit.join(", "))?;
+            engine = self.software_instead(&needs, fallback, &unfit)?;
         }
         let cuda = self.cuda.as_ref().filter(|_| engine != EngineKind::Jetson);
         let decodes = cuda.is_some_and(|cuda| cuda.decodes(&plan.picture.coded));
@@ -200,7 +227,7 @@ impl Facts {
         let mut changes = Vec::new();
         if let (Hardware::Present(hardware), EngineKind::Software) = (self.hardware, engine) {
             let lacking = needs.iter().find(|need| !self.meets(hardware, **need));
-            let lacking = lacking.map_or_else(|| unfit.join(", "), |need| format!("encode {need}"));
+            let lacking = lacking.map_or_else(|| unfit.clone(), |need| format!("encode {need}"));
             changes.push(format!("encoded in software: {} does not {lacking}", hardware.name()));
         }
         if used.is_some() {

@@ -5,6 +5,7 @@ mod cuda;
 mod store;
 
 use std::{
+    num::NonZeroU32,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -55,6 +56,7 @@ impl Prover {
         programs: Programs,
         hardware: Hardware,
         preset: NvencPreset,
+        sessions: Option<NonZeroU32>,
         folder: Option<PathBuf>,
     ) -> Result<Self, Failure> {
         let version = version(&programs).await?;
@@ -64,8 +66,10 @@ impl Prover {
             let settings = format!("{settings}, {:?}, {:?}", programs.jetson, programs.gpu);
             store::Store::new(&folder, &programs.ffmpeg, &settings)
         });
-        let fresh = Facts { hardware, program: version, encodes: Vec::new(), refusals: Vec::new(), cuda: None };
+        let fresh =
+            Facts { hardware, program: version, encodes: Vec::new(), refusals: Vec::new(), cuda: None, sessions };
         let mut known = store.as_ref().and_then(store::Store::read).unwrap_or(fresh);
+        known.sessions = sessions;
         if hardware == Hardware::Present(EngineKind::Nvenc) && known.cuda.is_none() {
             known.cuda = cuda::prove(&programs).await;
         }

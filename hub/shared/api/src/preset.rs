@@ -60,6 +60,17 @@ pub enum Product {
     Live(LiveRecipe),
 }
 
+impl Product {
+    /// How many renditions with pictures it has at most.
+    pub fn renditions(&self) -> usize {
+        match self {
+            Self::Ladder(ladder) => ladder.rungs.rungs().len(),
+            Self::Files(files) => files.len(),
+            Self::Live(live) => live.rungs.rungs().len(),
+        }
+    }
+}
+
 /// A preset as it is written: `[ladder]`, `[[files]]` or `[live]` says what is made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -22,7 +22,7 @@ pub struct WorkerStatus {
     pub capabilities: Vec<Capability>,
     /// Presets it serves.
     pub presets: Vec<PresetName>,
-    /// How many tasks it runs at once.
+    /// How many encoder sessions it runs at once; a task that needs more runs alone.
     pub concurrency: usize,
     /// Those of its lanes that are paused: it leases nothing from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

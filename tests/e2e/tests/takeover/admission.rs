@@ -24,7 +24,7 @@ async fn heavy_and_light_tasks_share_a_node(kind: QueueKind) {
     let counts = farm.folder.path().join("node");
     let start = |name: &str| {
         let mut worker = worker(&farm, name);
-        worker.env("PIXEL_BUDGET", "2200000").env("NODE_FOLDER", &counts).env("CONCURRENCY", "2");
+        worker.env("PIXEL_BUDGET", "2200000").env("NODE_FOLDER", &counts).env("CONCURRENCY", "4");
         Running::start(worker)
     };
     let _workers = [start("first"), start("second")];
@@ -49,6 +49,32 @@ async fn heavy_and_light_tasks_share_a_node(kind: QueueKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_light_task_passes_a_heavy_one_that_does_not_fit() {
     on_both_queues(heavy_and_light_tasks_share_a_node).await;
+}
+
+async fn a_ladder_takes_a_session_for_each_rung(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    farm.add_preset(HEAVY, &[("180p", 320, 180), ("90p", 160, 90)]);
+    let mut only = worker(&farm, "only");
+    only.env("CONCURRENCY", "3");
+    let _only = Running::start(only);
+    let ladder = farm.submit(&input, HEAVY).await;
+    in_the_middle(&farm, ladder).await;
+    let beside = farm.submit(&input, QUICK).await;
+    begun(&farm, beside).await;
+    let after = farm.submit(&input, QUICK).await;
+    for job in [ladder, beside, after] {
+        whole_and_alone(&farm, job).await;
+    }
+    let events = farm.events().await;
+    let started = |job| place(&events, job, |body| matches!(body, EventBody::Started)).expect("it was started");
+    let done = |job| place(&events, job, |body| matches!(body, EventBody::Done { .. })).expect("it is done");
+    assert!(started(beside) < done(ladder), "there was a third session");
+    assert!(started(after) > done(ladder).min(done(beside)), "and no fourth");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrency_counts_encoder_sessions_and_not_tasks() {
+    on_both_queues(a_ladder_takes_a_session_for_each_rung).await;
 }
 
 async fn one_place_for_two_workers(kind: QueueKind) {

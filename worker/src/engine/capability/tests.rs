@@ -26,7 +26,14 @@ fn hopper() -> Facts {
 
 pub(crate) fn software(codecs: &[VideoCodec]) -> Facts {
     let encodes = codecs.iter().flat_map(|codec| [8, 10].map(|depth| fact("software", *codec, depth, 1))).collect();
-    Facts { hardware: Hardware::Absent, program: "ffmpeg 8.0".to_owned(), encodes, refusals: Vec::new(), cuda: None }
+    Facts {
+        hardware: Hardware::Absent,
+        program: "ffmpeg 8.0".to_owned(),
+        encodes,
+        refusals: Vec::new(),
+        cuda: None,
+        sessions: None,
+    }
 }
 
 fn fact(engine: &str, codec: VideoCodec, depth: u32, class: usize) -> Capability {
@@ -68,6 +75,24 @@ fn hardware_encodes_what_it_can_and_software_the_rest_where_the_preset_allows_it
         "no_capability: the nvenc engine here does not encode av1 8 bit up to 1920x1088, and the preset forbids software\n\
          hint: serve the preset on a node whose hardware can, or set fallback = \"allow\" in it"
     );
+}
+
+#[test]
+fn a_gpu_that_gives_too_few_sessions_leaves_a_ladder_to_software_or_to_other_nodes() {
+    let mut few = turing();
+    few.sessions = NonZeroU32::new(3);
+    check(&few, "proxy", "nvenc (ffmpeg 8.0, NVIDIA T4)");
+    let software = "software with cuda decode (ffmpeg 8.0, NVIDIA T4) | encoded in software: nvenc does not encode 4 \
+                    renditions at once, in 3 encoder sessions";
+    check(&few, "hls-ladder", software);
+    let mut forbids = preset("hls-ladder");
+    assert_eq!(few.serve(&forbids, &Need::of_preset(&forbids)), Ok(EngineKind::Nvenc), "smaller sources need fewer");
+    forbids.fallback = Fallback::Forbid;
+    let lacks = few.serve(&forbids, &Need::of_preset(&forbids)).expect_err("it has three");
+    let missing = lacks.missing.as_ref().map(ToString::to_string);
+    assert_eq!((lacks.kind, missing.as_deref()), (ErrorKind::NoCapability, Some("hardware-h264_8bit_hd")), "{lacks:?}");
+    few.sessions = NonZeroU32::new(8);
+    check(&few, "hls-ladder", "nvenc (ffmpeg 8.0, NVIDIA T4)");
 }
 
 #[test]

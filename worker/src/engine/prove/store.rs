@@ -80,6 +80,7 @@ mod tests {
             encodes: Vec::new(),
             refusals: Vec::new(),
             cuda: None,
+            sessions: None,
         };
         assert_eq!(store().read(), None);
         store().write(&facts);

@@ -57,7 +57,14 @@ fn facts(hardware: Hardware, encodes: &[(VideoCodec, u32)]) -> Facts {
     if let Hardware::Present(engine) = hardware {
         proven.extend(encodes.iter().map(|what| fact(engine, what)));
     }
-    Facts { hardware, program: "ffmpeg 8.0".to_owned(), encodes: proven, refusals: Vec::new(), cuda: None }
+    Facts {
+        hardware,
+        program: "ffmpeg 8.0".to_owned(),
+        encodes: proven,
+        refusals: Vec::new(),
+        cuda: None,
+        sessions: None,
+    }
 }
 
 fn cuda() -> CudaFacts {

@@ -128,7 +128,7 @@ pub struct Batch {
     /// Which presets; none means those of the node.
     #[serde(default)]
     pub presets: Vec<PresetName>,
-    /// How many tasks at once; absent: as the node's worker.
+    /// How many encoder sessions at once; absent: as the node's worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<NonZeroU32>,
     /// How long it may run; absent: as long as the command.
