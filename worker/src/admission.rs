@@ -6,6 +6,7 @@ mod node;
 mod seat;
 mod slots;
 
+pub use claims::PATIENCE;
 pub use node::{Node, Share};
 pub use seat::{Seat, Seats};
 

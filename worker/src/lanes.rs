@@ -1,7 +1,7 @@
 //! Which lanes a worker leases from, and where a task belongs that it does not serve, or that needs more than the node has.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -22,6 +22,8 @@ pub struct Lanes {
     beyond: Vec<Beyond>,
     /// Those of them whose needs this node was found not to meet.
     unmet: Arc<Mutex<BTreeSet<Lane>>>,
+    /// Encoder sessions that a task of each lane takes at most, where that is known before it has come.
+    sessions: BTreeMap<Lane, u64>,
 }
 
 /// A lane of tasks that need more than a node must have to serve their preset.
@@ -57,7 +59,8 @@ impl Lanes {
         let untagged: Vec<_> = served.iter().filter_map(|name| Some((name.clone(), missing(name)?))).collect();
         served.retain(|name| untagged.iter().all(|(other, _)| other != name));
         let beyond = beyond(&queue, &served, presets);
-        Ok(Self { queue, served, untagged, beyond, unmet: Arc::default() })
+        let sessions = sessions(&queue, &served, &beyond, presets);
+        Ok(Self { queue, served, untagged, beyond, unmet: Arc::default(), sessions })
     }
 
     /// Presets that were chosen and are not served, because this node lacks the tag.
@@ -67,7 +70,7 @@ impl Lanes {
 
     /// The same lanes without those of presets that a node with these `facts` cannot encode; and why not.
     pub fn able(self, presets: &Presets, facts: &Facts) -> (Self, Vec<(PresetName, Failure)>) {
-        let Self { queue, served, untagged, unmet, .. } = self;
+        let Self { queue, served, untagged, unmet, sessions, .. } = self;
         let (mut able, mut unable) = (Vec::new(), Vec::new());
         for name in served {
             let preset = presets.get(&name).expect("a served preset is known");
@@ -79,7 +82,7 @@ impl Lanes {
         let beyond = beyond(&queue, &able, presets);
         let lacked = beyond.iter().filter(|other| !facts.may_have(&other.needs)).map(|other| other.lane.clone());
         lock(&unmet).extend(lacked);
-        (Self { queue, served: able, untagged, beyond, unmet }, unable)
+        (Self { queue, served: able, untagged, beyond, unmet, sessions }, unable)
     }
 
     /// The presets served.
@@ -94,6 +97,17 @@ impl Lanes {
         let unmet = lock(&self.unmet);
         let besides = self.beyond.iter().map(|other| &other.lane).filter(|lane| !unmet.contains(lane)).cloned();
         own.chain([self.queue.intake()]).chain(besides).collect()
+    }
+
+    /// Encoder sessions that a task of a lane takes at most; at least one where what it makes is known only when it has come.
+    pub fn sessions(&self, lane: &Lane) -> u64 {
+        self.sessions.get(lane).copied().unwrap_or(1)
+    }
+
+    /// The lane that a task belongs to by its preset, if it came through the intake and this worker serves that.
+    pub fn proper(&self, lane: &Lane, preset: &PresetName) -> Option<Lane> {
+        let is_served = *lane == self.queue.intake() && self.served.contains(preset);
+        is_served.then(|| self.queue.tasks(preset))
     }
 
     /// The lane that names what this node lacks for a task of `preset` that was leased from `lane`: all of what that lane
@@ -142,6 +156,15 @@ fn beyond(queue: &QueueName, served: &[PresetName], presets: &Presets) -> Vec<Be
     served.iter().flat_map(of_preset).collect()
 }
 
+fn sessions(queue: &QueueName, served: &[PresetName], beyond: &[Beyond], presets: &Presets) -> BTreeMap<Lane, u64> {
+    let of = |name: &PresetName| {
+        let renditions = presets.get(name).map_or(1, |preset| preset.product.renditions().max(1));
+        u64::try_from(renditions).unwrap_or(u64::MAX)
+    };
+    let own = served.iter().map(|name| (queue.tasks(name), of(name)));
+    own.chain(beyond.iter().map(|other| (other.lane.clone(), of(&other.preset)))).collect()
+}
+
 fn lock(unmet: &Mutex<BTreeSet<Lane>>) -> std::sync::MutexGuard<'_, BTreeSet<Lane>> {
     unmet.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -175,6 +198,24 @@ mod tests {
             ["reelmill", "reelmill-needs-hls-ladder-hardware-h264_8bit_hd", "reelmill-hls-ladder"]
         );
         assert_eq!(lanes(&["nope"]).expect_err("unknown").as_str(), "nope");
+    }
+
+    #[test]
+    fn a_lane_says_how_many_sessions_its_tasks_take_at_most() {
+        let lanes = lanes(&["hls-ladder", "proxy"]).expect("lanes");
+        let rungs =
+            Presets::built_in().get(&"hls-ladder".parse().expect("a name")).expect("built in").product.renditions();
+        let ladder = u64::try_from(rungs).expect("few");
+        let own = |lane: &Lane| if lane.as_str().contains("hls-ladder") { ladder } else { 1 };
+        let all = lanes.all();
+        assert!(ladder > 1 && all.len() > 3);
+        for lane in &all {
+            assert_eq!(lanes.sessions(lane), own(lane), "{lane}");
+        }
+        let (intake, proxy) = (QueueName::default().intake(), "proxy".parse().expect("a name"));
+        assert_eq!(lanes.proper(&intake, &proxy).expect("served").as_str(), "reelmill-proxy");
+        assert_eq!(lanes.proper(&QueueName::default().tasks(&proxy), &proxy), None, "it is there");
+        assert_eq!(lanes.proper(&intake, &"archive-dnxhr".parse().expect("a name")), None, "it is for others");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod giving_up;
 mod quiet;
 mod task;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     notices::Notices,
 };
 use quiet::QuietLog;
+use turns::{LeftOut, Turn};
 
 /// How long one wait for a task lasts; also how soon an idle worker notices that it should stop.
 const WAIT: Duration = Duration::from_secs(2);
@@ -93,19 +95,23 @@ impl Worker {
         stop: &Stop,
         shutdown: &Shutdown,
     ) -> bool {
-        let mut quiet = QuietLog::default();
-        let mut turn = 0;
+        let (mut quiet, mut left_out, mut turn) = (QuietLog::default(), LeftOut::default(), 0);
         // What was paused or canceled before this worker came must be known before it leases.
         unless_stopped(shutdown, self.notices.known()).await;
-        while let Some(seat) = self.free_seat(shutdown).await {
+        while !shutdown.graceful().is_cancelled() {
             while tasks.try_join_next().is_some() {}
             turn += 1;
-            let lanes = self.open_lanes(turn);
-            if lanes.is_empty() {
+            let open = self.open_lanes(turn);
+            if open.is_empty() {
                 unless_stopped(shutdown, self.notices.changed()).await;
                 continue;
             }
-            match self.queue.lease(&lanes, self.lease, WAIT).await {
+            let Some(Turn { seat, lanes, wait }) = self.turn(&open, &mut left_out, shutdown).await else { break };
+            // A seat may have been long in coming.
+            if lanes.iter().any(|lane| self.is_paused(lane)) {
+                continue;
+            }
+            match self.queue.lease(&lanes, self.lease, wait).await {
                 Ok(Some(leased)) => {
                     quiet.well();
                     // Before anything else is leased, or the next task would be given the same session.
@@ -132,22 +138,6 @@ impl Worker {
         false
     }
 
-    /// A free seat for one more task; `None` when it is time to stop.
-    async fn free_seat(&self, shutdown: &Shutdown) -> Option<Seat> {
-        while !shutdown.graceful().is_cancelled() {
-            let seat = tokio::select! {
-                seat = self.seats.free() => seat,
-                () = shutdown.graceful().cancelled() => return None,
-            };
-            match seat {
-                Ok(seat) => return Some(seat),
-                Err(failure) => log::error!("{}", failure.lines()),
-            }
-            pause(shutdown).await;
-        }
-        None
-    }
-
     /// Whether nothing is to be leased from a lane: it is paused, or its preset is.
     fn is_paused(&self, lane: &Lane) -> bool {
         self.notices.is_paused(lane) || self.lanes.own(lane).is_some_and(|own| self.notices.is_paused(&own))
@@ -164,8 +154,13 @@ impl Worker {
     async fn is_to_work(&self, leased: &Leased, seat: &Seat) -> bool {
         // The lane may have been paused while it was waited for a task; another task may have turned out to need all the
         // encoder sessions.
-        let seated = async { seat.occupy().await.inspect_err(|failure| log::error!("{}", failure.lines())) };
-        !self.is_paused(&leased.lane) && seated.await.unwrap_or(false)
+        !self.is_paused(&leased.lane) && self.is_seated(&leased.lane, seat).await
+    }
+
+    /// Whether a task of a lane has as many encoder sessions now as it may take.
+    async fn is_seated(&self, lane: &Lane, seat: &Seat) -> bool {
+        let seated = seat.occupy(self.lanes.sessions(lane)).await;
+        seated.inspect_err(|failure| log::error!("{}", failure.lines())).unwrap_or(false)
     }
 
     async fn is_empty(&self) -> bool {

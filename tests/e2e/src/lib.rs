@@ -105,6 +105,15 @@ impl Farm {
         job
     }
 
+    /// Puts a job where strangers put theirs, who know no lanes; its id.
+    pub async fn submit_plain(&self, input: &str, preset: &str) -> JobId {
+        let job = JobId::new(uuid::Uuid::new_v4());
+        let body = format!(r#"{{"id":"{job}","input":"{input}","preset":"{preset}"}}"#).into_bytes();
+        let message = NewMessage { body, priority: Priority::Normal, delay: Duration::ZERO, dedupe_key: None };
+        self.queue.publish(&QueueName::default().intake(), &message).await.expect("the queue takes it");
+        job
+    }
+
     /// Puts a job with this id on its lane.
     pub async fn submit_as(&self, job: JobId, input: &str, preset: &str) {
         self.put(job, input, preset, Settings::default()).await;

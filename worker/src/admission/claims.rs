@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 /// How long a task that does not fit is passed by lighter ones. Then nothing that came later begins before it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What one task has or waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -111,14 +111,24 @@ impl Share {
         Ok(())
     }
 
+    /// Whether it could be one of so much.
+    pub(super) async fn fits(&self, weight: u64) -> Result<bool, Failure> {
+        let _door = door(&self.folder).await?;
+        Ok(self.resized(weight)?.is_some())
+    }
+
     /// Makes it one of so much, if there is so much; else it stays as it is.
     pub(super) async fn resize(&mut self, weight: u64) -> Result<bool, Failure> {
         let _door = door(&self.folder).await?;
-        let others = self.others().map_err(|e| cannot(&self.folder, "read", &e))?;
-        let Some(resized) = self.claim.resized(weight, &others, self.total) else { return Ok(false) };
+        let Some(resized) = self.resized(weight)? else { return Ok(false) };
         self.claim = resized;
         self.write().map_err(|e| cannot(&self.path, "write", &e))?;
         Ok(true)
+    }
+
+    fn resized(&self, weight: u64) -> Result<Option<Claim>, Failure> {
+        let others = self.others().map_err(|e| cannot(&self.folder, "read", &e))?;
+        Ok(self.claim.resized(weight, &others, self.total))
     }
 
     /// The claims of living workers but for this one; those of dead ones are removed.

@@ -42,14 +42,22 @@ impl Seats {
         Arc::new(Self { slots: Slots::new(sessions), room: Arc::new(Semaphore::new(sessions)), node })
     }
 
-    /// A seat for one more task, as soon as a session is free. Until it is [occupied](Seat::occupy), the session is
-    /// anyone's.
+    /// A seat for one more task, as soon as a session is free. Until it is [occupied](Seat::occupy), sessions are anyone's.
     ///
     /// # Errors
     /// If the node's sessions cannot be counted.
     pub async fn free(self: &Arc<Self>) -> Result<Seat, Failure> {
-        let mut taken = self.sit(1).await?;
-        taken.resize(0).await?;
+        let seat = self.reserve(1).await?;
+        seat.resize(0).await?;
+        Ok(seat)
+    }
+
+    /// A seat that has so many sessions, as soon as they are free: nothing that comes later gets them before.
+    ///
+    /// # Errors
+    /// If the node's sessions cannot be counted.
+    pub async fn reserve(self: &Arc<Self>, sessions: u64) -> Result<Seat, Failure> {
+        let taken = self.sit(sessions).await?;
         Ok(Seat { taken: Mutex::new(Some(taken)), seats: self.clone() })
     }
 
@@ -65,6 +73,14 @@ impl Seats {
 }
 
 impl Taken {
+    async fn fits(&self, sessions: u64) -> Result<bool, Failure> {
+        Ok(self.slot.fits(sessions)
+            && match &self.share {
+                Some(share) => share.fits(sessions).await?,
+                None => true,
+            })
+    }
+
     /// All of so many, or what it was before.
     async fn resize(&mut self, sessions: u64) -> Result<bool, Failure> {
         let Self { slot, share } = self;
@@ -86,12 +102,23 @@ impl Taken {
 }
 
 impl Seat {
-    /// Takes a session for a task that has come; whether one is still free.
+    /// Whether a task that takes so many sessions could begin now.
     ///
     /// # Errors
     /// If the node's sessions cannot be counted.
-    pub async fn occupy(&self) -> Result<bool, Failure> {
-        self.resize(1).await
+    pub async fn fits(&self, sessions: u64) -> Result<bool, Failure> {
+        match &*self.taken.lock().await {
+            Some(taken) => taken.fits(sessions).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Takes so many sessions for a task that has come; whether they are still free.
+    ///
+    /// # Errors
+    /// If the node's sessions cannot be counted.
+    pub async fn occupy(&self, sessions: u64) -> Result<bool, Failure> {
+        self.resize(sessions).await
     }
 
     /// Waits until worker and node can take so much more, and lets others run meanwhile.
@@ -171,7 +198,7 @@ mod tests {
 
     async fn occupied(seats: &Arc<Seats>) -> Seat {
         let seat = seats.free().await.expect("a seat");
-        assert!(seat.occupy().await.expect("counted"));
+        assert!(seat.occupy(1).await.expect("counted"));
         seat
     }
 
@@ -203,7 +230,7 @@ mod tests {
         let ladder = occupied(&seats).await;
         let idle = seats.free().await.expect("nobody has a session that only waits for a task");
         ladder.admit(load(4, 0), &cancel, &pulse).await.expect("admitted");
-        assert!(idle.occupy().await.expect("counted"), "the fifth");
+        assert!(idle.occupy(1).await.expect("counted"), "the fifth");
         assert!(tokio::time::timeout(SOON, seats.free()).await.is_err(), "there is no sixth on this worker");
         let other = occupied(&others).await;
         assert!(tokio::time::timeout(SOON, others.free()).await.is_err(), "nor a seventh on this node");
@@ -220,8 +247,27 @@ mod tests {
         let (cancel, pulse) = (CancellationToken::new(), Pulse::default());
         let ladder = occupied(&seats).await;
         let idle = seats.free().await.expect("one is free");
+        assert!(idle.fits(1).await.expect("counted") && !idle.fits(2).await.expect("counted"));
         ladder.admit(load(5, 0), &cancel, &pulse).await.expect("more than there are, and alone");
-        assert!(!idle.occupy().await.expect("counted"));
+        assert!(!idle.fits(1).await.expect("counted"));
+        assert!(!idle.occupy(1).await.expect("counted"));
+    }
+
+    #[tokio::test]
+    async fn sessions_that_are_reserved_are_there_for_whoever_reserved_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let node = || Node::new(&folder.path().join("node"), Some(3), None).expect("our folder");
+        let [seats, others] = [(); 2].map(|()| Seats::new(3, node()));
+        let (light, other) = (occupied(&seats).await, occupied(&others).await);
+        assert!(!seats.free().await.expect("a third").fits(2).await.expect("counted"));
+        let mut reserved = Box::pin(seats.reserve(3));
+        assert!(tokio::time::timeout(SOON, &mut reserved).await.is_err(), "one is taken here");
+        drop(light);
+        assert!(tokio::time::timeout(SOON, &mut reserved).await.is_err(), "and one by another worker");
+        drop(other);
+        let heavy = reserved.await.expect("a seat");
+        assert!(tokio::time::timeout(SOON, seats.free()).await.is_err());
+        assert!(heavy.occupy(3).await.expect("counted"));
     }
 
     #[tokio::test]

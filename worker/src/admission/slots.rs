@@ -55,19 +55,26 @@ impl Slots {
 }
 
 impl Slot {
+    /// Whether it could be one of so many.
+    pub(super) fn fits(&self, weight: u64) -> bool {
+        self.resized(&self.slots.claims(), weight).is_some()
+    }
+
     /// Makes it one of so many, if there are so many; else it stays as it is.
     pub(super) fn resize(&mut self, weight: u64) -> bool {
         let mut claims = self.slots.claims();
-        let others: Vec<_> =
-            claims.iter().filter(|(number, _)| **number != self.number).map(|(_, claim)| claim.clone()).collect();
-        let claim = claims.get_mut(&self.number).expect("it is there until it is dropped");
-        let Some(resized) = claim.resized(weight, &others, self.slots.total) else { return false };
-        let is_less = claim.is_less(weight);
-        *claim = resized;
+        let Some(resized) = self.resized(&claims, weight) else { return false };
+        let is_less = claims.insert(self.number, resized).is_some_and(|before| before.is_less(weight));
         if is_less {
             self.slots.freed.notify_waiters();
         }
         true
+    }
+
+    fn resized(&self, claims: &BTreeMap<u64, Claim>, weight: u64) -> Option<Claim> {
+        let others = claims.iter().filter(|(number, _)| **number != self.number);
+        let others: Vec<_> = others.map(|(_, claim)| claim.clone()).collect();
+        claims[&self.number].resized(weight, &others, self.slots.total)
     }
 }
 

@@ -56,7 +56,7 @@ struct Ended {
 impl Worker {
     pub(super) async fn work(&self, leased: Leased, seat: Seat, stop: Stop) {
         // Its own allocation, like the attempt's: both together would be too much for a thread's stack.
-        let task = match Box::pin(self.accept(&leased)).await {
+        let task = match Box::pin(self.accept(&leased, &seat)).await {
             Ok(Some(task)) => task,
             Ok(None) => return,
             Err(failure) => return self.settled(self.queue.dead_letter(&leased.receipt, &failure.lines()).await),
@@ -84,18 +84,23 @@ impl Worker {
 
     /// The task in a message. `None`: there is nothing to do for it here; it was passed on to the lane where it belongs, or
     /// its job was canceled.
-    async fn accept(&self, leased: &Leased) -> Result<Option<Task>, Failure> {
+    async fn accept(&self, leased: &Leased, seat: &Seat) -> Result<Option<Task>, Failure> {
         let task = Task::from_message(&leased.body, leased.lane.as_str(), &leased.message_id)?;
         if self.notices.is_canceled(task.job) {
             self.drop_canceled(leased, &task).await;
             return Ok(None);
         }
-        match self.lanes.elsewhere(&leased.lane, &task.preset, &self.workshop.presets) {
-            None => Ok(Some(task)),
-            Some(lane) => {
-                self.pass_on(leased, &task, &lane).await;
+        if let Some(lane) = self.lanes.elsewhere(&leased.lane, &task.preset, &self.workshop.presets) {
+            self.pass_on(leased, &task, &lane).await;
+            return Ok(None);
+        }
+        // What came through the intake says only now how much it may take: where that is not free, it waits on its own lane.
+        match self.lanes.proper(&leased.lane, &task.preset) {
+            Some(lane) if !self.is_seated(&lane, seat).await => {
+                self.move_untried(leased, &task, &lane, Duration::ZERO).await;
                 Ok(None)
             }
+            _ => Ok(Some(task)),
         }
     }
 

@@ -59,10 +59,16 @@ async fn a_ladder_takes_a_session_for_each_rung(kind: QueueKind) {
     let _only = Running::start(only);
     let ladder = farm.submit(&input, HEAVY).await;
     in_the_middle(&farm, ladder).await;
+    let next = farm.submit(&input, HEAVY).await;
     let beside = farm.submit(&input, QUICK).await;
     begun(&farm, beside).await;
+    assert_eq!(
+        farm.queue.depth(&farm.lane(HEAVY)).await.expect("a queue").ready,
+        1,
+        "the next waits where others may take it"
+    );
     let after = farm.submit(&input, QUICK).await;
-    for job in [ladder, beside, after] {
+    for job in [ladder, next, beside, after] {
         whole_and_alone(&farm, job).await;
     }
     let events = farm.events().await;
@@ -70,11 +76,36 @@ async fn a_ladder_takes_a_session_for_each_rung(kind: QueueKind) {
     let done = |job| place(&events, job, |body| matches!(body, EventBody::Done { .. })).expect("it is done");
     assert!(started(beside) < done(ladder), "there was a third session");
     assert!(started(after) > done(ladder).min(done(beside)), "and no fourth");
+    assert!(started(next) > done(ladder), "nor two for another ladder");
+    let failed = events.iter().find(|event| matches!(event.body, EventBody::Failed { .. }));
+    assert_eq!(failed, None, "waiting is no failing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrency_counts_encoder_sessions_and_not_tasks() {
     on_both_queues(a_ladder_takes_a_session_for_each_rung).await;
+}
+
+/// Whatever came through the intake says only when it has come how much it takes.
+async fn plain_jobs_wait_on_their_own_lane(kind: QueueKind) {
+    let (farm, input) = slow_farm(kind).await;
+    farm.add_preset(HEAVY, &[("180p", 320, 180), ("90p", 160, 90)]);
+    let mut only = worker(&farm, "only");
+    only.env("CONCURRENCY", "3");
+    let _only = Running::start(only);
+    let first = farm.submit(&input, HEAVY).await;
+    in_the_middle(&farm, first).await;
+    let plain = farm.submit_plain(&input, HEAVY).await;
+    let there = async || farm.queue.depth(&farm.lane(HEAVY)).await.ok().filter(|depth| depth.ready == 1).map(drop);
+    until("a plain job on its preset's lane", there).await;
+    for job in [first, plain] {
+        whole_and_alone(&farm, job).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_job_that_does_not_fit_waits_on_its_presets_lane() {
+    on_both_queues(plain_jobs_wait_on_their_own_lane).await;
 }
 
 async fn one_place_for_two_workers(kind: QueueKind) {
