@@ -101,16 +101,7 @@ impl Worker {
         while !shutdown.graceful().is_cancelled() {
             while tasks.try_join_next().is_some() {}
             turn += 1;
-            let open = self.open_lanes(turn);
-            if open.is_empty() {
-                unless_stopped(shutdown, self.notices.changed()).await;
-                continue;
-            }
-            let Some(Turn { seat, lanes, wait }) = self.turn(&open, &mut left_out, shutdown).await else { break };
-            // A seat may have been long in coming.
-            if lanes.iter().any(|lane| self.is_paused(lane)) {
-                continue;
-            }
+            let Some(Turn { seat, lanes, wait }) = self.next_turn(turn, &mut left_out, shutdown).await else { break };
             match self.queue.lease(&lanes, self.lease, wait).await {
                 Ok(Some(leased)) => {
                     quiet.well();

@@ -29,13 +29,12 @@ pub(super) struct Ending<'a> {
 }
 
 impl Worker {
-    /// Makes a dead letter of a job, unless it turns out to be published or the store cannot say. An earlier attempt may have
-    /// lost its lease with its commit under way; it is waited for.
+    /// Makes a dead letter of a job, unless it turns out to be published or the store cannot say. Another delivery's attempt may
+    /// have published, and have swept what this one had made; an earlier one may have lost its lease with its commit under
+    /// way, which is waited for.
     pub(super) async fn give_up(&self, ending: Ending<'_>, teller: &Teller, stop: &CancellationToken) {
         let Ending { leased, task, number, failure } = ending;
-        let found = if number <= 1 {
-            Found::Nothing
-        } else {
+        if number > 1 {
             log::info!(
                 "job {}: whether an earlier attempt's output comes is waited for before it is given up",
                 task.job
@@ -45,8 +44,8 @@ impl Worker {
                 held = waited => if !held { return },
                 () = stop.cancelled() => return self.settled(self.queue.hand_back(&leased.receipt).await),
             }
-            self.look(task).await
-        };
+        }
+        let found = self.look(task).await;
         let receipt = &leased.receipt;
         self.settled(match settle_end(found, number) {
             Settlement::RetryAfter(wait) => {

@@ -56,11 +56,11 @@ impl LeftOut {
 }
 
 impl Worker {
-    /// What to lease from lanes that are `open`; `None` when it is time to stop.
-    pub(super) async fn turn(&self, open: &[Lane], left_out: &mut LeftOut, shutdown: &Shutdown) -> Option<Turn> {
+    /// What to lease next; `None` when it is time to stop. `turn` counts, so that another lane comes first each time.
+    pub(super) async fn next_turn(&self, turn: usize, left_out: &mut LeftOut, shutdown: &Shutdown) -> Option<Turn> {
         while !shutdown.graceful().is_cancelled() {
             let found = tokio::select! {
-                found = self.find_turn(open, left_out) => found,
+                found = self.find_turn(turn, left_out) => found,
                 () = shutdown.graceful().cancelled() => return None,
             };
             match found {
@@ -72,24 +72,36 @@ impl Worker {
         None
     }
 
-    async fn find_turn(&self, open: &[Lane], left_out: &mut LeftOut) -> Result<Turn, Failure> {
+    async fn find_turn(&self, turn: usize, left_out: &mut LeftOut) -> Result<Turn, Failure> {
         loop {
-            if let Some(lane) = self.due(open, left_out).await {
+            if let Some(lane) = self.due(&self.open_lanes(turn), left_out).await {
                 let sessions = self.lanes.sessions(&lane);
                 log::info!(
                     "lane {lane} was passed for long enough: {sessions} encoder sessions are kept for its next task"
                 );
                 tokio::select! {
-                    seat = self.seats.reserve(sessions) => return Ok(Turn { seat: seat?, lanes: vec![lane], wait: WAIT }),
-                    () = self.emptied(&lane) => left_out.is_empty_now(&lane, Instant::now()),
+                    seat = self.seats.reserve(sessions) => {
+                        let seat = seat?;
+                        if self.open_lanes(turn).contains(&lane) {
+                            return Ok(Turn { seat, lanes: vec![lane], wait: WAIT });
+                        }
+                    }
+                    () = self.closed_or_empty(&lane, turn) => left_out.is_empty_now(&lane, Instant::now()),
                 }
             }
             let seat = self.seats.free().await?;
+            // Only now: lanes may have been paused, or found to be for others, while a seat was waited for.
+            let open = self.open_lanes(turn);
+            if open.is_empty() {
+                drop(seat);
+                self.notices.changed().await;
+                continue;
+            }
             let mut fit = BTreeMap::new();
             for sessions in open.iter().map(|lane| self.lanes.sessions(lane)).collect::<BTreeSet<_>>() {
                 fit.insert(sessions, seat.fits(sessions).await?);
             }
-            let lanes = left_out.fitting(open, |lane| fit[&self.lanes.sessions(lane)], Instant::now());
+            let lanes = left_out.fitting(&open, |lane| fit[&self.lanes.sessions(lane)], Instant::now());
             if !lanes.is_empty() {
                 let wait = if left_out.0.is_empty() { WAIT } else { SHORT_WAIT };
                 return Ok(Turn { seat, lanes, wait });
@@ -110,11 +122,11 @@ impl Worker {
         None
     }
 
-    /// Returns when nothing waits on a lane any more, or that cannot be said.
-    async fn emptied(&self, lane: &Lane) {
+    /// Returns when nothing is to be leased from a lane any more, or nothing waits there, or that cannot be said.
+    async fn closed_or_empty(&self, lane: &Lane, turn: usize) {
         loop {
             tokio::time::sleep(WAIT).await;
-            if !self.has_ready(lane).await {
+            if !self.open_lanes(turn).contains(lane) || !self.has_ready(lane).await {
                 return;
             }
         }
