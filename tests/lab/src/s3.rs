@@ -1,10 +1,17 @@
 //! A real S3 server (s3s-fs on a temporary folder, with keys) on a free port; its answers can be made to go wrong.
 
-use std::{future::pending, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::pending,
+    io,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -18,7 +25,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::Mutex,
+    sync::{Mutex, OwnedMutexGuard},
     task::AbortHandle,
 };
 
@@ -27,6 +34,8 @@ use crate::{
     line::{Body, Line},
 };
 
+/// A body of no more bytes is written at once.
+const SMALL: usize = 256 * 1024;
 /// The access key that the server knows.
 pub const ACCESS_KEY: &str = "AKTESTKEY";
 /// Its secret.
@@ -61,10 +70,20 @@ pub struct Pace {
 struct Shop {
     s3: S3Service,
     plan: Arc<Plan>,
-    /// s3s-fs looks and then writes; a store that means its conditions does both at once.
-    conditional: Mutex<()>,
+    /// Whose turn it is to write, by path.
+    turns: std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
     pace: Pace,
     line: Line,
+}
+
+impl Shop {
+    async fn turn(&self, path: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(path.to_owned()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
 }
 
 impl Server {
@@ -84,7 +103,7 @@ impl Server {
         let shop = Shop {
             s3: builder.build(),
             plan: plan.clone(),
-            conditional: Mutex::new(()),
+            turns: std::sync::Mutex::default(),
             line: Line::new(pace.bytes_per_second),
             pace,
         };
@@ -149,10 +168,15 @@ async fn answer(shop: Arc<Shop>, mut request: Request<Incoming>) -> io::Result<R
         Some(Fault::Answer(status, headers, body)) => return Ok(made_up(*status, headers, body)),
         _ => {}
     }
-    let conditional = request.headers().contains_key(header::IF_NONE_MATCH);
-    let _turn = if conditional { Some(shop.conditional.lock().await) } else { None };
     tokio::time::sleep(shop.pace.per_request + if op == Op::Part { shop.pace.per_part } else { Duration::ZERO }).await;
     let request = request.map(|body| shortened.unwrap_or_else(|| shop.line.slow_request(body)));
+    let (request, _turn) = if is_at_once(&request) {
+        let request = whole(request).await?;
+        let turn = shop.turn(request.uri().path()).await;
+        (request, Some(turn))
+    } else {
+        (request, None)
+    };
     let answer = shop.s3.call(request).await.map_err(|_| io::ErrorKind::Other)?;
     let answer = answer.map(|body| shop.line.slow_answer(body.map_err(io::Error::other).boxed_unsync()));
     match fault {
@@ -164,6 +188,24 @@ async fn answer(shop: Arc<Shop>, mut request: Request<Incoming>) -> io::Result<R
         None | Some(Fault::None | Fault::ShortenTaken(_)) => Ok(answer),
         Some(fault) => Ok(spoiled(answer, &fault).await),
     }
+}
+
+/// Whether a request is one that a store does all at once, as those with a condition, and those that they must not meet in
+/// the middle: s3s-fs looks and then writes.
+fn is_at_once<B>(request: &Request<B>) -> bool {
+    let header = |name| request.headers().get(name);
+    let is_small = header(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+        .is_some_and(|length: usize| length <= SMALL);
+    let is_conditional = header(header::IF_MATCH).or(header(header::IF_NONE_MATCH)).is_some();
+    matches!(*request.method(), Method::PUT | Method::POST) && (is_conditional || is_small)
+}
+
+/// The request when it has come whole: who stalls on the way keeps nobody else from writing.
+async fn whole(request: Request<s3s::Body>) -> io::Result<Request<s3s::Body>> {
+    let (parts, body) = request.into_parts();
+    let body = BodyExt::collect(body).await.map_err(io::Error::other)?.to_bytes();
+    Ok(Request::from_parts(parts, s3s::Body::from(body)))
 }
 
 /// Takes up to this many bytes of a request's body, or a little more: what comes at once is taken at once.
