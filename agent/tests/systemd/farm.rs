@@ -1,8 +1,8 @@
 //! A machine with all that Reelmill installs on a node, a stand-in for the worker, and a place at a broker.
 
-use std::{net::TcpListener, path::Path};
+use std::path::Path;
 
-use reelmill_lab::{mosquitto::Mosquitto, nspawn::Setup};
+use reelmill_lab::{mosquitto::Mosquitto, nspawn::Setup, programs::free_port};
 
 use crate::hub::trust;
 
@@ -36,7 +36,7 @@ const STATUS_UNIT: &str = "[Service]\nExecStart=-/usr/bin/worker-status\nStandar
 
 /// The machine as a node of that broker, on the host's network; `helper` are more settings of the root helper.
 pub(crate) fn at_broker(setup: Setup, broker: &Mosquitto, helper: &str) -> Setup {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let port = free_port();
     let identity = broker.identity(NODE);
     let text = |path: &Path| std::fs::read_to_string(path).expect("the broker's folder");
     let folder = "/etc/reelmill";

@@ -4,13 +4,14 @@ use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher as _, Hasher as _},
     io::Write as _,
-    net::TcpListener,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpSocket;
 
 use crate::s3::{ACCESS_KEY, SECRET_KEY, Server};
 
@@ -40,6 +41,23 @@ pub fn free_port() -> u16 {
     let by_chance = || RandomState::new().build_hasher().finish();
     let port = |chance: u64| 10_000 + u16::try_from(chance % 22_000).expect("less than a port");
     (0..1000).map(|_| port(by_chance())).find(is_free).expect("a free port")
+}
+
+/// A port of loopback at which nobody listens, and nobody can while this lives.
+pub struct Nobody(TcpSocket);
+
+impl Nobody {
+    /// Takes a port.
+    pub fn there() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("loopback has a free port");
+        Self(socket)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().expect("it is bound").port()
+    }
 }
 
 /// The settings that reach a store.

@@ -2,10 +2,13 @@
 
 use std::fs;
 
-use reelmill_lab::s3::{ACCESS_KEY, BUCKET};
+use reelmill_lab::{
+    programs::Nobody,
+    s3::{ACCESS_KEY, BUCKET},
+};
 
 use crate::{
-    desk::{Desk, QUICK, nobody},
+    desk::{Desk, QUICK},
     sources,
 };
 
@@ -78,7 +81,8 @@ async fn a_store_that_cannot_be_used_is_named() {
              key {ACCESS_KEY}\nhint: check AWS_SECRET_ACCESS_KEY\n"
         ),
     );
-    let port = nobody();
+    let nobody = Nobody::there();
+    let port = nobody.port();
     desk.check_with(
         &words,
         |c| { c.env("S3_ENDPOINT_URL", format!("http://127.0.0.1:{port}")); },

@@ -1,6 +1,6 @@
 //! A farm, sources of all kinds, and the two doors by which a job comes in: the command line and the queue.
 
-use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use reelmill_api::{ErrorKind, Event, EventBody, JobId};
 use reelmill_e2e::Farm;
@@ -120,10 +120,4 @@ impl Desk {
         let letters = self.farm.queue.dead_letters(lane, 100).await.expect("the queue answers");
         letters.iter().map(|letter| self.plain(&letter.reason)).collect()
     }
-}
-
-/// A loopback port at which nobody listens: one that was free just now.
-pub(crate) fn nobody() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -4,11 +4,11 @@
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
 use reelmill_api::{ErrorKind, JobId, Lane, Priority, Task, preset::Settings, settle::FIRST_RETRY};
-use reelmill_lab::{media, s3::BUCKET};
+use reelmill_lab::{media, programs::Nobody, s3::BUCKET};
 use reelmill_queue::NewMessage;
 
 use crate::{
-    desk::{Desk, QUICK, nobody},
+    desk::{Desk, QUICK},
     sources,
 };
 
@@ -211,7 +211,8 @@ async fn a_store_that_is_away_is_tried_again() {
     let desk = Desk::new().await;
     let clip = desk.farm.upload(&media::clip(), "clip.mp4");
     let before = desk.everything();
-    let port = nobody();
+    let nobody = Nobody::there();
+    let port = nobody.port();
     let job = desk.farm.submit(&clip, QUICK).await;
     let _worker = desk.start_worker(|worker| {
         worker.env("S3_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));

@@ -2,7 +2,9 @@
 
 use std::{fs, process::Command};
 
-use crate::desk::{Desk, nobody};
+use reelmill_lab::programs::Nobody;
+
+use crate::desk::Desk;
 
 impl Desk {
     /// How a worker with these settings ends.
@@ -97,7 +99,8 @@ async fn settings_can_be_checked_where_neither_secrets_nor_programs_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_cannot_be_reached_is_named() {
     let desk = Desk::new().await;
-    let port = nobody();
+    let nobody = Nobody::there();
+    let port = nobody.port();
     desk.check_worker(
         &["check-config", "--connect"],
         |worker| {

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use reelmill_lab::{
     fault::{Fault, Op, s3_error},
+    programs::Nobody,
     s3::{BUCKET, Pace, SECRET_KEY, Server},
 };
 use reelmill_storage::{Access, Condition, FileRoots, S3Config, Storage, StorageError};
@@ -33,9 +34,8 @@ async fn use_it(storage: &Storage) -> Result<(), StorageError> {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
-    drop(listener);
+    let nobody = Nobody::there();
+    let endpoint = format!("http://127.0.0.1:{}", nobody.port());
     let storage = s3_only(config(&endpoint));
     check(
         &endpoint,
