@@ -1,9 +1,12 @@
-//! A relay before a server. It passes everything on, and can be told to hold a connection at an exact point, to cut it there,
-//! and to let nobody through for a while.
+//! A relay before a server. It passes everything on, and can be told to hold a connection at an exact point, to cut it there
+//! or at the next answer, and to let nobody through for a while.
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,16 @@ struct Order {
 struct Orders {
     order: Mutex<Option<Order>>,
     away_until: Mutex<Option<Instant>>,
+    cut_answer: AtomicBool,
+    cut_answers: AtomicUsize,
+    connections: AtomicUsize,
+}
+
+/// Whose pieces are passed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
 }
 
 impl Relay {
@@ -77,6 +90,21 @@ impl Relay {
         *lock(&self.orders.away_until) = Some(Instant::now() + away);
         self.cut.send_replace(());
     }
+
+    /// Cuts the connection on which the server answers next; its answer is lost.
+    pub fn cut_next_answer(&self) {
+        self.orders.cut_answer.store(true, Ordering::SeqCst);
+    }
+
+    /// How many answers were lost so.
+    pub fn cut_answers(&self) -> usize {
+        self.orders.cut_answers.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there were: as many as requests, where the server hangs up after each.
+    pub fn connections(&self) -> usize {
+        self.orders.connections.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Relay {
@@ -94,6 +122,13 @@ impl Orders {
         if order.pieces == 0 { waiting.take() } else { None }
     }
 
+    /// Whether a piece is an answer that is to be lost.
+    fn is_cut(&self, from: Side) -> bool {
+        let is_cut = from == Side::Server && self.cut_answer.swap(false, Ordering::SeqCst);
+        self.cut_answers.fetch_add(usize::from(is_cut), Ordering::SeqCst);
+        is_cut
+    }
+
     fn is_away(&self) -> bool {
         lock(&self.away_until).is_some_and(|until| Instant::now() < until)
     }
@@ -104,6 +139,7 @@ async fn accept(listener: TcpListener, server: u16, orders: Arc<Orders>, cut: wa
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
+        orders.connections.fetch_add(1, Ordering::SeqCst);
         if orders.is_away() {
             continue;
         }
@@ -126,13 +162,14 @@ async fn relay(client: TcpStream, server: u16, orders: &Orders) -> io::Result<()
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     tokio::select! {
-        ended = pass(&mut from_client, &mut to_server, orders) => ended,
-        ended = pass(&mut from_server, &mut to_client, orders) => ended,
+        ended = pass(Side::Client, &mut from_client, &mut to_server, orders) => ended,
+        ended = pass(Side::Server, &mut from_server, &mut to_client, orders) => ended,
     }
 }
 
 /// Passes pieces on until the end, or until one is met at which the connection is held.
 async fn pass(
+    side: Side,
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     orders: &Orders,
@@ -140,7 +177,7 @@ async fn pass(
     let mut piece = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut piece).await?;
-        if length == 0 {
+        if length == 0 || orders.is_cut(side) {
             return Ok(());
         }
         let order = orders.due();

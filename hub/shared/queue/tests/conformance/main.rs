@@ -1,7 +1,6 @@
 //! One suite for all drivers, then what only one of them promises. The servers are real and start with each test.
 
 mod bench;
-mod cutter;
 mod model;
 mod nats_only;
 mod nats_servers;

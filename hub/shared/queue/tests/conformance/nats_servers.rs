@@ -9,11 +9,10 @@ use std::{
 };
 
 use reelmill_api::{Notice, QueueName};
-use reelmill_lab::{nats::Nats, programs::free_port};
+use reelmill_lab::{nats::Nats, programs::free_port, relay::Relay};
 use reelmill_queue::{Cursor, Depth, NewMessage, Published, QueueError, connect};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
-use crate::cutter::Cutter;
 use crate::nats_only::{at, take};
 
 /// No call against a dead server may take longer; the driver's own bounds are 3 s for the lanes and 3 s for the call.
@@ -160,8 +159,8 @@ async fn ends_every_task_once_while_the_server_dies_again_and_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn does_a_call_once_even_if_its_answer_is_lost() {
     let (bench, lane) = (Bench::nats().await, lane("q"));
-    let cutter = Cutter::before(bench.nats_server().port).await;
-    let queue = at(&format!("nats://127.0.0.1:{}", cutter.port)).await;
+    let relay = Relay::before(bench.nats_server().port).await;
+    let queue = at(&format!("nats://127.0.0.1:{}", relay.port)).await;
     // Every lane is open and everything is read, so that the next that comes is an answer.
     let settled = async || {
         queue.publish(&lane, &message("warm")).await.expect("stored");
@@ -171,41 +170,41 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
     };
     settled().await;
 
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     assert_eq!(queue.publish(&lane, &message("task")).await.expect("stored"), Published::Stored);
     assert_eq!(queue.depth(&lane).await.expect("a depth").ready, 1);
     let first = bench.lease(&lane, LONG).await;
     bench.queue.ack(&first.receipt).await.expect("ours");
     let keyed = NewMessage { dedupe_key: Some("k".to_owned()), ..message("keyed") };
     settled().await;
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     assert_eq!(queue.publish(&lane, &keyed).await.expect("stored"), Published::Stored);
     assert_eq!(queue.publish(&lane, &keyed).await.expect("an answer"), Published::Duplicate);
 
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     let first = take(&queue, &lane).await;
     assert_eq!((first.attempt, text(&first)), (1, "keyed"));
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.hand_back(&first.receipt).await.expect("ours");
     let same = take(&queue, &lane).await;
     assert_eq!(same.attempt, 1);
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.retry_after(&same.receipt, Duration::ZERO).await.expect("ours");
     let second = take(&queue, &lane).await;
     assert_eq!((second.attempt, text(&second)), (2, "keyed"));
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.extend(&second.receipt, LONG).await.expect("ours");
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.dead_letter(&second.receipt, "why").await.expect("ours");
     assert!(is_lost(queue.ack(&second.receipt).await), "another call is not a repetition");
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     assert!(queue.retry_dead(&lane, &second.message_id).await.expect("an answer"));
     let third = take(&queue, &lane).await;
     assert_eq!(third.attempt, 1);
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.ack(&third.receipt).await.expect("ours");
     assert_eq!(bench.queue.depth(&lane).await.expect("a depth"), EMPTY);
-    assert_eq!(cutter.cuts(), 9, "every cut was made");
+    assert_eq!(relay.cut_answers(), 9, "every cut was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]

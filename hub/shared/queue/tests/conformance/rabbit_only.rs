@@ -10,12 +10,12 @@ use reelmill_api::{Notice, Priority, QueueName};
 use reelmill_lab::{
     programs::{Running, free_port, output},
     rabbitmq::RabbitMq,
+    relay::Relay,
 };
 use reelmill_queue::{Cursor, Depth, Leased, NewMessage, Queue, QueueError, connect};
 use rustix::process::Signal;
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
-use crate::cutter::Cutter;
 
 /// Tells a child process of these tests which queue to work on.
 const CHILD_URL: &str = "REELMILL_TEST_QUEUE";
@@ -184,23 +184,23 @@ async fn a_process_that_stands_still_loses_its_lease_and_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_loses_nothing_and_doubles_at_most_what_is_declared() {
     let (bench, lane) = (Bench::rabbit().await, lane("q"));
-    let cutter = Cutter::before(bench.host().port()).await;
-    let url = format!("amqp://127.0.0.1:{}/{}", cutter.port, bench.host().name());
+    let relay = Relay::before(bench.host().port()).await;
+    let url = format!("amqp://127.0.0.1:{}/{}", relay.port, bench.host().name());
     let queue = connect(&url, &QueueName::default()).await.expect("it answers");
     let lanes = std::slice::from_ref(&lane);
     queue.publish(&lane, &message("first")).await.expect("stored");
     // The copy that the lost answer leaves has the same name, by which whoever works on it knows it.
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.publish(&lane, &message("task")).await.expect("stored");
     let first = lease(&*queue, "q").await;
     queue.ack(&first.receipt).await.expect("ours");
 
     // What is leased ends with the connection, and the receipt with it.
     let leased = lease(&*queue, "q").await;
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     until("a cut", async || {
         let _ = queue.extend(&leased.receipt, LONG).await;
-        (cutter.cuts() == 2).then_some(())
+        (relay.cut_answers() == 2).then_some(())
     })
     .await;
     until("the loss", async || is_lost(queue.extend(&leased.receipt, LONG).await).then_some(())).await;
@@ -219,7 +219,7 @@ async fn a_lost_answer_loses_nothing_and_doubles_at_most_what_is_declared() {
     for settle in 0..3 {
         queue.publish(&lane, &message("other")).await.expect("stored");
         let leased = lease(&*queue, "q").await;
-        cutter.cut_next_answer();
+        relay.cut_next_answer();
         let settled = match settle {
             0 => queue.retry_after(&leased.receipt, Duration::ZERO).await,
             1 => queue.hand_back(&leased.receipt).await,
@@ -242,8 +242,8 @@ async fn a_lost_answer_loses_nothing_and_doubles_at_most_what_is_declared() {
 async fn loses_nothing_while_connections_are_cut_again_and_again() {
     const TASKS: usize = 60;
     let (bench, lane) = (Bench::rabbit().await, lane("q"));
-    let cutter = Cutter::before(bench.host().port()).await;
-    let url = format!("amqp://127.0.0.1:{}/{}", cutter.port, bench.host().name());
+    let relay = Relay::before(bench.host().port()).await;
+    let url = format!("amqp://127.0.0.1:{}/{}", relay.port, bench.host().name());
     let queue = connect(&url, &QueueName::default()).await.expect("it answers");
     let taken = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
     let mut consumers = tokio::task::JoinSet::new();
@@ -260,12 +260,12 @@ async fn loses_nothing_while_connections_are_cut_again_and_again() {
     }
     for i in 0..TASKS {
         if i % 6 == 0 {
-            cutter.cut_next_answer();
+            relay.cut_next_answer();
         }
         until("room for a task", async || queue.publish(&lane, &message(i.to_string())).await.ok()).await;
     }
     until("every task", async || (taken.lock().expect("no panic").len() == TASKS).then_some(())).await;
-    assert!(cutter.cuts() >= 5, "only {} cuts were made", cutter.cuts());
+    assert!(relay.cut_answers() >= 5, "only {} cuts were made", relay.cut_answers());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use reelmill_api::{Priority, QueueName};
-use reelmill_lab::{programs::free_port, redis::Redis};
+use reelmill_lab::{programs::free_port, redis::Redis, relay::Relay};
 use reelmill_queue::{Depth, NewMessage, Published, QueueError, connect};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
-use crate::cutter::Cutter;
 
 /// No call against a dead server may take longer; the drivers' own bound is 3 s.
 const BOUND: Duration = Duration::from_secs(10);
@@ -188,42 +187,42 @@ async fn load_scripts(bench: &Bench) {
 #[tokio::test(flavor = "multi_thread")]
 async fn does_a_call_once_even_if_its_answer_is_lost() {
     let (bench, lane) = (Bench::redis().await, lane("q"));
-    let cutter = Cutter::before(bench.server().port).await;
-    let queue = connect(&cutter.url(), &QueueName::default()).await.expect("it answers");
+    let relay = Relay::before(bench.server().port).await;
+    let queue = connect(&format!("redis://127.0.0.1:{}", relay.port), &QueueName::default()).await.expect("it answers");
     let lanes = std::slice::from_ref(&lane);
     load_scripts(&bench).await;
 
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     assert_eq!(queue.publish(&lane, &message("task")).await.expect("stored"), Published::Stored);
     assert_eq!(queue.depth(&lane).await.expect("a depth").ready, 1);
     let keyed = NewMessage { dedupe_key: Some("k".to_owned()), ..message("keyed") };
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     assert_eq!(queue.publish(&lane, &keyed).await.expect("stored"), Published::Stored);
 
     let first = bench.lease(&lane, LONG).await;
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.hand_back(&first.receipt).await.expect("ours");
     let same = bench.lease(&lane, LONG).await;
     assert_eq!(same.attempt, 1);
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.retry_after(&same.receipt, Duration::ZERO).await.expect("ours");
     let second = bench.lease(&lane, LONG).await;
     assert_eq!((second.attempt, text(&second)), (2, "task"));
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.extend(&second.receipt, LONG).await.expect("ours");
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.ack(&second.receipt).await.expect("ours");
     assert!(is_lost(queue.ack(&second.receipt).await), "another call is not a repetition");
 
     // A lease whose answer was lost is nobody's, until it runs out.
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     let keyed = queue.lease(lanes, SHORT, PATIENCE).await.expect("an answer").expect("a message");
     assert_eq!((keyed.attempt, text(&keyed)), (2, "keyed"));
     queue.extend(&keyed.receipt, LONG).await.expect("ours");
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.dead_letter(&keyed.receipt, "why").await.expect("ours");
     assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { dead: 1, ..EMPTY });
-    assert_eq!(cutter.cuts(), 8, "every cut was made");
+    assert_eq!(relay.cut_answers(), 8, "every cut was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]

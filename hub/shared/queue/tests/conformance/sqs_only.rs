@@ -13,6 +13,7 @@ use std::{
 use reelmill_api::{JobId, Lane, Notice, PresetName, Priority, QueueName};
 use reelmill_lab::{
     programs::{Running, free_port},
+    relay::Relay,
     sqs::Sqs,
 };
 use reelmill_queue::{Cursor, Depth, Leased, NewMessage, QueueError, Receipt, SharedQueue, connect};
@@ -20,7 +21,6 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
-use crate::cutter::Cutter;
 
 /// No call against a dead server may take longer; the driver's own bound is 8 s.
 const BOUND: Duration = Duration::from_secs(10);
@@ -285,8 +285,8 @@ async fn what_comes_between_two_calls_is_the_next_ones_uncounted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_worker_asks_once_a_queue_and_long_request() {
     let bench = Bench::sqs().await;
-    let relay = Cutter::before(bench.moto().port).await;
-    let queue = farm_at(&bench.url.replace(&bench.moto().port.to_string(), &relay.port().to_string())).await;
+    let relay = Relay::before(bench.moto().port).await;
+    let queue = farm_at(&bench.url.replace(&bench.moto().port.to_string(), &relay.port.to_string())).await;
     let lanes = [lane("a"), lane("b")];
     let ask = async || assert!(queue.lease(&lanes, LONG, SHORT).await.expect("an answer").is_none());
     ask().await;
@@ -376,29 +376,29 @@ async fn does_not_hang_with_a_server_that_hangs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn loses_no_task_with_an_answer() {
     let (bench, lane) = (Bench::sqs().await, lane("q"));
-    let cutter = Cutter::before(bench.moto().port).await;
-    let queue = farm_at(&bench.url.replace(&bench.moto().port.to_string(), &cutter.port().to_string())).await;
+    let relay = Relay::before(bench.moto().port).await;
+    let queue = farm_at(&bench.url.replace(&bench.moto().port.to_string(), &relay.port.to_string())).await;
     // The most urgent are the first that a lease asks for.
     let urgent = |body: &str| NewMessage { priority: Priority::High, ..message(body) };
     queue.publish(&lane, &urgent("first")).await.expect("stored");
     // Whether it was stored is not known, so it is for the caller to try again.
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     let error = queue.publish(&lane, &urgent("task")).await.expect_err("no answer");
     assert!(matches!(error, QueueError::Failed { .. }), "{error}");
     assert_eq!(queue.depth(&lane).await.expect("a depth").ready, 2);
     let leased = take(&queue, &lane, LONG).await;
     for _ in 0..2 {
-        cutter.cut_next_answer();
+        relay.cut_next_answer();
         queue.extend(&leased.receipt, LONG).await.expect("ours");
     }
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     queue.ack(&leased.receipt).await.expect("ours");
     assert!(is_lost(queue.ack(&leased.receipt).await));
     // What was delivered to nobody comes back when its lease is over.
-    cutter.cut_next_answer();
+    relay.cut_next_answer();
     let last = take(&queue, &lane, SHORT).await;
     assert_eq!(last.attempt, 2);
-    assert_eq!(cutter.cuts(), 5, "every cut was made");
+    assert_eq!(relay.cut_answers(), 5, "every cut was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
