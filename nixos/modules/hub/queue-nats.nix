@@ -5,13 +5,11 @@
   pkgs,
   ...
 }: let
-  inherit (lib) mkDefault mkForce mkIf;
+  inherit (lib) mkForce mkIf;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
-  secrets = hub.secretsFolder;
   # NATS reads the password as it reads its file: what begins with a letter is no number.
   password = "p<<queue-password>>";
-  url = host: "nats://reelmill:${password}@${host}:${toString cfg.port}";
   # A variable of the process is no JSON, so the file cannot be the one that NixOS writes of the settings.
   conf = (
     lib.concatStrings (lib.mapAttrsToList (key: value: "${key}: ${builtins.toJSON value}\n") config.services.nats.settings)
@@ -33,27 +31,18 @@ in {
     };
     environment.etc."reelmill/nats.conf".text = conf;
     services.reelmill.hub = {
-      generatedSecrets = {
-        "nats.env" = "REELMILL_QUEUE_PASSWORD=${password}";
-        queue-url = url "127.0.0.1";
+      generatedSecrets."nats.env" = "REELMILL_QUEUE_PASSWORD=${password}";
+      queue.server = {
+        unit = "nats";
+        url = host: "nats://reelmill:${password}@${host}:${toString cfg.port}";
       };
-      queueUrlFile = mkDefault "${secrets}/queue-url";
-      workerEnvironment.QUEUE_URL = url (lib.head hub.names);
     };
-    systemd.services = {
-      nats = {
-        requires = ["reelmill-hub-secrets.service"];
-        after = ["reelmill-hub-secrets.service"];
-        serviceConfig = {
-          EnvironmentFile = "${secrets}/nats.env";
-          ExecStart = mkForce "${pkgs.nats-server}/bin/nats-server -c /etc/reelmill/nats.conf";
-        };
-        restartTriggers = [conf];
+    systemd.services.nats = {
+      serviceConfig = {
+        EnvironmentFile = "${hub.secretsFolder}/nats.env";
+        ExecStart = mkForce "${pkgs.nats-server}/bin/nats-server -c /etc/reelmill/nats.conf";
       };
-      reelmill-hub = {
-        wants = ["nats.service"];
-        after = ["nats.service"];
-      };
+      restartTriggers = [conf];
     };
   };
 }

@@ -4,11 +4,9 @@
   lib,
   ...
 }: let
-  inherit (lib) mkDefault mkIf;
+  inherit (lib) mkIf;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
-  secrets = hub.secretsFolder;
-  url = host: "amqp://reelmill:<<queue-password>>@${host}:${toString cfg.port}/%2f";
   # What the broker knows from the start. A password in clear text is hashed when it is read.
   definitions = builtins.toJSON {
     users = [
@@ -45,23 +43,14 @@ in {
       };
     };
     services.reelmill.hub = {
-      generatedSecrets = {
-        "rabbitmq-definitions.json" = definitions;
-        queue-url = url "127.0.0.1";
-      };
-      queueUrlFile = mkDefault "${secrets}/queue-url";
-      workerEnvironment.QUEUE_URL = url (lib.head hub.names);
-    };
-    systemd.services = {
-      rabbitmq = {
-        requires = ["reelmill-hub-secrets.service"];
-        after = ["reelmill-hub-secrets.service"];
-        serviceConfig.LoadCredential = ["definitions.json:${secrets}/rabbitmq-definitions.json"];
-      };
-      reelmill-hub = {
-        wants = ["rabbitmq.service"];
-        after = ["rabbitmq.service"];
+      generatedSecrets."rabbitmq-definitions.json" = definitions;
+      queue.server = {
+        unit = "rabbitmq";
+        url = host: "amqp://reelmill:<<queue-password>>@${host}:${toString cfg.port}/%2f";
       };
     };
+    systemd.services.rabbitmq.serviceConfig.LoadCredential = [
+      "definitions.json:${hub.secretsFolder}/rabbitmq-definitions.json"
+    ];
   };
 }

@@ -7,8 +7,6 @@
   inherit (lib) mkDefault mkIf;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
-  secrets = hub.secretsFolder;
-  url = host: "redis://:<<queue-password>>@${host}:${toString cfg.port}";
 in {
   config = mkIf (hub.enable && cfg.kind == "redis") {
     services.redis = {
@@ -18,7 +16,7 @@ in {
         enable = true;
         inherit (cfg) port;
         bind = hub.listenAddress;
-        requirePassFile = "${secrets}/queue-password";
+        requirePassFile = "${hub.secretsFolder}/queue-password";
         appendOnly = true;
         appendFsync = "everysec";
         # The file that is appended to is enough.
@@ -26,20 +24,9 @@ in {
         settings.maxmemory-policy = "noeviction";
       };
     };
-    services.reelmill.hub = {
-      generatedSecrets.queue-url = url "127.0.0.1";
-      queueUrlFile = mkDefault "${secrets}/queue-url";
-      workerEnvironment.QUEUE_URL = url (lib.head hub.names);
-    };
-    systemd.services = {
-      redis-reelmill = {
-        requires = ["reelmill-hub-secrets.service"];
-        after = ["reelmill-hub-secrets.service"];
-      };
-      reelmill-hub = {
-        wants = ["redis-reelmill.service"];
-        after = ["redis-reelmill.service"];
-      };
+    services.reelmill.hub.queue.server = {
+      unit = "redis-reelmill";
+      url = host: "redis://:<<queue-password>>@${host}:${toString cfg.port}";
     };
   };
 }

@@ -4,7 +4,7 @@
   lib,
   ...
 }: let
-  inherit (lib) mkIf mkMerge mkOption types;
+  inherit (lib) mkDefault mkIf mkMerge mkOption types;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
 in {
@@ -32,6 +32,25 @@ in {
       defaultText = lib.literalMD "6379 for Redis, 5672 for RabbitMQ, 4222 for NATS";
       description = "The port of the queue that is run here.";
     };
+    server = mkOption {
+      internal = true;
+      type = types.nullOr (
+        types.submodule {
+          options = {
+            unit = mkOption {
+              type = types.str;
+              description = "Its unit.";
+            };
+            url = mkOption {
+              type = types.functionTo types.str;
+              description = "Its address, by the name of its host.";
+            };
+          };
+        }
+      );
+      default = null;
+      description = "The server that is run here.";
+    };
   };
 
   config = mkIf hub.enable (mkMerge [
@@ -52,11 +71,26 @@ in {
         }
       ];
     }
-    (mkIf (lib.elem cfg.kind ["redis" "rabbitmq" "nats"]) {
+    (mkIf (cfg.server != null) {
       services.reelmill.hub = {
         servicePorts = [cfg.port];
-        # Only letters and digits, so it can stand in an address as it is.
-        generatedSecrets.queue-password = "<<hex32>>";
+        generatedSecrets = {
+          # Only letters and digits, so it can stand in an address as it is.
+          queue-password = "<<hex32>>";
+          queue-url = cfg.server.url "127.0.0.1";
+        };
+        queueUrlFile = mkDefault "${hub.secretsFolder}/queue-url";
+        workerEnvironment.QUEUE_URL = cfg.server.url (lib.head hub.names);
+      };
+      systemd.services = {
+        ${cfg.server.unit} = {
+          requires = ["reelmill-hub-secrets.service"];
+          after = ["reelmill-hub-secrets.service"];
+        };
+        reelmill-hub = {
+          wants = ["${cfg.server.unit}.service"];
+          after = ["${cfg.server.unit}.service"];
+        };
       };
     })
   ]);
