@@ -1,6 +1,7 @@
 //! One queue interface for the farm, and its drivers: what a lane, a lease and a dead letter are, whatever server keeps
 //! them.
 
+mod address;
 mod connect;
 mod limits;
 mod nats;

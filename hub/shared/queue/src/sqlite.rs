@@ -1,5 +1,6 @@
 //! The embedded driver: a SQLite file that many processes of one machine share. Its clock is the machine's.
 
+mod bell;
 mod events;
 mod file;
 mod messages;
@@ -13,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use reelmill_api::{Lane, Notice, QueueName};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 use tokio::time::Instant;
 
 use crate::{
@@ -25,7 +26,8 @@ pub use file::sqlite_url;
 
 /// How often a waiting call looks again, should time alone have made something ready.
 const POLL: Duration = Duration::from_millis(50);
-/// How often it looks at the file's journal, which costs a microsecond: SQLite cannot wake another process.
+/// How long after a look it looks again at the soonest; and how often it looks at the journal where the kernel does not tell
+/// that somebody has written.
 const GLANCE: Duration = Duration::from_millis(8);
 
 /// A queue in a SQLite file.
@@ -48,16 +50,16 @@ impl SqliteQueue {
         Ok(Self { file, at, farm, turns, lively, emitted: 0.into() })
     }
 
-    /// Begins a write: from here on nobody else writes, and the time that comes with it is not older than theirs.
-    async fn write(&self) -> Result<(Transaction<'static, Sqlite>, i64), sqlx::Error> {
-        let tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok((tx, now_ms()))
-    }
-
     fn failed(&self, doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> QueueError {
         let (doing, at) = (doing.into(), self.at.clone());
         move |e| QueueError::Failed { doing, at, cause: e.to_string() }
     }
+}
+
+/// Begins a write: from here on nobody else writes, and the time that comes with it is not older than theirs.
+async fn begin(writer: &mut SqliteConnection) -> Result<(Transaction<'_, Sqlite>, i64), sqlx::Error> {
+    let tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    Ok((tx, now_ms()))
 }
 
 fn since_epoch() -> Duration {
@@ -80,13 +82,19 @@ impl SqliteQueue {
         if now >= deadline {
             return false;
         }
-        let next = deadline.min(now + POLL);
-        while Instant::now() < next {
-            tokio::time::sleep_until(next.min(Instant::now() + GLANCE)).await;
-            if self.file.journal() != seen {
-                break;
+        let (soonest, latest) = (deadline.min(now + GLANCE), deadline.min(now + POLL));
+        while Instant::now() < latest && self.file.journal() == seen {
+            match &self.file.bell {
+                Some(bell) => {
+                    tokio::select! {
+                        () = bell.rung() => break,
+                        () = tokio::time::sleep_until(latest) => {}
+                    }
+                }
+                None => tokio::time::sleep_until(latest.min(Instant::now() + GLANCE)).await,
             }
         }
+        tokio::time::sleep_until(soonest).await;
         true
     }
 }

@@ -1,19 +1,23 @@
-//! A NATS address taken apart. As with every address, what is said about a bad one never repeats a piece of it, for any
-//! piece may turn out to belong to a password with an unescaped `/`, `?` or `#`.
+//! A NATS address taken apart.
 
 use std::{fmt, time::Duration};
 
 use async_nats::{
     ConnectOptions,
-    rustls::{ClientConfig, RootCertStore, crypto::ring},
+    rustls::{ClientConfig, crypto::ring},
 };
-use percent_encoding::percent_decode_str;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{net::TcpStream, time::timeout};
-use url::{Host, Url};
 
-use crate::QueueError;
+use crate::{
+    QueueError,
+    address::{Dialect, place},
+};
 
+const ADDRESS: Dialect = Dialect {
+    server: "NATS",
+    secret: "password",
+    hint: "write nats://user:password@host:4222, or tls:// for TLS, with special characters percent-encoded",
+};
 const DEFAULT_PORT: u16 = 4222;
 
 /// Where a NATS server is and how to be let in.
@@ -39,33 +43,26 @@ enum Login {
 impl Address {
     /// Reads `nats://[user:password@|token@]host[:port][?replicas=n]`, or `tls://` with `?ca=/path` as well.
     pub(super) fn parse(text: &str) -> Result<Self, QueueError> {
-        let url = Url::parse(text).map_err(|e| bad(&e.to_string()))?;
+        let (url, host) = ADDRESS.parse(text)?;
         let tls = url.scheme() == "tls";
-        let host = match url.host() {
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            Some(host) if !host.to_string().is_empty() => host.to_string(),
-            _ => return Err(bad("it names no host")),
-        };
-        if url.fragment().is_some() {
-            return Err(bad("it holds a `#`; in a password, write it as %23"));
-        }
         if !url.path().trim_start_matches('/').is_empty() {
-            return Err(bad("something follows the host; in a password, write `/` as %2F"));
+            return Err(ADDRESS.bad_or_unescaped("something follows the host", '/'));
         }
         let (mut ca, mut replicas) = (None, 1);
-        for part in url.query().into_iter().flat_map(|query| query.split('&')) {
-            match part.split_once('=') {
-                Some(("ca", path)) if tls => ca = Some(decode(path)?),
-                Some(("ca", _)) => return Err(bad("`ca` is for tls:// addresses")),
-                Some(("replicas", number)) => replicas = replicas_of(number)?,
-                _ => return Err(bad("after `?` it may say ca=/path and replicas=3; in a password, write `?` as %3F")),
+        for setting in ADDRESS.settings(&url) {
+            match setting {
+                ("ca", path) if tls => ca = Some(ADDRESS.decode(path)?),
+                ("ca", _) => return Err(ADDRESS.bad("`ca` is for tls:// addresses")),
+                ("replicas", number) => replicas = replicas_of(number)?,
+                _ => return Err(ADDRESS.bad_or_unescaped("after `?` it may say ca=/path and replicas=3", '?')),
             }
         }
-        let login = match (decode(url.username())?, url.password().map(decode).transpose()?) {
-            (name, Some(password)) => Login::User { name, password },
-            (token, None) if !token.is_empty() => Login::Token(token),
-            _ => Login::Nobody,
-        };
+        let login =
+            match (ADDRESS.decode(url.username())?, url.password().map(|text| ADDRESS.decode(text)).transpose()?) {
+                (name, Some(password)) => Login::User { name, password },
+                (token, None) if !token.is_empty() => Login::Token(token),
+                _ => Login::Nobody,
+            };
         Ok(Self { tls, host, port: url.port().unwrap_or(DEFAULT_PORT), login, ca, replicas })
     }
 
@@ -84,7 +81,11 @@ impl Address {
         let options = options.require_tls(true);
         match &self.ca {
             None => Ok(options),
-            Some(path) => Ok(options.tls_client_config(trusting(path)?)),
+            Some(path) => {
+                let roots = ADDRESS.trust(path)?.roots;
+                let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+                Ok(options.tls_client_config(config))
+            }
         }
     }
 
@@ -110,11 +111,8 @@ impl Address {
 /// The address as it may be shown to anyone, and as the client library gets it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, port) = (if self.tls { "tls" } else { "nats" }, self.port);
-        match self.host.as_str() {
-            ip if ip.contains(':') => write!(f, "{scheme}://[{ip}]:{port}"),
-            host => write!(f, "{scheme}://{host}:{port}"),
-        }
+        let scheme = if self.tls { "tls" } else { "nats" };
+        write!(f, "{scheme}://{}", place(&self.host, self.port))
     }
 }
 
@@ -124,40 +122,12 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A client that trusts the authorities in the file at `path` and no others.
-fn trusting(path: &str) -> Result<ClientConfig, QueueError> {
-    let unusable = |why: String| bad(&format!("its `ca` file {path} cannot be used: {why}"));
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))? {
-        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
-        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
-    }
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
-}
-
 fn replicas_of(number: &str) -> Result<usize, QueueError> {
     number
         .parse()
         .ok()
         .filter(|n| (1..=5).contains(n))
-        .ok_or_else(|| bad("`replicas` is a number from 1 to 5; in a password, write `?` as %3F"))
-}
-
-fn decode(text: &str) -> Result<String, QueueError> {
-    let decoded =
-        percent_decode_str(text).decode_utf8().map_err(|_| bad("its user, password, token or `ca` is no UTF-8"))?;
-    Ok(decoded.into_owned())
-}
-
-fn bad(why: &str) -> QueueError {
-    QueueError::BadAddress {
-        message: format!("the NATS address cannot be used: {why}"),
-        hint: "write nats://user:password@host:4222, or tls:// for TLS, with special characters percent-encoded"
-            .to_owned(),
-    }
+        .ok_or_else(|| ADDRESS.bad_or_unescaped("`replicas` is a number from 1 to 5", '?'))
 }
 
 #[cfg(test)]

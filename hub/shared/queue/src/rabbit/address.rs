@@ -1,14 +1,21 @@
-//! A RabbitMQ address taken apart. What it says about a bad one never repeats a piece of it, as any piece may turn out to
-//! belong to a password with an unescaped `/`, `?` or `#`.
+//! A RabbitMQ address taken apart.
 
 use std::{fmt, time::Duration};
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use url::{Host, Url};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::QueueError;
+use crate::{
+    QueueError,
+    address::{Dialect, place},
+};
 
+/// How its addresses are spoken of.
+pub(super) const ADDRESS: Dialect = Dialect {
+    server: "RabbitMQ",
+    secret: "password",
+    hint: "write amqp://user:password@host:5672/vhost, or amqps:// for TLS, with special characters percent-encoded",
+};
 const DEFAULT_PORT: u16 = 5672;
 const DEFAULT_TLS_PORT: u16 = 5671;
 /// The user that a server brings, who is let in from the same machine only.
@@ -37,46 +44,40 @@ pub(super) struct Address {
 impl Address {
     /// Reads `amqp[s]://[user:password@]host[:port][/vhost][?ca=/path][&consumer_timeout=SECONDS]`.
     pub(super) fn parse(text: &str) -> Result<Self, QueueError> {
-        let url = Url::parse(text).map_err(|e| bad(&e.to_string()))?;
+        let (url, host) = ADDRESS.parse(text)?;
         let tls = url.scheme() == "amqps";
-        let host = match url.host() {
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            Some(host) if !host.to_string().is_empty() => decode(&host.to_string())?,
-            _ => return Err(bad("it names no host")),
-        };
-        if url.fragment().is_some() {
-            return Err(bad("it holds a `#`; in a password, write it as %23"));
-        }
         let vhost = url.path().strip_prefix('/').unwrap_or(url.path());
         if vhost.contains(['/', '@', ':']) {
-            return Err(bad("what follows the host is no virtual host; in a password, write `/` as %2F"));
+            return Err(ADDRESS.bad_or_unescaped("what follows the host is no virtual host", '/'));
         }
         let mut address = Self {
             tls,
             host,
             port: url.port().unwrap_or(if tls { DEFAULT_TLS_PORT } else { DEFAULT_PORT }),
-            vhost: Some(decode(vhost)?).filter(|vhost| !vhost.is_empty()).unwrap_or_else(|| "/".to_owned()),
-            user: Some(decode(url.username())?).filter(|user| !user.is_empty()).unwrap_or_else(|| GUEST.to_owned()),
-            password: url.password().map(decode).transpose()?.unwrap_or_else(|| GUEST.to_owned()),
+            vhost: Some(ADDRESS.decode(vhost)?).filter(|vhost| !vhost.is_empty()).unwrap_or_else(|| "/".to_owned()),
+            user: Some(ADDRESS.decode(url.username())?)
+                .filter(|user| !user.is_empty())
+                .unwrap_or_else(|| GUEST.to_owned()),
+            password: url.password().map(|text| ADDRESS.decode(text)).transpose()?.unwrap_or_else(|| GUEST.to_owned()),
             ca: None,
             consumer_timeout: LEAST_CONSUMER_TIMEOUT,
         };
-        url.query().into_iter().flat_map(|query| query.split('&')).try_for_each(|part| address.set(part))?;
+        ADDRESS.settings(&url).try_for_each(|(name, value)| address.set(name, value))?;
         Ok(address)
     }
 
-    fn set(&mut self, part: &str) -> Result<(), QueueError> {
-        match part.split_once('=') {
-            Some(("ca", path)) if self.tls => self.ca = Some(decode(path)?),
-            Some(("ca", _)) => return Err(bad("`ca` is for amqps:// addresses")),
-            Some(("consumer_timeout", seconds)) => {
-                let seconds = seconds.parse().ok().filter(|seconds| *seconds > 0);
-                let seconds = seconds.ok_or_else(|| bad("its `consumer_timeout` is no number of seconds"))?;
+    fn set(&mut self, name: &str, value: &str) -> Result<(), QueueError> {
+        match name {
+            "ca" if self.tls => self.ca = Some(ADDRESS.decode(value)?),
+            "ca" => return Err(ADDRESS.bad("`ca` is for amqps:// addresses")),
+            "consumer_timeout" => {
+                let seconds = value.parse().ok().filter(|seconds| *seconds > 0);
+                let seconds = seconds.ok_or_else(|| ADDRESS.bad("its `consumer_timeout` is no number of seconds"))?;
                 self.consumer_timeout = Duration::from_secs(seconds);
             }
             _ => {
                 let known = "after `?` it may only say ca=/path and consumer_timeout=SECONDS";
-                return Err(bad(&format!("{known}; in a password, write `?` as %3F")));
+                return Err(ADDRESS.bad_or_unescaped(known, '?'));
             }
         }
         Ok(())
@@ -113,11 +114,8 @@ impl Address {
 /// The address as it may be shown to anyone.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, port) = (if self.tls { "amqps" } else { "amqp" }, self.port);
-        match self.host.as_str() {
-            ip if ip.contains(':') => write!(f, "{scheme}://[{ip}]:{port}")?,
-            host => write!(f, "{scheme}://{host}:{port}")?,
-        }
+        let scheme = if self.tls { "amqps" } else { "amqp" };
+        write!(f, "{scheme}://{}", place(&self.host, self.port))?;
         match self.vhost.as_str() {
             "/" => Ok(()),
             vhost => write!(f, "/{}", utf8_percent_encode(vhost, NON_ALPHANUMERIC)),
@@ -128,21 +126,6 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
-    }
-}
-
-fn decode(text: &str) -> Result<String, QueueError> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| bad("a part of it is no UTF-8"))?;
-    Ok(decoded.into_owned())
-}
-
-/// What is wrong with an address; `why` holds no piece of it.
-pub(super) fn bad(why: &str) -> QueueError {
-    QueueError::BadAddress {
-        message: format!("the RabbitMQ address cannot be used: {why}"),
-        hint:
-            "write amqp://user:password@host:5672/vhost, or amqps:// for TLS, with special characters percent-encoded"
-                .to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! switch that cuts it, so that a connection to a server that hangs can be given up at once.
 
 use std::{
-    fmt, io,
+    io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd},
     pin::Pin,
@@ -13,10 +13,7 @@ use std::{
 
 use async_rs::{Runtime, Tokio, traits::*, util::Task};
 use futures::{Stream, io as fio};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -27,7 +24,7 @@ use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
 };
 
-use super::address::{Address, bad};
+use super::address::{ADDRESS, Address};
 use crate::QueueError;
 
 /// What carries bytes both ways.
@@ -116,26 +113,18 @@ impl Dialer {
 }
 
 fn connector(ca: Option<&str>) -> Result<TlsConnector, QueueError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
+    let roots = match ca {
         None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
         }
-        Some(path) => {
-            let unusable = |e: &dyn fmt::Display| bad(&format!("its `ca` file {path} cannot be used: {e}"));
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unusable(&e))? {
-                roots.add(certificate.map_err(|e| unusable(&e))?).map_err(|e| unusable(&e))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable(&"it holds no certificate"));
-            }
-        }
-    }
+        Some(path) => ADDRESS.trust(path)?.roots,
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| bad(&e.to_string()))?
+        .map_err(|e| ADDRESS.bad(&e.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))

@@ -1,14 +1,19 @@
-//! A Redis address taken apart. What it says about a bad one never repeats a piece of it, as any piece may turn out to
-//! belong to a password with an unescaped `/`, `?` or `#`.
+//! A Redis address taken apart.
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
-use url::{Host, Url};
 
-use crate::QueueError;
+use crate::{
+    QueueError,
+    address::{Dialect, place},
+};
 
+const ADDRESS: Dialect = Dialect {
+    server: "Redis",
+    secret: "password",
+    hint: "write redis://user:password@host:6379/0, or rediss:// for TLS, with special characters percent-encoded",
+};
 const DEFAULT_PORT: u16 = 6379;
 
 /// Where a Redis server is and how to be let in.
@@ -27,30 +32,24 @@ pub(super) struct Address {
 impl Address {
     /// Reads `redis[s]://[user:password@]host[:port][/db][?ca=/path]`.
     pub(super) fn parse(text: &str) -> Result<Self, QueueError> {
-        let url = Url::parse(text).map_err(|e| bad(&e.to_string()))?;
+        let (url, host) = ADDRESS.parse(text)?;
         let tls = url.scheme() == "rediss";
-        let host = match url.host() {
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            Some(host) if !host.to_string().is_empty() => host.to_string(),
-            _ => return Err(bad("it names no host")),
-        };
-        if url.fragment().is_some() {
-            return Err(bad("it holds a `#`; in a password, write it as %23"));
+        let mut ca = None;
+        for setting in ADDRESS.settings(&url) {
+            match setting {
+                ("ca", path) if tls => ca = Some(ADDRESS.decode(path)?),
+                ("ca", _) => return Err(ADDRESS.bad("`ca` is for rediss:// addresses")),
+                _ => return Err(ADDRESS.bad_or_unescaped("after `?` it may only say ca=/path", '?')),
+            }
         }
-        let ca = match url.query().map(|query| query.strip_prefix("ca=").filter(|path| !path.contains('&'))) {
-            None => None,
-            Some(Some(path)) if tls => Some(decode(path)?),
-            Some(Some(_)) => return Err(bad("`ca` is for rediss:// addresses")),
-            Some(None) => return Err(bad("after `?` it may only say ca=/path; in a password, write `?` as %3F")),
-        };
         let database = match url.path().trim_start_matches('/') {
             "" => 0,
             number => number
                 .parse()
-                .map_err(|_| bad("what follows the host is no database number; in a password, write `/` as %2F"))?,
+                .map_err(|_| ADDRESS.bad_or_unescaped("what follows the host is no database number", '/'))?,
         };
-        let user = Some(decode(url.username())?).filter(|user| !user.is_empty());
-        let password = url.password().map(decode).transpose()?;
+        let user = Some(ADDRESS.decode(url.username())?).filter(|user| !user.is_empty());
+        let password = url.password().map(|text| ADDRESS.decode(text)).transpose()?;
         Ok(Self { tls, host, port: url.port().unwrap_or(DEFAULT_PORT), database, user, password, ca })
     }
 
@@ -64,20 +63,20 @@ impl Address {
             login = login.set_password(password);
         }
         let (host, port) = (self.host.clone(), self.port);
-        let place = if self.tls {
+        let server = if self.tls {
             ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
         } else {
             ConnectionAddr::Tcp(host, port)
         };
-        let info = place.into_connection_info().map_err(|e| bad(&e.to_string()))?.set_redis_settings(login);
+        let info = server.into_connection_info().map_err(|e| ADDRESS.bad(&e.to_string()))?.set_redis_settings(login);
         if !self.tls {
-            return Client::open(info).map_err(|e| bad(&e.to_string()));
+            return Client::open(info).map_err(|e| ADDRESS.bad(&e.to_string()));
         }
         // An error means that the program has chosen a provider before; then that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let root_cert = self.ca.as_deref().map(read_ca).transpose()?;
+        let root_cert = self.ca.as_deref().map(|path| ADDRESS.trust(path)).transpose()?.map(|trust| trust.pem);
         Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
-            .map_err(|e| bad(&format!("its `ca` cannot be used: {e}")))
+            .map_err(|e| ADDRESS.bad(&format!("its `ca` cannot be used: {e}")))
     }
 
     /// `text` without the password: a server that does not know a command answers with what it was sent.
@@ -92,34 +91,14 @@ impl Address {
 /// The address as it may be shown to anyone.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, port, database) = (if self.tls { "rediss" } else { "redis" }, self.port, self.database);
-        match self.host.as_str() {
-            ip if ip.contains(':') => write!(f, "{scheme}://[{ip}]:{port}/{database}"),
-            host => write!(f, "{scheme}://{host}:{port}/{database}"),
-        }
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        write!(f, "{scheme}://{}/{}", place(&self.host, self.port), self.database)
     }
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
-    }
-}
-
-fn decode(text: &str) -> Result<String, QueueError> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| bad("its user, password or `ca` is no UTF-8"))?;
-    Ok(decoded.into_owned())
-}
-
-fn read_ca(path: &str) -> Result<Vec<u8>, QueueError> {
-    std::fs::read(path).map_err(|e| bad(&format!("its `ca` file {path} cannot be read: {e}")))
-}
-
-fn bad(why: &str) -> QueueError {
-    QueueError::BadAddress {
-        message: format!("the Redis address cannot be used: {why}"),
-        hint: "write redis://user:password@host:6379/0, or rediss:// for TLS, with special characters percent-encoded"
-            .to_owned(),
     }
 }
 

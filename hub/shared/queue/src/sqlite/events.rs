@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{SqliteQueue, now_us};
+use super::{SqliteQueue, begin, now_us};
 use crate::{Cursor, EVENTS_KEPT, EVENTS_PER_READ, Events};
 
 /// How many events one process emits between two prunings.
@@ -12,7 +12,8 @@ const CURSOR: &str = "sqlite:";
 
 impl SqliteQueue {
     pub(super) async fn append_event(&self, body: &[u8]) -> Result<(), sqlx::Error> {
-        let (mut tx, _) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, _) = begin(&mut writer).await?;
         sqlx::query(
             "INSERT INTO events (queue, id, body)
              SELECT ?1, max(?2, coalesce(max(id), 0) + 1), ?3 FROM events WHERE queue = ?1",

@@ -9,12 +9,16 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Sqlite, SqlitePool, Transaction,
+    ConnectOptions, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{Instant, timeout},
+};
 use url::Url;
 
+use super::bell::Bell;
 use crate::QueueError;
 
 /// The schema this build reads and writes.
@@ -24,17 +28,24 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that only read: a few, as each is a thread.
 const READERS: u32 = 2;
 
-/// The file's connections. One writes, so that a process's own tasks line up instead of fighting over the lock.
+/// The file's connections. One writes, so that a process's own tasks line up instead of fighting over the lock; no pool has
+/// it, which asks it before and after each use whether it is well, and each question is a thread's turn.
 pub(super) struct File {
-    pub(super) writer: SqlitePool,
+    writer: Mutex<SqliteConnection>,
     pub(super) reader: SqlitePool,
     journal: PathBuf,
+    pub(super) bell: Option<Bell>,
 }
 
 /// What tells one state of the journal from the next: every write of any process changes it.
 pub(super) type Journal = (SystemTime, u64);
 
 impl File {
+    /// The connection that writes, when this process's other tasks have written.
+    pub(super) async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>, sqlx::Error> {
+        timeout(BUSY_TIMEOUT * 2, self.writer.lock()).await.map_err(|_| sqlx::Error::PoolTimedOut)
+    }
+
     /// The journal as it is now; `None` where there is none, or it does not say.
     pub(super) fn journal(&self) -> Option<Journal> {
         let meta = self.journal.metadata().ok()?;
@@ -113,22 +124,23 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
         .busy_timeout(BUSY_TIMEOUT)
         // A waiting worker looks twenty times a second; nobody wants to read of it.
         .log_statements(log::LevelFilter::Trace);
-    let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(BUSY_TIMEOUT * 2);
-    let writer = pool(1).connect_with(options.clone()).await?;
-    if let Some(why) = migrate(&writer).await? {
+    let mut writer = options.connect().await?;
+    if let Some(why) = migrate(&mut writer).await? {
         return Ok(Opened::Foreign(why));
     }
-    let reader = pool(READERS).connect_with(options).await?;
+    let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY_TIMEOUT * 2);
+    let reader = readers.test_before_acquire(false).connect_with(options).await?;
     let mut journal = path.as_os_str().to_owned();
     journal.push("-wal");
-    Ok(Opened::Ready(File { writer, reader, journal: journal.into() }))
+    let journal = PathBuf::from(journal);
+    Ok(Opened::Ready(File { writer: Mutex::new(writer), reader, bell: Bell::on(&journal), journal }))
 }
 
 /// Brings the file to this build's schema, or says why it is not ours to touch.
-async fn migrate(writer: &SqlitePool) -> Result<Option<&'static str>, sqlx::Error> {
+async fn migrate(writer: &mut SqliteConnection) -> Result<Option<&'static str>, sqlx::Error> {
     const VERSION: &str = "PRAGMA user_version";
     // A file that is ready needs no write, so that whoever holds it meanwhile keeps nobody from starting.
-    if sqlx::query_scalar::<_, i64>(VERSION).fetch_one(writer).await? == SCHEMA_VERSION {
+    if sqlx::query_scalar::<_, i64>(VERSION).fetch_one(&mut *writer).await? == SCHEMA_VERSION {
         return Ok(None);
     }
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -200,7 +212,8 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         let path = folder.path().join("q.sqlite");
         let first = open(&path).await.expect("a new file");
-        let held = first.writer.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
+        let mut writer = first.writer().await.expect("nobody writes");
+        let held = writer.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
         open(&path).await.expect("it is ready");
         held.rollback().await.expect("it was ours");
     }

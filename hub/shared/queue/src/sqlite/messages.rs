@@ -6,7 +6,7 @@ use reelmill_api::{AttemptNumber, Lane, Priority};
 use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::{SqliteQueue, now_ms};
+use super::{SqliteQueue, begin, now_ms};
 use crate::{
     DEDUPE_MEMORY, DeadLetter, Depth, Leased, NewMessage, Published, QueueError, Receipt,
     time::{from_millis, millis},
@@ -58,7 +58,8 @@ impl SqliteQueue {
     }
 
     pub(super) async fn insert(&self, lane: &Lane, message: &NewMessage) -> Result<Published, sqlx::Error> {
-        let (mut tx, now) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, now) = begin(&mut writer).await?;
         if let Some(key) = &message.dedupe_key {
             sqlx::query("DELETE FROM dedupe WHERE expires <= ?").bind(now).execute(&mut *tx).await?;
             let fresh = sqlx::query("INSERT OR IGNORE INTO dedupe (lane, key, expires) VALUES (?, ?, ?)")
@@ -102,7 +103,7 @@ impl SqliteQueue {
             .bind(first)
             .bind(second)
             .bind(third)
-            .fetch_all(&self.file.writer)
+            .fetch_all(&mut *self.file.writer().await?)
             .await?;
         self.note(lane, !claimed.is_empty());
         Ok(claimed.into_iter().next().map(|(message_id, attempt, body)| Leased {
@@ -149,21 +150,27 @@ impl SqliteQueue {
             " + ?1 WHERE id = ?2 AND nonce = ?3 AND visible_at > ",
             now!()
         );
-        let done = sqlx::query(prolong).bind(millis(lasting)).bind(id).bind(nonce).execute(&self.file.writer).await?;
+        let done = sqlx::query(prolong)
+            .bind(millis(lasting))
+            .bind(id)
+            .bind(nonce)
+            .execute(&mut *self.file.writer().await?)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 
     pub(super) async fn remove(&self, receipt: &Receipt) -> Held {
         let (id, nonce) = receipt.parts();
         let remove = concat!("DELETE FROM messages WHERE id = ?1 AND nonce = ?2 AND visible_at > ", now!());
-        let done = sqlx::query(remove).bind(id).bind(nonce).execute(&self.file.writer).await?;
+        let done = sqlx::query(remove).bind(id).bind(nonce).execute(&mut *self.file.writer().await?).await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// Gives the message back for after `delay`, with `uncounted` of its deliveries forgotten.
     pub(super) async fn give_back(&self, receipt: &Receipt, delay: Duration, uncounted: i64) -> Held {
         let (id, nonce) = receipt.parts();
-        let (mut tx, now) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, now) = begin(&mut writer).await?;
         let done = sqlx::query(
             "UPDATE messages SET nonce = NULL, visible_at = ?, attempts = attempts - ?
              WHERE id = ? AND nonce = ? AND visible_at > ?",
@@ -181,7 +188,8 @@ impl SqliteQueue {
 
     pub(super) async fn bury(&self, receipt: &Receipt, reason: &str) -> Held {
         let (id, nonce) = receipt.parts();
-        let (mut tx, now) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, now) = begin(&mut writer).await?;
         let kept = sqlx::query(
             "INSERT INTO dead (id, lane, priority, reason, attempts, died_at, body)
              SELECT id, lane, priority, ?, attempts, ?, body FROM messages WHERE id = ? AND nonce = ? AND visible_at > ?",
@@ -226,7 +234,8 @@ impl SqliteQueue {
 
     /// Puts a dead letter at the end of its line.
     pub(super) async fn revive(&self, lane: &Lane, id: &str) -> Held {
-        let (mut tx, now) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, now) = begin(&mut writer).await?;
         sqlx::query(
             "INSERT INTO messages (id, lane, priority, place, visible_at, published_at, body)
              SELECT id, lane, priority, ?1, ?1, ?1, body FROM dead WHERE lane = ?2 AND id = ?3",
@@ -241,7 +250,8 @@ impl SqliteQueue {
 
     /// Removes a dead letter.
     pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Held {
-        let (tx, _) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (tx, _) = begin(&mut writer).await?;
         unbury(tx, lane, id).await
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use reelmill_api::Notice;
 
-use super::{SqliteQueue, now_ms};
+use super::{SqliteQueue, begin, now_ms};
 use crate::{CANCELED_MEMORY, time::millis};
 
 impl SqliteQueue {
     pub(super) async fn put_up(&self, notice: &Notice) -> Result<(), sqlx::Error> {
-        let (mut tx, now) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, now) = begin(&mut writer).await?;
         let expires = match notice {
             Notice::Paused(_) => None,
             Notice::Canceled(_) => Some(now + millis(CANCELED_MEMORY)),
@@ -25,7 +26,8 @@ impl SqliteQueue {
     }
 
     pub(super) async fn take_down(&self, notice: &Notice) -> Result<(), sqlx::Error> {
-        let (mut tx, _) = self.write().await?;
+        let mut writer = self.file.writer().await?;
+        let (mut tx, _) = begin(&mut writer).await?;
         sqlx::query("DELETE FROM notices WHERE queue = ? AND notice = ?")
             .bind(self.farm.as_str())
             .bind(notice.to_string())

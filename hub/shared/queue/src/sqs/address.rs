@@ -1,5 +1,4 @@
-//! An SQS address taken apart. What it says about a bad one never repeats a piece of it, as any piece may turn out to
-//! belong to a key with an unescaped `/`, `?` or `#`.
+//! An SQS address taken apart.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -12,16 +11,18 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reelmill_api::QueueName;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 use url::{Host, Url};
 
-use crate::QueueError;
+use crate::{QueueError, address::Dialect};
 
+const ADDRESS: Dialect = Dialect {
+    server: "SQS",
+    secret: "key",
+    hint: "write sqs://eu-central-1 and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write the keys into it, \
+        sqs://KEY:SECRET@eu-central-1, with special characters percent-encoded",
+};
 /// For servers that are not AWS: most take any.
 const DEFAULT_REGION: &str = "us-east-1";
 /// How long a message can be invisible after it was received; then it is anyone's, whatever its holder asks.
@@ -65,25 +66,20 @@ impl Address {
     /// Reads `sqs://KEY:SECRET@region`, `https://KEY:SECRET@sqs.REGION.amazonaws.com[/account[/queue]]`, or the address of
     /// a server that is not AWS, `http[s]://KEY:SECRET@host[:port][/account[/queue]][?region=...]`.
     pub(super) fn parse(text: &str, farm: &QueueName) -> Result<Self, QueueError> {
-        let url = Url::parse(text.strip_prefix("sqs+").unwrap_or(text)).map_err(|e| bad(&e.to_string()))?;
-        if url.fragment().is_some() {
-            return Err(bad("it holds a `#`; in a key, write it as %23"));
-        }
-        let host = match url.host() {
-            Some(host) if !host.to_string().is_empty() => host.to_string(),
-            _ => return Err(bad("it names no host")),
-        };
-        let settings = Settings::parse(url.query())?;
+        let (url, host) = ADDRESS.parse(text.strip_prefix("sqs+").unwrap_or(text))?;
+        let settings = Settings::parse(&url)?;
         let path = url.path().trim_matches('/');
         let (account, queue) = match path.split_once('/') {
             Some((account, queue)) => (Some(account), Some(queue)),
             None => (Some(path).filter(|path| !path.is_empty()), None),
         };
         if account.is_some_and(|account| account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit())) {
-            return Err(bad("what follows the host is no account of twelve digits; in a key, write `/` as %2F"));
+            return Err(ADDRESS.bad_or_unescaped("what follows the host is no account of twelve digits", '/'));
         }
         if queue.is_some_and(|queue| queue != farm.as_str()) {
-            return Err(bad("the queue that it names is not QUEUE_NAME's; make them the same, or leave it out here"));
+            return Err(
+                ADDRESS.bad("the queue that it names is not QUEUE_NAME's; make them the same, or leave it out here")
+            );
         }
         let aws = match url.scheme() {
             "sqs" => Some(host.clone()),
@@ -91,16 +87,16 @@ impl Address {
             _ => None,
         };
         if url.scheme() == "http" && !settings.plain && !is_loopback(url.host()) {
-            return Err(bad(
+            return Err(ADDRESS.bad(
                 "without TLS, keys and tasks can be read by others on the way; add plain=yes behind `?` if they may",
             ));
         }
         if settings.ca.is_some() && url.scheme() == "http" {
-            return Err(bad("`ca` is for addresses with TLS"));
+            return Err(ADDRESS.bad("`ca` is for addresses with TLS"));
         }
         let region = settings.region.or_else(|| aws.clone()).unwrap_or_else(|| DEFAULT_REGION.to_owned());
         if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(bad("what should be a region is none, as eu-central-1 is"));
+            return Err(ADDRESS.bad("what should be a region is none, as eu-central-1 is"));
         }
         Ok(Self {
             keys: Keys::of(&url, settings.token)?,
@@ -134,11 +130,12 @@ impl Address {
             return Ok(Builder::new().build_http());
         }
         let trust = match &self.ca {
-            Some(file) => TrustStore::empty().with_pem_certificate(read_ca(file)?),
+            // All its certificates were parsed, because the client would panic on a bad one.
+            Some(file) => TrustStore::empty().with_pem_certificate(ADDRESS.trust(file)?.pem),
             None => TrustStore::default(),
         };
         let context = TlsContext::builder().with_trust_store(trust).build();
-        let context = context.map_err(|e| bad(&format!("TLS cannot be set up: {e}")))?;
+        let context = context.map_err(|e| ADDRESS.bad(&format!("TLS cannot be set up: {e}")))?;
         Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
     }
 
@@ -151,20 +148,19 @@ impl Address {
 
 impl Keys {
     fn of(url: &Url, token: Option<String>) -> Result<Self, QueueError> {
-        let (access, secret) = (decode(url.username())?, decode(url.password().unwrap_or_default())?);
+        let (access, secret) = (ADDRESS.decode(url.username())?, ADDRESS.decode(url.password().unwrap_or_default())?);
         if access.is_empty() || secret.is_empty() {
-            return Err(bad("there are no keys for it"));
+            return Err(ADDRESS.bad("there are no keys for it"));
         }
         Ok(Self { access, secret, token })
     }
 }
 
 impl Settings {
-    fn parse(query: Option<&str>) -> Result<Self, QueueError> {
+    fn parse(url: &Url) -> Result<Self, QueueError> {
         let mut settings = Self::default();
-        for pair in query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decode(value)?;
+        for (name, value) in ADDRESS.settings(url) {
+            let value = ADDRESS.decode(value)?;
             match (name, value.as_str()) {
                 ("region", _) => settings.region = Some(value),
                 ("ca", _) => settings.ca = Some(value),
@@ -172,13 +168,12 @@ impl Settings {
                 ("plain", "yes") => settings.plain = true,
                 ("longest", _) => {
                     let seconds = value.parse().ok().filter(|&seconds: &u32| seconds >= 4);
-                    let seconds = seconds.ok_or_else(|| bad("`longest` is no number of seconds from 4"))?;
+                    let seconds = seconds.ok_or_else(|| ADDRESS.bad("`longest` is no number of seconds from 4"))?;
                     settings.longest = Some(Duration::from_secs(seconds.into()));
                 }
                 _ => {
-                    return Err(bad(
-                        "after `?` it may only say region, ca, token, longest and plain=yes; in a key, write `?` as %3F",
-                    ));
+                    let known = "after `?` it may only say region, ca, token, longest and plain=yes";
+                    return Err(ADDRESS.bad_or_unescaped(known, '?'));
                 }
             }
         }
@@ -247,32 +242,6 @@ fn is_loopback(host: Option<Host<&str>>) -> bool {
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
         None => false,
-    }
-}
-
-fn decode(text: &str) -> Result<String, QueueError> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| bad("its keys or settings are no UTF-8"))?;
-    Ok(decoded.into_owned())
-}
-
-/// The text of a PEM file. All its certificates are parsed here, because the client would panic on a bad one.
-fn read_ca(path: &str) -> Result<Vec<u8>, QueueError> {
-    let unusable = |e: String| bad(&format!("its `ca` file {path} cannot be used: {e}"));
-    let pem = std::fs::read(path).map_err(|e| unusable(e.to_string()))?;
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        store.add(certificate.map_err(|e| unusable(e.to_string()))?).map_err(|e| unusable(e.to_string()))?;
-    }
-    if store.is_empty() { Err(unusable("it holds no certificate in PEM form".to_owned())) } else { Ok(pem) }
-}
-
-fn bad(why: &str) -> QueueError {
-    QueueError::BadAddress {
-        message: format!("the SQS address cannot be used: {why}"),
-        hint:
-            "write sqs://eu-central-1 and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write the keys into it, \
-               sqs://KEY:SECRET@eu-central-1, with special characters percent-encoded"
-                .to_owned(),
     }
 }
 
