@@ -38,10 +38,12 @@ in {
         types.submodule {
           options = {
             unit = mkOption {
+              internal = true;
               type = types.str;
               description = "Its unit.";
             };
             url = mkOption {
+              internal = true;
               type = types.functionTo types.str;
               description = "Its address, by the name of its host.";
             };
