@@ -87,7 +87,8 @@ impl SqliteQueue {
             match &self.file.bell {
                 Some(bell) => {
                     tokio::select! {
-                        () = bell.rung() => break,
+                        // Of what another was told, the journal itself tells.
+                        rang = bell.rung() => if rang { break },
                         () = tokio::time::sleep_until(latest) => {}
                     }
                 }
@@ -113,7 +114,7 @@ impl Queue for SqliteQueue {
     async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError> {
         let deadline = deadline(wait);
         loop {
-            let seen = self.file.journal();
+            let seen = self.file.look();
             for lane in lanes {
                 let claimed = self.claim(lane, lasting).await;
                 if let Some(leased) = claimed.map_err(self.failed(format!("lease from lane {lane}")))? {
@@ -186,7 +187,7 @@ impl Queue for SqliteQueue {
     async fn events(&self, after: &Cursor, wait: Duration) -> Result<Events, QueueError> {
         let deadline = deadline(wait);
         loop {
-            let seen = self.file.journal();
+            let seen = self.file.look();
             let events = self.read_events(after).await.map_err(self.failed("read events"))?;
             if !events.bodies.is_empty() || !self.look_again(deadline, seen).await {
                 return Ok(events);

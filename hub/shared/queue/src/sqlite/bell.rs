@@ -23,15 +23,29 @@ impl Bell {
         watched().inspect_err(|e| log::debug!("{} is not watched but looked at: {e}", journal.display())).ok()
     }
 
-    /// Returns when the journal was written since somebody was told so last.
-    pub(super) async fn rung(&self) {
+    /// Forgets what was written so far: a look that follows finds it.
+    pub(super) fn hush(&self) {
+        while read(self.0.get_ref()).is_ok() {}
+    }
+
+    /// Returns when the journal was written; whether nobody else was told of it.
+    pub(super) async fn rung(&self) -> bool {
         let Ok(mut ready) = self.0.readable().await else {
             // Its runtime ends, and with it whoever waits.
             return std::future::pending().await;
         };
-        let mut notes = [0_u8; 512];
-        while let Ok(Ok(1..)) = ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut notes)?)) {}
+        let mut rang = false;
+        while let Ok(Ok(())) = ready.try_io(|fd| read(fd.get_ref())) {
+            rang = true;
+        }
+        rang
     }
+}
+
+/// Takes what notes there are.
+fn read(notes: &OwnedFd) -> std::io::Result<()> {
+    rustix::io::read(notes, &mut [0_u8; 512])?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -50,11 +64,14 @@ mod tests {
         assert!(timeout(soon, bell.rung()).await.is_err(), "nobody wrote");
         file.write_all(b"one").expect("our file");
         file.write_all(b"two").expect("our file");
-        bell.rung().await;
+        assert!(bell.rung().await);
         assert!(timeout(soon, bell.rung()).await.is_err(), "it was told");
         let all = async { tokio::join!(bell.rung(), bell.rung()) };
         let (_, written) = tokio::join!(all, async { file.write_all(b"three") });
         written.expect("our file");
+        file.write_all(b"four").expect("our file");
+        bell.hush();
+        assert!(!timeout(soon, bell.rung()).await.unwrap_or(false), "a look would have found it");
     }
 
     #[tokio::test]

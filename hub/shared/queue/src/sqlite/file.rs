@@ -46,6 +46,12 @@ impl File {
         timeout(BUSY_TIMEOUT * 2, self.writer.lock()).await.map_err(|_| sqlx::Error::PoolTimedOut)
     }
 
+    /// The journal as it is before a look, which need not be told of what was written so far.
+    pub(super) fn look(&self) -> Option<Journal> {
+        self.bell.iter().for_each(Bell::hush);
+        self.journal()
+    }
+
     /// The journal as it is now; `None` where there is none, or it does not say.
     pub(super) fn journal(&self) -> Option<Journal> {
         let meta = self.journal.metadata().ok()?;
