@@ -26,8 +26,8 @@ pub use file::sqlite_url;
 
 /// How often a waiting call looks again, should time alone have made something ready.
 const POLL: Duration = Duration::from_millis(50);
-/// How long after a look it looks again at the soonest; and how often it looks at the journal where the kernel does not tell
-/// that somebody has written.
+/// How long after a look it looks again at the soonest; and how often it looks whether the bell was rung where the kernel does
+/// not tell.
 const GLANCE: Duration = Duration::from_millis(8);
 
 /// A queue in a SQLite file.
@@ -75,24 +75,23 @@ fn now_us() -> i64 {
 }
 
 impl SqliteQueue {
-    /// Whether a waiting call should look again, and waits until then: until somebody has written since the journal was
-    /// `seen`, or the time has come. The last look is at the deadline itself.
-    async fn look_again(&self, deadline: Instant, seen: Option<file::Journal>) -> bool {
-        let now = Instant::now();
+    /// Whether a waiting call should look again, and waits until then: until the bell was rung after `last`, or the time has
+    /// come. The last look is at the deadline itself.
+    async fn look_again(&self, deadline: Instant, last: Option<SystemTime>) -> bool {
+        let (now, bell) = (Instant::now(), &self.file.bell);
         if now >= deadline {
             return false;
         }
         let (soonest, latest) = (deadline.min(now + GLANCE), deadline.min(now + POLL));
-        while Instant::now() < latest && self.file.journal() == seen {
-            match &self.file.bell {
-                Some(bell) => {
-                    tokio::select! {
-                        // Of what another was told, the journal itself tells.
-                        rang = bell.rung() => if rang { break },
-                        () = tokio::time::sleep_until(latest) => {}
-                    }
-                }
-                None => tokio::time::sleep_until(latest.min(Instant::now() + GLANCE)).await,
+        // Of what another was told here, the file itself tells.
+        while Instant::now() < latest && bell.last() == last {
+            tokio::select! {
+                rang = bell.rung() => match rang {
+                    Some(true) => break,
+                    Some(false) => {}
+                    None => tokio::time::sleep_until(latest.min(Instant::now() + GLANCE)).await,
+                },
+                () = tokio::time::sleep_until(latest) => {}
             }
         }
         tokio::time::sleep_until(soonest).await;
@@ -114,14 +113,14 @@ impl Queue for SqliteQueue {
     async fn lease(&self, lanes: &[Lane], lasting: Duration, wait: Duration) -> Result<Option<Leased>, QueueError> {
         let deadline = deadline(wait);
         loop {
-            let seen = self.file.look();
+            let last = self.file.bell.before_a_look();
             for lane in lanes {
                 let claimed = self.claim(lane, lasting).await;
                 if let Some(leased) = claimed.map_err(self.failed(format!("lease from lane {lane}")))? {
                     return Ok(Some(leased));
                 }
             }
-            if !self.look_again(deadline, seen).await {
+            if !self.look_again(deadline, last).await {
                 return Ok(None);
             }
         }
@@ -187,9 +186,9 @@ impl Queue for SqliteQueue {
     async fn events(&self, after: &Cursor, wait: Duration) -> Result<Events, QueueError> {
         let deadline = deadline(wait);
         loop {
-            let seen = self.file.look();
+            let last = self.file.bell.before_a_look();
             let events = self.read_events(after).await.map_err(self.failed("read events"))?;
-            if !events.bodies.is_empty() || !self.look_again(deadline, seen).await {
+            if !events.bodies.is_empty() || !self.look_again(deadline, last).await {
                 return Ok(events);
             }
         }

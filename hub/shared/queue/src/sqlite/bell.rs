@@ -1,81 +1,121 @@
-//! Wakes who waits when the journal is written, by whatever process: SQLite itself cannot wake another.
+//! Wakes who waits for something, in whatever process: SQLite itself cannot. Whoever has put something into the file touches it
+//! afterwards; the kernel tells all who watch. That the journal was written would come too early, before what was written can
+//! be seen.
 
-use std::{os::fd::OwnedFd, path::Path};
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{
+    AtFlags, CWD, Timespec, Timestamps, UTIME_NOW,
+    inotify::{self, CreateFlags, WatchFlags},
+    utimensat,
+};
 use tokio::io::unix::AsyncFd;
 
-/// A watch on the journal. The kernel keeps one note of all writes until it is asked.
-pub(super) struct Bell(AsyncFd<OwnedFd>);
+/// The file, and a watch on it where the kernel has one left for this user.
+pub(super) struct Bell {
+    file: PathBuf,
+    watch: Option<AsyncFd<OwnedFd>>,
+}
 
 impl Bell {
-    /// A watch; `None` where the kernel has none left for this user.
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe, which the workspace forbids; this descriptor is owned and never taken out"
-    )]
-    pub(super) fn on(journal: &Path) -> Option<Self> {
-        let watched = || -> std::io::Result<Self> {
-            let notes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-            inotify::add_watch(&notes, journal, WatchFlags::MODIFY)?;
-            Ok(Self(AsyncFd::new(notes)?))
-        };
-        watched().inspect_err(|e| log::debug!("{} is not watched but looked at: {e}", journal.display())).ok()
+    pub(super) fn on(file: &Path) -> Self {
+        let watch = watch(file).inspect_err(|e| log::debug!("{} is not watched but looked at: {e}", file.display()));
+        Self { file: file.to_owned(), watch: watch.ok() }
     }
 
-    /// Forgets what was written so far: a look that follows finds it.
-    pub(super) fn hush(&self) {
-        while read(self.0.get_ref()).is_ok() {}
+    /// Tells everybody that something was put into the file. Who is not told finds it a moment later.
+    pub(super) fn ring(&self) {
+        // Both times: of one alone the kernel tells as of a write.
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        if let Err(e) = utimensat(CWD, &self.file, &times, AtFlags::empty()) {
+            log::debug!("cannot touch {}: {e}", self.file.display());
+        }
     }
 
-    /// Returns when the journal was written; whether nobody else was told of it.
-    pub(super) async fn rung(&self) -> bool {
-        let Ok(mut ready) = self.0.readable().await else {
+    /// When it was rung last, before a look, which need not be told of what was put there so far.
+    pub(super) fn before_a_look(&self) -> Option<SystemTime> {
+        while self.watch.as_ref().is_some_and(|watch| read(watch.get_ref()).is_ok()) {}
+        self.last()
+    }
+
+    /// When it was rung last.
+    pub(super) fn last(&self) -> Option<SystemTime> {
+        fs::metadata(&self.file).and_then(|meta| meta.modified()).ok()
+    }
+
+    /// Returns when it is rung; whether nobody else here was told of it. `None` where only a look tells.
+    pub(super) async fn rung(&self) -> Option<bool> {
+        let watch = self.watch.as_ref()?;
+        let Ok(mut ready) = watch.readable().await else {
             // Its runtime ends, and with it whoever waits.
             return std::future::pending().await;
         };
         let mut rang = false;
-        while let Ok(Ok(())) = ready.try_io(|fd| read(fd.get_ref())) {
+        while let Ok(Ok(())) = ready.try_io(|watch| read(watch.get_ref())) {
             rang = true;
         }
-        rang
+        Some(rang)
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, which the workspace forbids; this descriptor is owned and never taken out"
+)]
+fn watch(file: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+    let notes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    inotify::add_watch(&notes, file, WatchFlags::ATTRIB)?;
+    AsyncFd::new(notes)
+}
+
 /// Takes what notes there are.
-fn read(notes: &OwnedFd) -> std::io::Result<()> {
+fn read(notes: &OwnedFd) -> io::Result<()> {
     rustix::io::read(notes, &mut [0_u8; 512])?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, time::Duration};
+    use std::time::Duration;
 
     use tokio::time::timeout;
 
     use super::*;
 
+    const SOON: Duration = Duration::from_millis(50);
+    const LATE: Duration = Duration::from_secs(20);
+
     #[tokio::test]
-    async fn it_rings_once_for_what_was_written_meanwhile_and_for_all_who_wait() {
-        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let bell = Bell::on(file.path()).expect("a watch is left");
-        let soon = Duration::from_millis(50);
-        assert!(timeout(soon, bell.rung()).await.is_err(), "nobody wrote");
-        file.write_all(b"one").expect("our file");
-        file.write_all(b"two").expect("our file");
-        assert!(bell.rung().await);
-        assert!(timeout(soon, bell.rung()).await.is_err(), "it was told");
-        let all = async { tokio::join!(bell.rung(), bell.rung()) };
-        let (_, written) = tokio::join!(all, async { file.write_all(b"three") });
-        written.expect("our file");
-        file.write_all(b"four").expect("our file");
-        bell.hush();
-        assert!(!timeout(soon, bell.rung()).await.unwrap_or(false), "a look would have found it");
+    async fn it_is_heard_once_by_all_who_wait_and_not_by_who_has_looked_since() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let [bell, other] = [(); 2].map(|()| Bell::on(file.path()));
+        assert!(bell.watch.is_some(), "the kernel has a watch left");
+        assert!(timeout(SOON, bell.rung()).await.is_err(), "nobody rang");
+        other.ring();
+        other.ring();
+        assert_eq!(timeout(LATE, bell.rung()).await, Ok(Some(true)));
+        assert!(timeout(SOON, bell.rung()).await.is_err(), "it was told");
+        let all = async { tokio::join!(bell.rung(), bell.rung(), async { other.ring() }) };
+        timeout(LATE, all).await.expect("both are told");
+        other.ring();
+        bell.before_a_look();
+        assert_ne!(timeout(SOON, bell.rung()).await, Ok(Some(true)), "a look would have found it");
     }
 
     #[tokio::test]
-    async fn a_journal_that_is_not_there_has_no_bell() {
-        assert!(Bell::on(Path::new("/no/such/journal")).is_none());
+    async fn where_nothing_can_be_watched_a_look_tells() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let bell = Bell { watch: None, ..Bell::on(file.path()) };
+        assert_eq!(bell.rung().await, None);
+        let before = bell.before_a_look();
+        tokio::time::sleep(SOON).await;
+        bell.ring();
+        assert!(before.is_some() && bell.last() > before);
     }
 }

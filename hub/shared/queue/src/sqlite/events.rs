@@ -33,7 +33,9 @@ impl SqliteQueue {
             .execute(&mut *tx)
             .await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        self.file.bell.ring();
+        Ok(())
     }
 
     pub(super) async fn read_events(&self, after: &Cursor) -> Result<Events, sqlx::Error> {

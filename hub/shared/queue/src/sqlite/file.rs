@@ -5,7 +5,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use sqlx::{
@@ -33,29 +33,13 @@ const READERS: u32 = 2;
 pub(super) struct File {
     writer: Mutex<SqliteConnection>,
     pub(super) reader: SqlitePool,
-    journal: PathBuf,
-    pub(super) bell: Option<Bell>,
+    pub(super) bell: Bell,
 }
-
-/// What tells one state of the journal from the next: every write of any process changes it.
-pub(super) type Journal = (SystemTime, u64);
 
 impl File {
     /// The connection that writes, when this process's other tasks have written.
     pub(super) async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>, sqlx::Error> {
         timeout(BUSY_TIMEOUT * 2, self.writer.lock()).await.map_err(|_| sqlx::Error::PoolTimedOut)
-    }
-
-    /// The journal as it is before a look, which need not be told of what was written so far.
-    pub(super) fn look(&self) -> Option<Journal> {
-        self.bell.iter().for_each(Bell::hush);
-        self.journal()
-    }
-
-    /// The journal as it is now; `None` where there is none, or it does not say.
-    pub(super) fn journal(&self) -> Option<Journal> {
-        let meta = self.journal.metadata().ok()?;
-        Some((meta.modified().ok()?, meta.len()))
     }
 }
 
@@ -136,10 +120,7 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
     }
     let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY_TIMEOUT * 2);
     let reader = readers.test_before_acquire(false).connect_with(options).await?;
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-wal");
-    let journal = PathBuf::from(journal);
-    Ok(Opened::Ready(File { writer: Mutex::new(writer), reader, bell: Bell::on(&journal), journal }))
+    Ok(Opened::Ready(File { writer: Mutex::new(writer), reader, bell: Bell::on(path) }))
 }
 
 /// Brings the file to this build's schema, or says why it is not ours to touch.

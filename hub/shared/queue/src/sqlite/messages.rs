@@ -86,6 +86,7 @@ impl SqliteQueue {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
+        self.file.bell.ring();
         Ok(Published::Stored)
     }
 
@@ -183,6 +184,7 @@ impl SqliteQueue {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
+        self.file.bell.ring();
         Ok(done.rows_affected() == 1)
     }
 
@@ -245,7 +247,9 @@ impl SqliteQueue {
         .bind(id)
         .execute(&mut *tx)
         .await?;
-        unbury(tx, lane, id).await
+        let revived = unbury(tx, lane, id).await;
+        self.file.bell.ring();
+        revived
     }
 
     /// Removes a dead letter.
