@@ -12,8 +12,8 @@ const CURSOR: &str = "sqlite:";
 
 impl SqliteQueue {
     pub(super) async fn append_event(&self, body: &[u8]) -> Result<(), sqlx::Error> {
-        let mut writer = self.file.writer().await?;
-        let (mut tx, _) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, _) = begin(&mut writers.lasting).await?;
         sqlx::query(
             "INSERT INTO events (queue, id, body)
              SELECT ?1, max(?2, coalesce(max(id), 0) + 1), ?3 FROM events WHERE queue = ?1",

@@ -31,15 +31,24 @@ const READERS: u32 = 2;
 /// The file's connections. One writes, so that a process's own tasks line up instead of fighting over the lock; no pool has
 /// it, which asks it before and after each use whether it is well, and each question is a thread's turn.
 pub(super) struct File {
-    writer: Mutex<SqliteConnection>,
+    writers: Mutex<Writers>,
     pub(super) reader: SqlitePool,
     pub(super) bell: Bell,
 }
 
+/// The connections that write, one at a time.
+pub(super) struct Writers {
+    /// What it has committed is on the disk.
+    pub(super) lasting: SqliteConnection,
+    /// What it has committed is seen by all, and is on the disk with what is written next to last: a power cut may undo it. For what
+    /// is the same when it is done again.
+    pub(super) fleeting: SqliteConnection,
+}
+
 impl File {
-    /// The connection that writes, when this process's other tasks have written.
-    pub(super) async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>, sqlx::Error> {
-        timeout(BUSY_TIMEOUT * 2, self.writer.lock()).await.map_err(|_| sqlx::Error::PoolTimedOut)
+    /// The connections that write, when this process's other tasks have written.
+    pub(super) async fn writers(&self) -> Result<MutexGuard<'_, Writers>, sqlx::Error> {
+        timeout(BUSY_TIMEOUT * 2, self.writers.lock()).await.map_err(|_| sqlx::Error::PoolTimedOut)
     }
 }
 
@@ -114,13 +123,14 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
         .busy_timeout(BUSY_TIMEOUT)
         // A waiting worker looks twenty times a second; nobody wants to read of it.
         .log_statements(log::LevelFilter::Trace);
-    let mut writer = options.connect().await?;
-    if let Some(why) = migrate(&mut writer).await? {
+    let mut lasting = options.connect().await?;
+    if let Some(why) = migrate(&mut lasting).await? {
         return Ok(Opened::Foreign(why));
     }
+    let fleeting = options.clone().synchronous(SqliteSynchronous::Normal).connect().await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY_TIMEOUT * 2);
     let reader = readers.test_before_acquire(false).connect_with(options).await?;
-    Ok(Opened::Ready(File { writer: Mutex::new(writer), reader, bell: Bell::on(path) }))
+    Ok(Opened::Ready(File { writers: Mutex::new(Writers { lasting, fleeting }), reader, bell: Bell::on(path) }))
 }
 
 /// Brings the file to this build's schema, or says why it is not ours to touch.
@@ -199,8 +209,8 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         let path = folder.path().join("q.sqlite");
         let first = open(&path).await.expect("a new file");
-        let mut writer = first.writer().await.expect("nobody writes");
-        let held = writer.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
+        let mut writers = first.writers().await.expect("nobody writes");
+        let held = writers.lasting.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
         open(&path).await.expect("it is ready");
         held.rollback().await.expect("it was ours");
     }

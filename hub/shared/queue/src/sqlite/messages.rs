@@ -58,8 +58,8 @@ impl SqliteQueue {
     }
 
     pub(super) async fn insert(&self, lane: &Lane, message: &NewMessage) -> Result<Published, sqlx::Error> {
-        let mut writer = self.file.writer().await?;
-        let (mut tx, now) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, now) = begin(&mut writers.lasting).await?;
         if let Some(key) = &message.dedupe_key {
             sqlx::query("DELETE FROM dedupe WHERE expires <= ?").bind(now).execute(&mut *tx).await?;
             let fresh = sqlx::query("INSERT OR IGNORE INTO dedupe (lane, key, expires) VALUES (?, ?, ?)")
@@ -104,7 +104,7 @@ impl SqliteQueue {
             .bind(first)
             .bind(second)
             .bind(third)
-            .fetch_all(&mut *self.file.writer().await?)
+            .fetch_all(&mut self.file.writers().await?.lasting)
             .await?;
         self.note(lane, !claimed.is_empty());
         Ok(claimed.into_iter().next().map(|(message_id, attempt, body)| Leased {
@@ -155,23 +155,24 @@ impl SqliteQueue {
             .bind(millis(lasting))
             .bind(id)
             .bind(nonce)
-            .execute(&mut *self.file.writer().await?)
+            .execute(&mut self.file.writers().await?.fleeting)
             .await?;
         Ok(done.rows_affected() == 1)
     }
 
+    /// Ends a message. If a power cut undoes that, it is delivered once more, as after a worker that died before this.
     pub(super) async fn remove(&self, receipt: &Receipt) -> Held {
         let (id, nonce) = receipt.parts();
         let remove = concat!("DELETE FROM messages WHERE id = ?1 AND nonce = ?2 AND visible_at > ", now!());
-        let done = sqlx::query(remove).bind(id).bind(nonce).execute(&mut *self.file.writer().await?).await?;
+        let done = sqlx::query(remove).bind(id).bind(nonce).execute(&mut self.file.writers().await?.fleeting).await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// Gives the message back for after `delay`, with `uncounted` of its deliveries forgotten.
     pub(super) async fn give_back(&self, receipt: &Receipt, delay: Duration, uncounted: i64) -> Held {
         let (id, nonce) = receipt.parts();
-        let mut writer = self.file.writer().await?;
-        let (mut tx, now) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, now) = begin(&mut writers.lasting).await?;
         let done = sqlx::query(
             "UPDATE messages SET nonce = NULL, visible_at = ?, attempts = attempts - ?
              WHERE id = ? AND nonce = ? AND visible_at > ?",
@@ -190,8 +191,8 @@ impl SqliteQueue {
 
     pub(super) async fn bury(&self, receipt: &Receipt, reason: &str) -> Held {
         let (id, nonce) = receipt.parts();
-        let mut writer = self.file.writer().await?;
-        let (mut tx, now) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, now) = begin(&mut writers.lasting).await?;
         let kept = sqlx::query(
             "INSERT INTO dead (id, lane, priority, reason, attempts, died_at, body)
              SELECT id, lane, priority, ?, attempts, ?, body FROM messages WHERE id = ? AND nonce = ? AND visible_at > ?",
@@ -236,8 +237,8 @@ impl SqliteQueue {
 
     /// Puts a dead letter at the end of its line.
     pub(super) async fn revive(&self, lane: &Lane, id: &str) -> Held {
-        let mut writer = self.file.writer().await?;
-        let (mut tx, now) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, now) = begin(&mut writers.lasting).await?;
         sqlx::query(
             "INSERT INTO messages (id, lane, priority, place, visible_at, published_at, body)
              SELECT id, lane, priority, ?1, ?1, ?1, body FROM dead WHERE lane = ?2 AND id = ?3",
@@ -254,8 +255,8 @@ impl SqliteQueue {
 
     /// Removes a dead letter.
     pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Held {
-        let mut writer = self.file.writer().await?;
-        let (tx, _) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (tx, _) = begin(&mut writers.lasting).await?;
         unbury(tx, lane, id).await
     }
 

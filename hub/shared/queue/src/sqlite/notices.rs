@@ -9,8 +9,8 @@ use crate::{CANCELED_MEMORY, time::millis};
 
 impl SqliteQueue {
     pub(super) async fn put_up(&self, notice: &Notice) -> Result<(), sqlx::Error> {
-        let mut writer = self.file.writer().await?;
-        let (mut tx, now) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, now) = begin(&mut writers.lasting).await?;
         let expires = match notice {
             Notice::Paused(_) => None,
             Notice::Canceled(_) => Some(now + millis(CANCELED_MEMORY)),
@@ -26,8 +26,8 @@ impl SqliteQueue {
     }
 
     pub(super) async fn take_down(&self, notice: &Notice) -> Result<(), sqlx::Error> {
-        let mut writer = self.file.writer().await?;
-        let (mut tx, _) = begin(&mut writer).await?;
+        let mut writers = self.file.writers().await?;
+        let (mut tx, _) = begin(&mut writers.lasting).await?;
         sqlx::query("DELETE FROM notices WHERE queue = ? AND notice = ?")
             .bind(self.farm.as_str())
             .bind(notice.to_string())

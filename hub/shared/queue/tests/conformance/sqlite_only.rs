@@ -9,10 +9,10 @@ use std::{
 };
 
 use reelmill_api::{Notice, QueueName};
-use reelmill_queue::{Cursor, EVENTS_KEPT, QueueError, connect, sqlite_url};
+use reelmill_queue::{Cursor, EVENTS_KEPT, NewMessage, Published, QueueError, connect, sqlite_url};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::bench::{Bench, EMPTY, LONG, PATIENCE, lane, text};
+use crate::bench::{Bench, EMPTY, LONG, PATIENCE, lane, message, text};
 
 /// Tells a child process of these tests which queue to work on.
 const CHILD_URL: &str = "REELMILL_TEST_QUEUE";
@@ -96,6 +96,21 @@ async fn many_may_open_a_new_file_at_once() {
     while let Some(opened) = opening.join_next().await {
         opened.expect("no panic").expect("it opens");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_called_off_is_undone_before_the_next_begins() {
+    let bench = Bench::sqlite().await;
+    let keyed = NewMessage { dedupe_key: Some("one".to_owned()), ..message("keyed") };
+    bench.queue.publish(&lane("keyed"), &keyed).await.expect("it is published");
+    for called_off_after in 0..300 {
+        let emitting = tokio::time::timeout(Duration::from_micros(10 * called_off_after), bench.queue.emit(b"event"));
+        emitting.await.unwrap_or(Ok(())).expect("it is emitted, unless it is called off");
+        bench.publish(&lane("q"), "task").await;
+        // It is found to be there, and nothing is written.
+        assert_eq!(bench.queue.publish(&lane("keyed"), &keyed).await.expect("an answer"), Published::Duplicate);
+    }
+    assert_eq!(bench.queue.depth(&lane("q")).await.expect("a depth").ready, 300);
 }
 
 #[tokio::test]
