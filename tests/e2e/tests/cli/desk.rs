@@ -103,6 +103,19 @@ impl Desk {
     }
 }
 
+/// A test that fails tells what the programs had printed.
+impl Drop for Desk {
+    fn drop(&mut self) {
+        for name in ["stdout", "stderr"] {
+            if std::thread::panicking()
+                && let Ok(text) = fs::read_to_string(self.path(name))
+            {
+                eprintln!("--- {name} of the programs\n{text}");
+            }
+        }
+    }
+}
+
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
