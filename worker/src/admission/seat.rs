@@ -48,7 +48,7 @@ impl Seats {
     /// If the node's sessions cannot be counted.
     pub async fn free(self: &Arc<Self>) -> Result<Seat, Failure> {
         let seat = self.reserve(1).await?;
-        seat.resize(0).await?;
+        seat.occupy(0).await?;
         Ok(seat)
     }
 
@@ -118,7 +118,10 @@ impl Seat {
     /// # Errors
     /// If the node's sessions cannot be counted.
     pub async fn occupy(&self, sessions: u64) -> Result<bool, Failure> {
-        self.resize(sessions).await
+        match &mut *self.taken.lock().await {
+            Some(taken) => taken.resize(sessions).await,
+            None => Ok(false),
+        }
     }
 
     /// Waits until worker and node can take so much more, and lets others run meanwhile.
@@ -160,15 +163,8 @@ impl Seat {
     /// Its claim on pixels, and whether it has all that it needs.
     async fn ask(&self, load: Load) -> Result<(Option<Share>, bool), Failure> {
         let pixels = self.seats.node.claim(Resource::Pixels, load.pixels).await?;
-        let is_admitted = pixels.as_ref().is_none_or(Share::is_given) && self.resize(load.sessions).await?;
+        let is_admitted = pixels.as_ref().is_none_or(Share::is_given) && self.occupy(load.sessions).await?;
         Ok((pixels, is_admitted))
-    }
-
-    async fn resize(&self, sessions: u64) -> Result<bool, Failure> {
-        match &mut *self.taken.lock().await {
-            Some(taken) => taken.resize(sessions).await,
-            None => Ok(false),
-        }
     }
 }
 

@@ -74,7 +74,9 @@ impl Worker {
 
     async fn find_turn(&self, turn: usize, left_out: &mut LeftOut) -> Result<Turn, Failure> {
         loop {
-            if let Some(lane) = self.due(&self.open_lanes(turn), left_out).await {
+            if !left_out.0.is_empty()
+                && let Some(lane) = self.due(&self.open_lanes(turn), left_out).await
+            {
                 let sessions = self.lanes.sessions(&lane);
                 log::info!(
                     "lane {lane} was passed for long enough: {sessions} encoder sessions are kept for its next task"

@@ -46,6 +46,11 @@ impl Dialect {
         Ok((url, host))
     }
 
+    /// Who is to be let in, `""` for nobody, and by which secret.
+    pub(crate) fn login(&self, url: &Url) -> Result<(String, Option<String>), QueueError> {
+        Ok((self.decode(url.username())?, url.password().map(|secret| self.decode(secret)).transpose()?))
+    }
+
     /// What stands behind the `?`, by name and value as they are written.
     pub(crate) fn settings<'a>(&self, url: &'a Url) -> impl Iterator<Item = (&'a str, &'a str)> {
         let parts = url.query().into_iter().flat_map(|query| query.split('&')).filter(|part| !part.is_empty());

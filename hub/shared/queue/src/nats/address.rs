@@ -57,12 +57,11 @@ impl Address {
                 _ => return Err(ADDRESS.bad_or_unescaped("after `?` it may say ca=/path and replicas=3", '?')),
             }
         }
-        let login =
-            match (ADDRESS.decode(url.username())?, url.password().map(|text| ADDRESS.decode(text)).transpose()?) {
-                (name, Some(password)) => Login::User { name, password },
-                (token, None) if !token.is_empty() => Login::Token(token),
-                _ => Login::Nobody,
-            };
+        let login = match ADDRESS.login(&url)? {
+            (name, Some(password)) => Login::User { name, password },
+            (token, None) if !token.is_empty() => Login::Token(token),
+            _ => Login::Nobody,
+        };
         Ok(Self { tls, host, port: url.port().unwrap_or(DEFAULT_PORT), login, ca, replicas })
     }
 

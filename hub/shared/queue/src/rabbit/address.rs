@@ -50,15 +50,14 @@ impl Address {
         if vhost.contains(['/', '@', ':']) {
             return Err(ADDRESS.bad_or_unescaped("what follows the host is no virtual host", '/'));
         }
+        let (user, password) = ADDRESS.login(&url)?;
         let mut address = Self {
             tls,
             host,
             port: url.port().unwrap_or(if tls { DEFAULT_TLS_PORT } else { DEFAULT_PORT }),
             vhost: Some(ADDRESS.decode(vhost)?).filter(|vhost| !vhost.is_empty()).unwrap_or_else(|| "/".to_owned()),
-            user: Some(ADDRESS.decode(url.username())?)
-                .filter(|user| !user.is_empty())
-                .unwrap_or_else(|| GUEST.to_owned()),
-            password: url.password().map(|text| ADDRESS.decode(text)).transpose()?.unwrap_or_else(|| GUEST.to_owned()),
+            user: if user.is_empty() { GUEST.to_owned() } else { user },
+            password: password.unwrap_or_else(|| GUEST.to_owned()),
             ca: None,
             consumer_timeout: LEAST_CONSUMER_TIMEOUT,
         };

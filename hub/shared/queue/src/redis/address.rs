@@ -48,8 +48,8 @@ impl Address {
                 .parse()
                 .map_err(|_| ADDRESS.bad_or_unescaped("what follows the host is no database number", '/'))?,
         };
-        let user = Some(ADDRESS.decode(url.username())?).filter(|user| !user.is_empty());
-        let password = url.password().map(|text| ADDRESS.decode(text)).transpose()?;
+        let (user, password) = ADDRESS.login(&url)?;
+        let user = Some(user).filter(|user| !user.is_empty());
         Ok(Self { tls, host, port: url.port().unwrap_or(DEFAULT_PORT), database, user, password, ca })
     }
 

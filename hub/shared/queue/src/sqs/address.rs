@@ -148,7 +148,8 @@ impl Address {
 
 impl Keys {
     fn of(url: &Url, token: Option<String>) -> Result<Self, QueueError> {
-        let (access, secret) = (ADDRESS.decode(url.username())?, ADDRESS.decode(url.password().unwrap_or_default())?);
+        let (access, secret) = ADDRESS.login(url)?;
+        let secret = secret.unwrap_or_default();
         if access.is_empty() || secret.is_empty() {
             return Err(ADDRESS.bad("there are no keys for it"));
         }
