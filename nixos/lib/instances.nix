@@ -28,6 +28,16 @@ in rec {
     if name == "default"
     then "reelmill-worker"
     else "reelmill-worker@${name}";
+  # One that the node's own unit stops and restarts with itself: so do drains, reboots and restarts by command, which speak of
+  # that one only. It is ended first, so who waits for the node's own waits for all.
+  follower = name:
+    lib.mkIf (name != "default") {
+      partOf = ["reelmill-worker.service"];
+      after = ["reelmill-worker.service"];
+      wantedBy = lib.mkForce (lib.optional (!on.${name}.batch) "reelmill-worker.service");
+    };
+  # The folder below /var/cache that is its own.
+  cache = name: "reelmill-worker${lib.optionalString (name != "default") "-${name}"}";
   # Where each tells what it does.
   port = indexed (i: _: 9320 + i) names;
   # Tasks at once, by name.

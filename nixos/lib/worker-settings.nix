@@ -33,12 +33,27 @@
         else lib.foldl' lib.min (lib.head sessions) sessions;
     };
   };
-  node = lib.optionalAttrs (cfg.node.pixelBudget != null) {admission.pixel_budget = cfg.node.pixelBudget;};
+  # What the workers of the node count together.
+  counted = lib.filterAttrs (_: most: most != null) {
+    node_concurrency = cfg.node.concurrency;
+    pixel_budget = cfg.node.pixelBudget;
+  };
+  node = lib.optionalAttrs (counted != {}) {admission = counted;};
   references = (credentials "${instances.unit name}.service" instance).values;
+  settings = lib.foldl' recursiveUpdate {} [said node references cfg.settings instance.settings];
 in
   toml {
     name = "worker-${name}";
-    settings = lib.foldl' recursiveUpdate {} [said node references cfg.settings instance.settings];
+    inherit settings;
     inherit (cfg) package;
     program = "reelmill-worker";
+  }
+  // {
+    inherit settings;
+    # The deadline for a drain, and half a minute to hand back what is left.
+    stop = lib.attrByPath ["drain" "deadline_seconds"] 60 settings + 30;
+    # Folders that it may write to beside its own.
+    writes =
+      lib.attrByPath ["files" "write"] [] settings
+      ++ lib.optional ((settings.media.spool or null) != null) settings.media.spool;
   }

@@ -115,8 +115,14 @@
           image = mkOption {
             type = types.str;
             default = "";
-            example = "hub.example.net:5000/reelmill-worker:0.1.0-nvenc";
-            description = "The image, as a rule from the hub's registry.";
+            example = "hub.example.net:5000/reelmill/worker-nvenc:0.1.0";
+            description = "The image, as {command}`push-images` names it when it has pushed it to a registry.";
+          };
+          credentialsFile = mkSecretFile "who this node is at the registry, as {command}`skopeo login --authfile FILE REGISTRY` writes it";
+          plainHttp = mkOption {
+            type = types.bool;
+            default = false;
+            description = "Whether the registry has no TLS, as the hub's `distribution` has none of its own.";
           };
         };
         tags = mkOption {
@@ -171,7 +177,10 @@ in {
         concurrency = mkOption {
           type = types.nullOr types.ints.positive;
           default = null;
-          description = "Encoder sessions at once on this node, all instances together.";
+          description = ''
+            Encoder sessions at once on this node, all instances together, and batches by command with them. The workers count
+            them together, whatever each of them may do; a task that needs more runs alone.
+          '';
         };
         pixelBudget = mkOption {
           type = types.nullOr types.ints.positive;

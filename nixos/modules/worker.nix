@@ -10,40 +10,24 @@
   instances = import ../lib/instances.nix {inherit lib;} cfg;
   credentials = import ../lib/credentials.nix {inherit lib;};
   unit = import ../lib/unit.nix {inherit lib;};
-  settings = name: (import ../lib/worker-settings.nix {inherit lib pkgs cfg instances;} name).checked;
+  made = import ../lib/worker-settings.nix {inherit lib pkgs cfg instances;};
   units = ../../worker/units;
   program = "${lib.getExe' cfg.package "reelmill-worker"}";
-
-  # One that the node's own unit stops and restarts with itself: so do drains, reboots and restarts by command, which speak of
-  # that one only. It is ended first, so who waits for the node's own waits for all.
-  follower = name: instance:
-    mkIf (name != "default") {
-      partOf = ["reelmill-worker.service"];
-      after = ["reelmill-worker.service"];
-      wantedBy = lib.mkForce (lib.optional (!instance.batch) "reelmill-worker.service");
-    };
-
-  # The deadline for a drain, and half a minute to hand back what is left.
-  said = instance: lib.recursiveUpdate cfg.settings instance.settings;
-  stop = instance: lib.attrByPath ["drain" "deadline_seconds"] 60 (said instance) + 30;
-  writes = instance:
-    lib.attrByPath ["files" "write"] [] (said instance)
-    ++ lib.optional ((said instance).media.spool or null != null) (said instance).media.spool;
 
   service = name: instance:
     mkMerge [
       (unit "Service" (units + "/reelmill-worker.service"))
-      (follower name instance)
+      (instances.follower name)
       {
         path = [cfg.package];
         startAt = mkIf instance.batch instance.startAt;
         serviceConfig = {
-          ExecStart = "${program} --config ${settings name}${lib.optionalString instance.batch " --drain"}";
+          ExecStart = "${program} --config ${(made name).checked}${lib.optionalString instance.batch " --drain"}";
           LoadCredential = (credentials "" instance).load;
-          TimeoutStopSec = "${toString (stop instance)}s";
+          TimeoutStopSec = "${toString (made name).stop}s";
           CPUQuota = mkIf (instance.cpuQuota != null) instance.cpuQuota;
           MemoryMax = mkIf (instance.memoryMax != null) instance.memoryMax;
-          ReadWritePaths = writes instance;
+          ReadWritePaths = (made name).writes;
         };
       }
       (mkIf instance.batch {
@@ -53,7 +37,7 @@
       # Commands change the settings of the node's own worker alone.
       (mkIf (name != "default") {
         serviceConfig.EnvironmentFile = ["-/var/lib/reelmill-host/worker.env"];
-        serviceConfig.CacheDirectory = "reelmill-worker-${name}";
+        serviceConfig.CacheDirectory = instances.cache name;
       })
     ];
   native = lib.filterAttrs (_: i: !i.container.enable) instances.on;
@@ -75,7 +59,7 @@ in {
       ++ lib.concatLists (lib.mapAttrsToList (name: i: let
         at = "services.reelmill.worker.instances.${name}";
       in
-        credentials.noneInStore "${at}.settings" (said i)
+        credentials.noneInStore "${at}.settings" (lib.recursiveUpdate cfg.settings i.settings)
         ++ [
           {
             assertion = i.startAt == [] || i.batch;
@@ -92,7 +76,7 @@ in {
         ])
       instances.on);
 
-    environment.etc."reelmill/worker.toml" = mkIf (instances.on ? default) {source = settings "default";};
+    environment.etc."reelmill/worker.toml" = mkIf (instances.on ? default) {source = (made "default").checked;};
     environment.systemPackages = [cfg.package];
 
     users.users.reelmill-worker = {

@@ -37,7 +37,9 @@
       '';
       # A program that does not start is found here and not on a node.
       doInstallCheck = stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform;
-      installCheckPhase = lib.concatMapStrings (name: "$out/bin/${name} --help > /dev/null\n") (lib.remove "reelmill-gst" names);
+      installCheckPhase =
+        lib.concatMapStrings (name: "$out/bin/${name} --help > /dev/null\n") (lib.remove "reelmill-gst" names)
+        + lib.optionalString (lib.elem "reelmill-worker" names) "${lib.getBin ffmpeg}/bin/ffmpeg -filters | grep libvmaf > /dev/null\n";
       passthru = {inherit programs tests;};
       meta =
         programs.meta
@@ -47,12 +49,15 @@
         };
     };
 
-  # ffmpeg as nixpkgs has it in its cache: with NVENC and CUDA filters where it was built on the system that it is for.
+  # With libvmaf, which measures `vmaf_min`: nixpkgs has it in `ffmpeg-full` alone, with far more than a node should carry. So
+  # ffmpeg is compiled; NVENC and CUDA filters are in it where that is done on the system that it is for.
+  ffmpeg = ffmpeg-headless.override {withVmaf = true;};
   reach = ''
-    wrapProgram "$out/bin/reelmill-worker" --prefix PATH : ${lib.makeBinPath [ffmpeg-headless]}
+    wrapProgram "$out/bin/reelmill-worker" --prefix PATH : ${lib.makeBinPath [ffmpeg]}
   '';
 
-  # The Jetson's child. What it loads is the machine's own, see gst-plugins.nix.
+  # The Jetson's child. It is not wrapped: the worker tells it by `media.gst_plugins` where plug-ins lie, which are the machine's
+  # own. The Jetson module and the OCI image set that, see gst-plugins.nix.
   gst = lib.optional stdenvNoCC.hostPlatform.isAarch64 "reelmill-gst";
 in {
   all = package {

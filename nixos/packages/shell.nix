@@ -16,8 +16,8 @@
     "chromium" = [pkgs.chromium];
     "curl" = [pkgs.curl];
     "docker-registry" = [(as "docker-registry" "${pkgs.distribution}/bin/registry")];
-    # With libvmaf, which the headless one lacks.
-    "ffmpeg" = [pkgs.ffmpeg];
+    # With libvmaf, which the others lack.
+    "ffmpeg" = [pkgs.ffmpeg-full];
     "gst-inspect-1.0" = [
       (lib.getBin gst.gstreamer)
       gst.gstreamer

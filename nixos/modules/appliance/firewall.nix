@@ -53,7 +53,7 @@ in {
   config = mkIf cfg.enable {
     reelmill.appliance.firewall = mkIf isHub {
       ports = optionals (hub.broker.kind != "none") [hub.broker.enrolPort hub.broker.nodePort];
-      privatePorts = optionals (!lib.hasPrefix "127." hub.listenAddress) hub.servicePorts;
+      privatePorts = hub.servicePorts;
     };
     networking.nftables.enable = mkDefault true;
     networking.firewall = {

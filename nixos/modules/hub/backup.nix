@@ -89,25 +89,18 @@ in {
         // lib.optionalAttrs (!isFolder) {RESTIC_PASSWORD_FILE = "%d/password";}
         // lib.optionalAttrs postgresql {POSTGRESQL_DATABASE = "reelmill-hub";};
       serviceConfig =
-        {
+        import ../../lib/hardened.nix
+        // {
           Type = "oneshot";
           ExecStart = lib.getExe (script "backup");
           User = "reelmill-hub";
           Group = "reelmill-hub";
-          UMask = "0077";
           # The copy before it is packed.
           CacheDirectory = "reelmill-hub-backup";
           CacheDirectoryMode = "0700";
           ReadWritePaths = [data metrics] ++ lib.optional isFolder cfg.target;
           Nice = 10;
           IOSchedulingClass = "idle";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          CapabilityBoundingSet = "";
-          SystemCallFilter = "@system-service";
         }
         // lib.optionalAttrs (!isFolder) {LoadCredential = ["password:${toString cfg.passwordFile}"];}
         // lib.optionalAttrs (cfg.environmentFile != null) {EnvironmentFile = cfg.environmentFile;};

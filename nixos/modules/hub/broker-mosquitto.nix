@@ -63,37 +63,31 @@ in {
         before = ["mosquitto.service" "reelmill-hub.service"];
         wants = ["reelmill-hub-secrets.service"];
         after = ["reelmill-hub-secrets.service"];
-        serviceConfig = {
-          Type = "oneshot";
-          User = "reelmill-hub";
-          # Mosquitto reads its files by its group.
-          Group = "mosquitto";
-          UMask = "0077";
-          StateDirectory = "reelmill-broker";
-          StateDirectoryMode = "0750";
-          ReadWritePaths = [data];
-          ExecStart = lib.escapeShellArgs ([
-              "${hub.package}/bin/reelmill-hub"
-              "ca"
-              "broker"
-              "--data"
-              data
-              "--out"
-              folder
-            ]
-            ++ lib.concatMap (name: ["--name" name]) hub.names);
-          # As root: telling a unit of another user.
-          ExecStartPost = "+${pkgs.systemd}/bin/systemctl try-reload-or-restart --no-block mosquitto.service";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          PrivateNetwork = true;
-          CapabilityBoundingSet = "";
-          RestrictAddressFamilies = "AF_UNIX";
-          SystemCallFilter = "@system-service";
-        };
+        serviceConfig =
+          import ../../lib/hardened.nix
+          // {
+            Type = "oneshot";
+            User = "reelmill-hub";
+            # Mosquitto reads its files by its group.
+            Group = "mosquitto";
+            StateDirectory = "reelmill-broker";
+            StateDirectoryMode = "0750";
+            ReadWritePaths = [data];
+            ExecStart = lib.escapeShellArgs ([
+                "${hub.package}/bin/reelmill-hub"
+                "ca"
+                "broker"
+                "--data"
+                data
+                "--out"
+                folder
+              ]
+              ++ lib.concatMap (name: ["--name" name]) hub.names);
+            # As root: telling a unit of another user.
+            ExecStartPost = "+${pkgs.systemd}/bin/systemctl try-reload-or-restart --no-block mosquitto.service";
+            PrivateNetwork = true;
+            RestrictAddressFamilies = "AF_UNIX";
+          };
       };
       mosquitto.after = ["reelmill-broker-identity.service"];
       reelmill-hub = {

@@ -55,6 +55,7 @@ in {
         dashboards.settings.providers = [
           {
             name = "reelmill";
+            type = "file";
             folder = "Reelmill";
             options.path = folder;
             allowUiUpdates = false;

@@ -32,7 +32,7 @@
   # A node on this machine whose page listens on loopback only is none that the hub tells of.
   agent = config.services.reelmill.agent;
   page = agent.settings.page.listen;
-  isLoopback = at: lib.hasPrefix "127." at || lib.hasPrefix "[::1]:" at;
+  isLoopback = import ../../lib/loopback.nix {inherit lib;};
   ownPage = lib.head page;
 
   # Redis asks for a password, which only the exporter is told.
@@ -67,6 +67,15 @@ in {
         (job "reelmill-node" ownPage // ofNodes)
         (job "reelmill-worker" ownPage // ofNodes // {metrics_path = "/metrics/worker";})
       ]
+      ++ optional (cfg.dcgm != {}) {
+        job_name = "dcgm";
+        static_configs =
+          lib.mapAttrsToList (node: at: {
+            targets = [at];
+            labels = {inherit node;};
+          })
+          cfg.dcgm;
+      }
       ++ optional hasRedis (job "redis" "${exporters.redis.listenAddress}:${toString exporters.redis.port}");
 
     services.prometheus = lib.mkMerge [

@@ -35,6 +35,16 @@ in {
       the password of the nodes' pages (`services.reelmill.agent.pagePasswordFile` there), which Prometheus shows. It goes over
       the wire as it is, and every node that says where its page is gets to see it: use it for nothing else'';
 
+    dcgm = mkOption {
+      type = types.attrsOf types.str;
+      default = {};
+      example = {edge-1 = "10.0.0.5:9400";};
+      description = ''
+        Where NVIDIA's exporter tells of nodes that run it (`reelmill.hardware.dcgm` there), by the node's name: an address that
+        Prometheus reaches.
+      '';
+    };
+
     grafana = {
       enable = mkOption {
         type = types.bool;

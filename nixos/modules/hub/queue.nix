@@ -7,6 +7,7 @@
   inherit (lib) mkDefault mkIf mkMerge mkOption types;
   hub = config.services.reelmill.hub;
   cfg = hub.queue;
+  isLoopback = import ../../lib/loopback.nix {inherit lib;};
 in {
   options.services.reelmill.hub.queue = {
     kind = mkOption {
@@ -75,7 +76,7 @@ in {
     }
     (mkIf (cfg.server != null) {
       services.reelmill.hub = {
-        servicePorts = [cfg.port];
+        servicePorts = lib.optional (!isLoopback hub.listenAddress) cfg.port;
         generatedSecrets = {
           # Only letters and digits, so it can stand in an address as it is.
           queue-password = "<<hex32>>";

@@ -23,15 +23,18 @@ in {
       default = "127.0.0.1";
       example = "0.0.0.0";
       description = ''
-        Address at which the queue, the store and the registry listen; `0.0.0.0` is every one of this machine's. They ask for
-        passwords and keys but speak in plain text, so let them be reached only within a network that you trust, or by
-        Tailscale. Workers on other machines need it to be more than loopback.
+        Address at which the queue and the store listen; `0.0.0.0` is every one of this machine's. They ask for passwords and keys
+        but speak in plain text, so let them be reached only within a network that you trust, or by Tailscale. Workers on other
+        machines need it to be more than loopback. The registry has `registry.listenAddress`.
       '';
     };
     openFirewall = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether the firewall lets everybody reach the services at `listenAddress`; not needed within Tailscale.";
+      description = ''
+        Whether the firewall lets everybody reach the queue, the store and the registry, where these listen for others; not needed
+        within Tailscale.
+      '';
     };
     secretsFolder = mkOption {
       type = types.path;
@@ -44,7 +47,7 @@ in {
       type = types.listOf types.port;
       default = [];
       internal = true;
-      description = "The ports of the services at `listenAddress`.";
+      description = "The ports of the services that listen for other machines.";
     };
   };
 

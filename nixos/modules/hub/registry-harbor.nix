@@ -234,7 +234,7 @@
   ));
   setup = pkgs.writeShellApplication {
     name = "reelmill-harbor-setup";
-    runtimeInputs = [pkgs.coreutils pkgs.openssl pkgs.apacheHttpd pkgs.podman];
+    runtimeInputs = [pkgs.coreutils pkgs.openssl pkgs.apacheHttpd];
     text = builtins.readFile ./scripts/harbor-setup.sh;
   };
   pin = pkgs.writeShellApplication {
@@ -489,12 +489,22 @@ in {
           description = "Reelmill: Harbor's folders, keys and network";
           requires = ["reelmill-hub-secrets.service"];
           after = ["reelmill-hub-secrets.service"];
-          serviceConfig = {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            ExecStart = "${lib.getExe setup} ${data} ${hub.secretsFolder}";
-            UMask = "0077";
-          };
+          serviceConfig =
+            import ../../lib/hardened.nix
+            // {
+              Type = "oneshot";
+              RemainAfterExit = true;
+              ExecStart = "${lib.getExe setup} ${data} ${hub.secretsFolder}";
+              # A container engine needs all that root may.
+              ExecStartPost = "+${pkgs.podman}/bin/podman network create --ignore harbor";
+              StateDirectory = "harbor";
+              StateDirectoryMode = "0755";
+              # It gives the folders to the users of Harbor's images, and reads the hub's secrets.
+              CapabilityBoundingSet = "CAP_CHOWN CAP_DAC_OVERRIDE";
+              SystemCallFilter = ["@system-service" "~@resources @memlock @keyring"];
+              PrivateNetwork = true;
+              RestrictAddressFamilies = "AF_UNIX";
+            };
         };
       }
       // lib.mapAttrs' (name: _:

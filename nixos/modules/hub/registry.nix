@@ -7,6 +7,7 @@
   inherit (lib) mkDefault mkIf mkMerge mkOption types;
   hub = config.services.reelmill.hub;
   cfg = hub.registry;
+  isLoopback = import ../../lib/loopback.nix {inherit lib;};
 in {
   options.services.reelmill.hub.registry = {
     kind = mkOption {
@@ -27,13 +28,16 @@ in {
       type = types.str;
       default = "127.0.0.1";
       description = ''
-        Where the registry listens. Distribution asks nobody who they are, so leave it on loopback, and put something before it
-        that does.
+        Where the registry listens; where that is not loopback, the firewall lets in whom it lets to the queue and the store.
+        Distribution asks nobody who they are, so leave it on loopback, and put something before it that does.
       '';
     };
   };
 
   config = mkIf hub.enable (mkMerge [
+    (mkIf (lib.elem cfg.kind ["distribution" "gitea" "harbor"]) {
+      services.reelmill.hub.servicePorts = lib.optional (!isLoopback cfg.listenAddress) cfg.port;
+    })
     (mkIf (cfg.kind == "distribution") {
       services.dockerRegistry = {
         enable = true;

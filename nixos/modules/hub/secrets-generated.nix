@@ -52,24 +52,19 @@ in {
         before = ["reelmill-hub.service"];
         wantedBy = ["multi-user.target"];
         restartTriggers = [templates];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = "${lib.getExe draw} /etc/reelmill/hub-secrets ${hub.secretsFolder}";
-          User = "reelmill-hub";
-          Group = "reelmill-hub";
-          UMask = "0077";
-          StateDirectory = "reelmill-hub";
-          StateDirectoryMode = "0700";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateTmp = true;
-          PrivateNetwork = true;
-          PrivateDevices = true;
-          CapabilityBoundingSet = "";
-          SystemCallFilter = "@system-service";
-        };
+        serviceConfig =
+          import ../../lib/hardened.nix
+          // {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = "${lib.getExe draw} /etc/reelmill/hub-secrets ${hub.secretsFolder}";
+            User = "reelmill-hub";
+            Group = "reelmill-hub";
+            StateDirectory = "reelmill-hub";
+            StateDirectoryMode = "0700";
+            PrivateNetwork = true;
+            RestrictAddressFamilies = "AF_UNIX";
+          };
       };
     })
   ];

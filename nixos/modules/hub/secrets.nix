@@ -21,6 +21,19 @@
     text = builtins.readFile ./scripts/vault-setup.sh;
   };
   unit = "${cfg.kind}.service";
+  # Of both units that seal and open, as root: systemd makes this machine's own key when it is first needed, asks the TPM where there
+  # is one, and looks at what it runs on.
+  sealing =
+    import ../../lib/hardened.nix
+    // {
+      Type = "oneshot";
+      StateDirectory = "reelmill-hub-secrets";
+      StateDirectoryMode = "0700";
+      ReadWritePaths = ["/var/lib/systemd"];
+      PrivateDevices = false;
+      DeviceAllow = ["/dev/tpmrm0 rw"];
+      ProcSubset = "all";
+    };
 in {
   options.services.reelmill.hub.secrets = {
     kind = mkOption {
@@ -48,22 +61,14 @@ in {
         partOf = [unit];
         requires = [unit];
         after = [unit];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = "${lib.getExe setup} ${address} ${folder} ${./policies}";
-          Restart = "on-failure";
-          RestartSec = "5s";
-          StateDirectory = "reelmill-hub-secrets";
-          StateDirectoryMode = "0700";
-          UMask = "0077";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          # There systemd makes this machine's own key when it is first needed.
-          ReadWritePaths = ["/var/lib/systemd"];
-          ProtectHome = true;
-          PrivateTmp = true;
-        };
+        serviceConfig =
+          sealing
+          // {
+            RemainAfterExit = true;
+            ExecStart = "${lib.getExe setup} ${address} ${folder} ${./policies}";
+            Restart = "on-failure";
+            RestartSec = "5s";
+          };
       };
     }
     (mkIf (cfg.kind == "openbao") {
@@ -94,14 +99,14 @@ in {
           description = "Reelmill: draws the key that opens OpenBao";
           requiredBy = [unit];
           before = [unit];
-          serviceConfig = {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            ExecStart = "${lib.getExe seal-key} ${folder}/unseal.cred";
-            StateDirectory = "reelmill-hub-secrets";
-            StateDirectoryMode = "0700";
-            UMask = "0077";
-          };
+          serviceConfig =
+            sealing
+            // {
+              RemainAfterExit = true;
+              ExecStart = "${lib.getExe seal-key} ${folder}/unseal.cred";
+              PrivateNetwork = true;
+              RestrictAddressFamilies = "AF_UNIX";
+            };
         };
         openbao.serviceConfig.LoadCredentialEncrypted = ["unseal:${folder}/unseal.cred"];
       };

@@ -69,24 +69,17 @@ in {
         requires = ["garage.service"];
         after = ["garage.service"];
         restartTriggers = [rights];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = "${lib.getExe setup} http://127.0.0.1:3903 ${secrets} /etc/reelmill/store-rights";
-          Restart = "on-failure";
-          RestartSec = "5s";
-          User = "reelmill-hub";
-          Group = "reelmill-hub";
-          UMask = "0077";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          CapabilityBoundingSet = "";
-          RestrictAddressFamilies = "AF_INET AF_UNIX";
-          SystemCallFilter = "@system-service";
-        };
+        serviceConfig =
+          import ../../lib/hardened.nix
+          // {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = "${lib.getExe setup} http://127.0.0.1:3903 ${secrets} /etc/reelmill/store-rights";
+            Restart = "on-failure";
+            RestartSec = "5s";
+            User = "reelmill-hub";
+            Group = "reelmill-hub";
+          };
       };
       reelmill-hub = {
         wants = ["reelmill-store-setup.service"];

@@ -39,28 +39,25 @@ in {
           before = ["reelmill-hub.service"];
           requires = [unit];
           after = [unit];
-          serviceConfig = {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            ExecStart = lib.escapeShellArgs [
-              (lib.getExe setup)
-              "http://127.0.0.1:${toString cfg.port}"
-              cfg.region
-              secrets
-              cfg.inputBucket
-              cfg.outputBucket
-              cfg.cacheBucket
-            ];
-            Restart = "on-failure";
-            RestartSec = "5s";
-            User = "reelmill-hub";
-            Group = "reelmill-hub";
-            NoNewPrivileges = true;
-            ProtectSystem = "strict";
-            ProtectHome = true;
-            PrivateTmp = true;
-            CapabilityBoundingSet = "";
-          };
+          serviceConfig =
+            import ../../lib/hardened.nix
+            // {
+              Type = "oneshot";
+              RemainAfterExit = true;
+              ExecStart = lib.escapeShellArgs [
+                (lib.getExe setup)
+                "http://127.0.0.1:${toString cfg.port}"
+                cfg.region
+                secrets
+                cfg.inputBucket
+                cfg.outputBucket
+                cfg.cacheBucket
+              ];
+              Restart = "on-failure";
+              RestartSec = "5s";
+              User = "reelmill-hub";
+              Group = "reelmill-hub";
+            };
         };
         reelmill-hub = {
           wants = ["reelmill-store-setup.service"];
@@ -99,20 +96,22 @@ in {
           RUSTFS_CONSOLE_ENABLE = "false";
           RUSTFS_REGION = cfg.region;
         };
-        serviceConfig = {
-          ExecStart = lib.getExe' cfg.rustfs.package "rustfs";
-          EnvironmentFile = "${secrets}/rustfs.env";
-          DynamicUser = true;
-          StateDirectory = "rustfs";
-          Restart = "on-failure";
-          RestartSec = "5s";
-          LimitNOFILE = 1048576;
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateDevices = true;
-          CapabilityBoundingSet = "";
-        };
+        serviceConfig =
+          import ../../lib/hardened.nix
+          // {
+            ExecStart = lib.getExe' cfg.rustfs.package "rustfs";
+            EnvironmentFile = "${secrets}/rustfs.env";
+            DynamicUser = true;
+            StateDirectory = "rustfs";
+            Restart = "on-failure";
+            RestartSec = "5s";
+            LimitNOFILE = 1048576;
+            # A server of others, which nobody has run here: what it may look at and call is not known that well.
+            ProcSubset = "all";
+            MemoryDenyWriteExecute = false;
+            SystemCallFilter = "@system-service";
+            RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
+          };
       };
     })
   ]);

@@ -7,6 +7,7 @@
   inherit (lib) mkDefault mkIf mkMerge mkOption types;
   hub = config.services.reelmill.hub;
   cfg = hub.store;
+  isLoopback = import ../../lib/loopback.nix {inherit lib;};
   own = lib.elem cfg.kind ["garage" "rustfs" "minio"];
   secrets = hub.secretsFolder;
 in {
@@ -85,7 +86,7 @@ in {
     })
     (mkIf own {
       services.reelmill.hub = {
-        servicePorts = [cfg.port];
+        servicePorts = lib.optional (!isLoopback hub.listenAddress) cfg.port;
         settings.store.endpoint = mkDefault "http://127.0.0.1:${toString cfg.port}";
         accessKeyFile = mkDefault "${secrets}/store-hub-access";
         secretKeyFile = mkDefault "${secrets}/store-hub-secret";

@@ -1,4 +1,5 @@
 {
+  reelmill.hardware.nvidia.containers = true;
   services.reelmill.worker = {
     queueUrlFile = "/var/lib/secrets/queue-url";
     accessKeyFile = "/var/lib/secrets/access-key";
@@ -7,8 +8,11 @@
 
     instances.default = {
       hwaccel = "cuda";
-      container.enable = true;
-      container.image = "hub.example.net:5000/reelmill-worker:0.1.0-nvenc";
+      container = {
+        enable = true;
+        image = "hub.example.net:5000/reelmill/worker-nvenc:0.1.0";
+        credentialsFile = "/var/lib/secrets/registry.json";
+      };
     };
   };
 }

@@ -5,6 +5,10 @@
     names = ["hub"];
     listenAddress = "0.0.0.0";
     openFirewall = true;
+    # As the hub's appliance has them: what is embedded is for a farm of one machine.
+    store.kind = "garage";
+    queue.kind = "redis";
+    broker.kind = "mosquitto";
     broker.openFirewall = true;
   };
   # The operator works on it too.

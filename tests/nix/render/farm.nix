@@ -1,5 +1,5 @@
-# A farm of a hub and nodes, to be booted: all units of ours, and what the services of NixOS that it needs are told. The store is
-# somebody else's.
+# A farm of a hub and nodes, and one of a single machine, to be booted: all units of ours, and what the services of NixOS that it
+# needs are told. The store is somebody else's.
 {
   self,
   lib,
@@ -34,37 +34,53 @@
       "polkit.rules" = config.security.polkit.extraConfig;
     };
 
+  known = {
+    names = ["hub.lab"];
+    store = {
+      kind = "external";
+      endpoint = "http://store.lab:3900";
+    };
+    accessKeyFile = "/var/lib/secrets/access";
+    secretKeyFile = "/var/lib/secrets/secret";
+    monitoring = {
+      enable = true;
+      grafana.enable = false;
+      prometheus.interval = "1s";
+    };
+  };
+  # Its clock is that of the machine below it.
+  clock = {
+    settings.broker.clock_is_right = true;
+    helper.settings.CLOCK_IS_RIGHT = true;
+  };
   hub = machine [
     ../../../nixos/profiles/hub.nix
     {
       networking.hostName = "hub";
-      services.reelmill.hub = {
-        names = ["hub.lab"];
-        store = {
-          kind = "external";
-          endpoint = "http://store.lab:3900";
-        };
-        accessKeyFile = "/var/lib/secrets/access";
-        secretKeyFile = "/var/lib/secrets/secret";
-        monitoring = {
-          enable = true;
-          grafana.enable = false;
-          prometheus.interval = "1s";
-          nodePasswordFile = "/var/lib/secrets/page";
-        };
-      };
+      services.reelmill.hub = known;
     }
+    {services.reelmill.hub.monitoring.nodePasswordFile = "/var/lib/secrets/page";}
   ];
   node = machine [
     ../../../nixos/profiles/node.nix
     {
       networking.hostName = "node";
+      services.reelmill.agent = clock;
+    }
+    {
       services.reelmill.agent = {
-        # Its clock is that of the machine below it.
-        settings.broker.clock_is_right = true;
-        helper.settings.CLOCK_IS_RIGHT = true;
         settings.page.listen = ["0.0.0.0:9310"];
         pagePasswordFile = "/var/lib/secrets/page";
+      };
+    }
+  ];
+  alone = machine [
+    ../../../nixos/profiles/all-in-one.nix
+    {
+      networking.hostName = "alone";
+      services.reelmill = {
+        hub = known;
+        agent = clock;
       };
     }
   ];
@@ -78,6 +94,7 @@
 in
   render.below "hub" (of hub)
   // render.below "node" (of node)
+  // render.below "all-in-one" (of alone)
   // {
     "hub/redis.conf" =
       lines " " {

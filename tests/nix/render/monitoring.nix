@@ -30,6 +30,7 @@
     services.reelmill.hub.monitoring = {
       alerts.BackupOld.enable = true;
       nodePasswordFile = "/var/lib/secrets/pages";
+      dcgm.box-1 = "10.0.0.5:9400";
       alertmanager = {
         webhook.url = "http://127.0.0.1:9095/alerts";
         email = {
@@ -96,8 +97,10 @@ in
     "full/grafana.json" = json {
       security = {inherit (full.services.grafana.settings.security) admin_password secret_key cookie_samesite disable_gravatar;};
       server = {inherit (full.services.grafana.settings.server) http_addr;};
-      datasources = full.services.grafana.provision.datasources.settings;
     };
+    # Which NixOS writes for Grafana as they are.
+    "full/grafana-datasources.json" = json full.services.grafana.provision.datasources.settings;
+    "full/grafana-dashboards.json" = json full.services.grafana.provision.dashboards.settings;
     "full/credentials.json" =
       json (lib.genAttrs ["prometheus" "alertmanager" "grafana"] (name:
           full.systemd.services.${name}.serviceConfig.LoadCredential or []));

@@ -25,6 +25,14 @@
     };
   };
   containers = config: lib.mapAttrs (_: c: {inherit (c) image dependsOn environmentFiles extraOptions ports volumes;}) config.virtualisation.oci-containers.containers;
+  ports = options: let
+    machine = hub ({
+        openFirewall = true;
+        broker.kind = "none";
+      }
+      // options);
+  in
+    machine.networking.firewall.allowedTCPPorts;
   plain = lib.filterAttrs (name: _: lib.hasPrefix "reelmill/harbor/" name) harbor.environment.etc;
 in
   lib.mapAttrs' (name: file: lib.nameValuePair "harbor/${baseNameOf name}" file.text) plain
@@ -52,5 +60,32 @@ in
         threshold = 3;
       };
     };
+    # Whom the firewall lets in, by what listens where.
+    "ports" = lib.concatStrings (lib.mapAttrsToList (name: options: "${name}: ${toString (ports options)}\n") {
+      "all on loopback".registry.kind = "distribution";
+      "queue and store for others" = {
+        listenAddress = "0.0.0.0";
+        registry.kind = "distribution";
+      };
+      "the registry alone for others".registry = {
+        kind = "gitea";
+        listenAddress = "10.0.0.2";
+      };
+      "Harbor too" = {
+        listenAddress = "0.0.0.0";
+        registry = {
+          kind = "harbor";
+          listenAddress = "0.0.0.0";
+          port = 5443;
+        };
+      };
+      "no registry of ours" = {
+        listenAddress = "0.0.0.0";
+        registry = {
+          kind = "external";
+          listenAddress = "0.0.0.0";
+        };
+      };
+    });
     "gitea.ini" = lib.generators.toINI {} gitea.settings;
   }

@@ -1,8 +1,11 @@
-# The scripts of the NixOS tests, as the test driver runs them.
+# The scripts of the NixOS tests, as the test driver runs them. Those that wait for what their machines do not have end the
+# evaluation.
 {
   self,
   lib,
   ...
-}:
-lib.mapAttrs' (name: test: lib.nameValuePair "${name}.py" test.testScript)
-(removeAttrs self.checks.x86_64-linux ["form"])
+}: let
+  promises = import ../lib/promises.nix {inherit lib;};
+in
+  lib.mapAttrs' (name: test: lib.nameValuePair "${name}.py" (promises name test))
+  (removeAttrs self.checks.x86_64-linux ["form"])

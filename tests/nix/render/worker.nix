@@ -1,4 +1,4 @@
-# The workers' units and settings: one, several, and one in a container.
+# The workers' units and settings: one, several, and some in containers.
 {
   self,
   lib,
@@ -6,8 +6,8 @@
 }: let
   render = import ../../../nixos/lib/render.nix {inherit self lib;};
   examples = ../../../nixos/profiles/examples;
-  machine = module: let
-    config = render.machine [module];
+  machine = modules: let
+    config = render.machine modules;
     settings = import ../../../nixos/lib/worker-settings.nix {
       inherit lib;
       pkgs = self.inputs.nixpkgs.legacyPackages.x86_64-linux;
@@ -22,9 +22,54 @@
     // tomls
     // {"containers.json" = builtins.toJSON config.virtualisation.oci-containers.containers;};
 in
-  render.below "alone" (machine {services.reelmill.worker.instances.default = {};})
-  // render.below "example" (machine (examples + "/worker.nix"))
-  // render.below "container" (machine (examples + "/container.nix"))
+  render.below "alone" (machine [{services.reelmill.worker.instances.default = {};}])
+  // render.below "example" (machine [(examples + "/worker.nix")])
+  // render.below "container" (machine [self.nixosModules.nvidia (examples + "/container.nix")])
+  # All that a container may be told.
+  // render.below "containers" (machine [
+    self.nixosModules.nvidia
+    {
+      reelmill.hardware.nvidia.containers = true;
+      services.reelmill.worker = {
+        queueUrlFile = "/var/lib/secrets/queue-url";
+        node.concurrency = 6;
+        node.pixelBudget = 500000000;
+        presetFolder = "/srv/presets";
+        settings.files.read = ["/srv/films" "/srv/out"];
+        instances.default = {
+          gpu = "1";
+          memoryMax = "8G";
+          cpuQuota = "150%";
+          container = {
+            enable = true;
+            image = "hub:5000/reelmill/worker-nvenc:0.1.0";
+            plainHttp = true;
+          };
+          settings = {
+            drain.deadline_seconds = 600;
+            files.write = ["/srv/out"];
+            media.spool = "/srv/spool";
+            store.ca_file = "/etc/farm-ca.pem";
+          };
+        };
+        instances.exact = {
+          gpu = "GPU-1c2d3e4f";
+          container.enable = true;
+          container.image = "hub:5000/reelmill/worker-nvenc:0.1.0";
+        };
+        instances.any.container = {
+          enable = true;
+          image = "hub:5000/reelmill/worker-nvenc:0.1.0";
+        };
+        instances.archive = {
+          hwaccel = "none";
+          container.enable = true;
+          container.image = "hub:5000/reelmill/worker-cpu:0.1.0";
+        };
+        instances.native = {};
+      };
+    }
+  ])
   // {
     refused = render.refused {
       "more at once than the node may".services.reelmill.worker = {
@@ -47,6 +92,20 @@ in
       "less GPU than a session needs".services.reelmill.worker.instances.default.gpuMemoryMiB = 256;
       "a time for no batch".services.reelmill.worker.instances.default.startAt = ["22:00"];
       "a container without an image".services.reelmill.worker.instances.default.container.enable = true;
+      "a Jetson's encoder in a container".services.reelmill.worker.instances.default = {
+        hwaccel = "jetson";
+        container.enable = true;
+        container.image = "x";
+      };
+      "a card in a container, and no toolkit".services.reelmill.worker.instances.default = {
+        gpu = "0";
+        container.enable = true;
+        container.image = "x";
+      };
+      "nothing wrong: a container without a card".services.reelmill.worker.instances.default = {
+        container.enable = true;
+        container.image = "x";
+      };
       "a batch in a container".services.reelmill.worker.instances = {
         default = {};
         night = {

@@ -5,7 +5,6 @@ set -euo pipefail
 data=$1 secrets=$2
 umask 077
 chown=${CHOWN-chown}
-podman=${PODMAN-podman}
 
 mkdir -p "$data"
 chmod 0755 "$data"
@@ -29,7 +28,3 @@ cp "$secrets/harbor-jobservice.yml" "$config/jobservice.yml"
 cp "$secrets/harbor-registry.yml" "$config/registry/config.yml"
 htpasswd -niB harbor_registry_user <"$secrets/harbor-registry-password" >"$config/registry/passwd"
 $chown -R 10000:10000 "$config"
-
-if [[ -n $podman ]]; then
-  "$podman" network create --ignore harbor >/dev/null
-fi

@@ -18,6 +18,8 @@ use tokio::{io::copy_bidirectional, net::TcpListener, runtime::Runtime};
 
 /// The nodes, by their names.
 pub(crate) const NODES: [&str; 2] = ["edge-1", "edge-2"];
+/// The machine that is hub and node, which is named after its units' folder.
+pub(crate) const ALONE: &str = "all-in-one";
 const HUB_PACKAGES: &[&str] =
     &["curl", "mosquitto", "redis-server", "prometheus", "prometheus-node-exporter", "prometheus-redis-exporter"];
 const NODE_PACKAGES: &[&str] = &["ffmpeg"];
@@ -54,23 +56,13 @@ impl Farm {
         let hub = Setup::with_packages(test, HUB_PACKAGES)?;
         let bridge = Bridge::new();
         let (store, buckets) = store(bridge.host());
-        let hosts = format!("127.0.0.1 localhost\n{} hub.lab\n{} store.lab\n", bridge.address(10), bridge.host());
-        let hub = hub_machine(hub, &bridge, &hosts).boot();
-
-        // Whose commands the nodes obey, before the first one comes.
-        hub.ok(&[
-            "sh",
-            "-c",
-            "cd /root && reelmill keys new anna.key && \
-            reelmill keys trust operator=anna.key.pub release=anna.key.pub admin=anna.key.pub > /run/trust && \
-            install -o reelmill-hub -g reelmill-hub -m 0600 /run/trust /var/lib/reelmill-hub/trust.json",
-        ]);
-        hub.write("/root/.config/reelmill/operator.toml", OPERATOR);
-        hub.wait_for("reelmill-hub.service", "ActiveState", "active");
+        let hosts = hosts(&bridge);
+        let hub = hub_machine(hub, "hub", &bridge, &hosts).boot();
+        // Before the first node comes.
+        appoint(&hub);
         // The store is not the hub's: its owner gives the workers a key.
         let worker_env = hub.ok(&["cat", "/var/lib/reelmill-hub/secrets/worker.env"]);
-        let worker_env =
-            format!("{worker_env}\nAWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\n", s3::ACCESS_KEY, s3::SECRET_KEY);
+        let worker_env = format!("{worker_env}\n{}", keys());
         let nodes = NODES.iter().zip(21..).map(|(&name, last)| {
             let words = format!(
                 "reelmill-hub token join --data /var/lib/reelmill-hub --hub https://hub.lab:7443 --node {name}"
@@ -84,8 +76,42 @@ impl Farm {
         Some(Self { hub, nodes, buckets, _store: store, _bridge: bridge })
     }
 
+    /// A machine that is hub and node; nobody may command it yet.
+    pub(crate) fn alone(test: &str) -> Option<Self> {
+        let setup = Setup::with_packages(test, &[HUB_PACKAGES, NODE_PACKAGES].concat())?;
+        let bridge = Bridge::new();
+        let (store, buckets) = store(bridge.host());
+        let setup = hub_machine(setup, ALONE, &bridge, &hosts(&bridge));
+        // The store is not the hub's: its owner brings the worker's key, and nothing else.
+        let hub = setup.file("/boot/reelmill/worker.env", &keys()).boot();
+        Some(Self { hub, nodes: BTreeMap::new(), buckets, _store: store, _bridge: bridge })
+    }
+
+    /// Makes a job into a ladder; what is told of it.
+    pub(crate) fn ladder(&self) -> String {
+        let job = self.hub.ok(&["reelmill", "submit", "/clip.mp4", "--hub", "http://127.0.0.1:7700", "--no-wait"]);
+        let id = job.split_whitespace().find_map(|word| word.rsplit_once("/jobs/")).map(|(_, id)| id.to_owned());
+        let id = id.unwrap_or_else(|| panic!("a job's page: {job}"));
+        let report = self.eventually("the end of the job", |farm| {
+            let job = farm.asked(&format!("/v1/jobs/{id}"))?;
+            assert_ne!(job["state"], "failed", "{job}");
+            (job["state"] == "done").then(|| job.to_string())
+        });
+        let master = self.stored(&format!("media-output/{id}/master.m3u8"));
+        assert!(master.starts_with("#EXTM3U") && master.contains("1280x720"), "{master}");
+        report
+    }
+
+    /// Waits until the hub knows a node that is well.
+    pub(crate) fn wait_for_node(&self, node: &str) {
+        self.eventually(&format!("{node} at the hub"), |farm| {
+            let known = farm.asked(&format!("/v1/nodes/{node}"));
+            known.is_some_and(|known| known["state"] == "up").then_some(())
+        });
+    }
+
     /// What the store has under a key.
-    pub(crate) fn stored(&self, key: &str) -> String {
+    fn stored(&self, key: &str) -> String {
         let path = self.buckets.join(key);
         fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
@@ -134,14 +160,38 @@ impl Farm {
     }
 }
 
+/// Says whose commands nodes obey that come in from now on.
+pub(crate) fn appoint(hub: &Machine) {
+    hub.ok(&[
+        "sh",
+        "-c",
+        "cd /root && reelmill keys new anna.key && \
+        reelmill keys trust operator=anna.key.pub release=anna.key.pub admin=anna.key.pub > /run/trust && \
+        install -o reelmill-hub -g reelmill-hub -m 0600 /run/trust /var/lib/reelmill-hub/trust.json",
+    ]);
+    hub.write("/root/.config/reelmill/operator.toml", OPERATOR);
+    hub.wait_for("reelmill-hub.service", "ActiveState", "active");
+}
+
+fn hosts(bridge: &Bridge) -> String {
+    format!("127.0.0.1 localhost\n{} hub.lab\n{} store.lab\n", bridge.address(10), bridge.host())
+}
+
+/// The keys of the store, for a worker.
+fn keys() -> String {
+    format!("AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\n", s3::ACCESS_KEY, s3::SECRET_KEY)
+}
+
 const OPERATOR: &str = "broker = \"hub.lab\"\nca = \"/var/lib/reelmill-hub/fleet/ca.pem\"\n\
     cert = \"/var/lib/reelmill-hub/fleet/operator.pem\"\nkey = \"/var/lib/reelmill-hub/fleet/operator.key\"\nsign = [\"/root/anna.key\"]\n";
 
-fn hub_machine(setup: Setup, bridge: &Bridge, hosts: &str) -> Setup {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nixos/modules/hub/scripts/draw-secrets.sh");
-    let draw = fs::read_to_string(scripts).expect("a script of the hub's module");
+/// A machine of the units of a folder, with all that its hub needs.
+fn hub_machine(setup: Setup, folder: &str, bridge: &Bridge, hosts: &str) -> Setup {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nixos/modules/hub/scripts");
+    let script = |name: &str| fs::read_to_string(scripts.join(name)).expect("a script of the hub's module");
+    let (draw, own) = (script("draw-secrets.sh"), script("own-node.sh"));
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../media/bbb-5s.mp4");
-    let setup = lay(setup, "farm/hub", &[("reelmill-hub-secrets", &draw)]);
+    let setup = lay(setup, &format!("farm/{folder}"), &[("reelmill-hub-secrets", &draw), ("reelmill-own-node", &own)]);
     let settings = |setup: Setup, (name, to): (&str, &str)| setup.file(to, &text(&format!("farm/hub/{name}")));
     [
         ("redis.conf", "/etc/redis.conf"),
@@ -153,7 +203,7 @@ fn hub_machine(setup: Setup, bridge: &Bridge, hosts: &str) -> Setup {
     ]
     .into_iter()
     .fold(setup, settings)
-    .at(bridge, "hub", bridge.address(10))
+    .at(bridge, folder, bridge.address(10))
     .program("reelmill")
     .program("reelmill-hub")
     .bind(&media, "/clip.mp4")

@@ -1,7 +1,8 @@
 //! A farm of the units that the modules produce: a hub and two nodes, booted in one network. Each node comes in by its join file,
 //! a job becomes a ladder, a drain and a reboot end well, and Prometheus reads all of it. Only root can boot machines; without root
-//! this is skipped, loudly.
+//! this is skipped, loudly. A machine that is hub and node becomes a farm by itself.
 
+mod alone;
 mod lab;
 
 use lab::{Farm, NODES};
@@ -14,10 +15,7 @@ fn a_hub_and_two_nodes_take_work_and_commands_and_are_watched() {
 
     // The nodes came in by their join files, whose tokens are gone.
     for node in NODES {
-        farm.eventually(&format!("{node} at the hub"), |farm| {
-            let known = farm.asked(&format!("/v1/nodes/{node}"));
-            known.is_some_and(|known| known["state"] == "up").then_some(())
-        });
+        farm.wait_for_node(node);
         let machine = &farm.nodes[node];
         assert_eq!(machine.ok(&["uname", "-n"]), node);
         assert_eq!(machine.ok(&["find", "/boot/reelmill", "-type", "f"]), "");
@@ -26,16 +24,7 @@ fn a_hub_and_two_nodes_take_work_and_commands_and_are_watched() {
     }
 
     // A job becomes a ladder.
-    let job = farm.hub.ok(&["reelmill", "submit", "/clip.mp4", "--hub", "http://127.0.0.1:7700", "--no-wait"]);
-    let id = job.split_whitespace().find_map(|word| word.rsplit_once("/jobs/")).map(|(_, id)| id.to_owned());
-    let id = id.unwrap_or_else(|| panic!("a job's page: {job}"));
-    let report = farm.eventually("the end of the job", |farm| {
-        let job = farm.asked(&format!("/v1/jobs/{id}"))?;
-        assert_ne!(job["state"], "failed", "{job}");
-        (job["state"] == "done").then(|| job.to_string())
-    });
-    let master = farm.stored(&format!("media-output/{id}/master.m3u8"));
-    assert!(master.starts_with("#EXTM3U") && master.contains("1280x720"), "{master}");
+    let report = farm.ladder();
     assert!(NODES.iter().any(|node| report.contains(&format!("\"{node}\""))), "a node of the farm made it: {report}");
 
     // A drain ends well, and the worker takes no more.

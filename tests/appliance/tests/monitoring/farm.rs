@@ -108,6 +108,7 @@ impl Farm {
             .replace("/run/credentials/prometheus.service/node-password", password.to_str().expect("text"))
             .replace("127.0.0.1:7700", &format!("127.0.0.1:{}", self.hub))
             .replace("127.0.0.1:9100", &format!("127.0.0.1:{}", self.exporter))
+            .replace("10.0.0.5:9400", &self.recorded.at.to_string())
             .replace("\"30s\"", "\"1s\"")
             .replace("\"15s\"", "\"1s\"");
         let mut config: Value = serde_json::from_str(&config).expect("JSON");
@@ -289,15 +290,18 @@ fn every_panel_shows_something_and_every_alert_fires_once_when_its_cause_is_made
     farm.recorded.put("/orin", &room("9e10"));
     farm.recorded.put("/orin/worker", &worker_text(0, 100, 0));
     farm.recorded.put("/box", &recording("server.txt"));
+    // What DCGM's exporter tells of that server.
+    farm.recorded.put("/metrics", "DCGM_FI_DEV_GPU_TEMP{gpu=\"0\"} 41\nDCGM_FI_DEV_PCIE_REPLAY_COUNTER{gpu=\"0\"} 0\n");
     let ends =
         |at: u64| format!("reelmill_hub_certificate_expiry_timestamp_seconds{{kind=\"node\",name=\"orin-3\"}} {at}\n");
     farm.recorded.put("/hub", &ends(now() + 20 * 86_400));
     let prometheus = farm.prometheus();
 
     // Everything is found: what the hub tells of, too.
-    for job in ["reelmill-hub", "reelmill-host", "reelmill-node", "reelmill-worker"] {
+    for job in ["reelmill-hub", "reelmill-host", "reelmill-node", "reelmill-worker", "dcgm"] {
         prometheus.wait(&format!("up{{job=\"{job}\"}} == 1"));
     }
+    prometheus.wait("DCGM_FI_DEV_PCIE_REPLAY_COUNTER{node=\"box-1\"} == 0");
     prometheus.wait(&format!("up{{job=\"reelmill-worker\",node=\"{NODE}\"}} == 1"));
     prometheus.wait(&format!("up{{job=\"reelmill-node\",node=\"{NODE}\"}} == 1"));
     assert_eq!(prometheus.query("up == 0"), Vec::<Value>::new());

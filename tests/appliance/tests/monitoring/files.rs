@@ -72,6 +72,43 @@ fn grafana_has_secrets_of_its_own() {
     }
 }
 
+/// A kind of thing that Grafana finds when it starts: in the first format, one of them, with these words.
+fn provisioned(settings: &Value, kind: &str, words: &[&str]) -> Result<Value, String> {
+    let one = match settings[kind].as_array().map(Vec::as_slice) {
+        Some([one]) if settings["apiVersion"] == 1 => one,
+        _ => return Err(format!("one of {kind} in format 1: {settings}")),
+    };
+    let missing = words.iter().find(|word| one.pointer(word).and_then(Value::as_str).is_none_or(str::is_empty));
+    missing.map_or_else(|| Ok(one.clone()), |word| Err(format!("no {word} in {one}")))
+}
+
+/// There is no Grafana to ask: this is what its documents want.
+#[test]
+fn grafana_finds_prometheus_and_the_dashboards() {
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&text(&format!("monitoring/full/grafana-{name}.json"))).expect("JSON")
+    };
+    let (sources, boards) = (read("datasources"), read("dashboards"));
+    let source = provisioned(&sources, "datasources", &["/name", "/type", "/uid", "/url"]).expect("a data source");
+    assert_eq!((&source["type"], &source["url"]), (&"prometheus".into(), &"http://127.0.0.1:9090".into()));
+    let folder = provisioned(&boards, "providers", &["/name", "/type", "/options/path"]).expect("a folder");
+    let path = folder["options"]["path"].as_str().expect("text");
+    assert!(folder["type"] == "file" && path.starts_with("/nix/store/"), "{folder}");
+
+    // The dashboards ask the data source by its own name.
+    for entry in fs::read_dir(golden().join("monitoring/dashboards")).expect("a folder") {
+        let board = fs::read_to_string(entry.expect("readable").path()).expect("text");
+        let asked = board.matches("\"uid\": \"").count();
+        let ours = format!("\"uid\": {}", source["uid"]);
+        assert_eq!(asked, board.matches(&ours).count() + 1, "all but the dashboard's own: {board}");
+    }
+
+    let mut bad = sources.clone();
+    bad["datasources"][0].as_object_mut().expect("an object").remove("uid");
+    provisioned(&bad, "datasources", &["/uid"]).expect_err("it has no name");
+    provisioned(&boards, "datasources", &[]).expect_err("this is of the other kind");
+}
+
 /// The exporter is told the password by a file alone, and Redis lets it in.
 #[test]
 fn the_exporter_of_redis_is_let_in() {

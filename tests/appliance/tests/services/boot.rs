@@ -139,6 +139,33 @@ fn the_backup_has_all_that_it_needs_and_nothing_else() {
     assert_ne!(machine.property(&format!("{BACKUP}.timer"), "NextElapseUSecRealtime"), "");
 }
 
+/// Its folders belong to users that only its images know, so it is root's work; a second time finds them as they are.
+#[test]
+fn harbors_folders_are_made_with_no_more_of_root_than_that_needs() {
+    let Some(setup) = Setup::with_packages("harbors_folders_are_made", PACKAGES) else { return };
+    const UNIT: &str = "reelmill-harbor-setup";
+    let setup = setup
+        .file("/usr/lib/sysusers.d/reelmill-hub.conf", "u reelmill-hub - \"Reelmill hub\" /var/lib/reelmill-hub\n")
+        .file("/etc/reelmill/hub-secrets", &text("registry/harbor/drawn"))
+        .unit("reelmill-hub-secrets.service", &text("queue/reelmill-hub-secrets.service"))
+        .unit(&format!("{UNIT}.service"), &text("registry/harbor/reelmill-harbor-setup.service"))
+        .script(&store("podman/bin/podman"), "#!/bin/sh\necho \"$@\" >/podman-was-told\n")
+        // Only its words are needed.
+        .script("/usr/bin/htpasswd", "#!/bin/sh\nexec cat\n");
+    let setup = script(setup, "reelmill-hub-secrets", "draw-secrets.sh");
+    let machine = script(setup, UNIT, "harbor-setup.sh").boot();
+    for _ in 0..2 {
+        machine.ok(&["systemctl", "restart", UNIT]);
+        for (folder, owner) in
+            [("config/registry", "10000:10000"), ("trivy/cache", "10000:10000"), ("database", "999:999")]
+        {
+            assert_eq!(machine.ok(&["stat", "-c", "%u:%g", &format!("/var/lib/harbor/{folder}")]), owner);
+        }
+        assert_eq!(machine.ok(&["cat", "/podman-was-told"]), "network create --ignore harbor");
+    }
+    assert_eq!(machine.ok(&["stat", "-c", "%u %a", "/var/lib/harbor/config/private_key.pem"]), "10000 600");
+}
+
 /// OpenBao's own program, which PyPI's package brings beside a small one of Python.
 fn bao() -> Option<String> {
     const WHERE: &str =

@@ -90,12 +90,17 @@ def await_state(job, wanted):
 
 
 start_hub()
-units = "garage redis-reelmill postgresql openbao mosquitto docker-registry prometheus alertmanager grafana"
-for unit in units.split():
-    hub.wait_for_unit(f"{unit}.service")
+hub.wait_for_unit("garage.service")
+hub.wait_for_unit("redis-reelmill.service")
+hub.wait_for_unit("postgresql.service")
+hub.wait_for_unit("openbao.service")
+hub.wait_for_unit("mosquitto.service")
+hub.wait_for_unit("docker-registry.service")
+hub.wait_for_unit("prometheus.service")
+hub.wait_for_unit("alertmanager.service")
+hub.wait_for_unit("grafana.service")
 
 with subtest("each answers"):
-
     hub.wait_until_succeeds(f"redis-cli -a $(cat {SECRETS}/queue-password) ping | grep PONG")
     hub.wait_until_succeeds("runuser -u reelmill-hub -- psql -c 'select 1'")
     hub.wait_until_succeeds("curl -sf http://127.0.0.1:8200/v1/sys/health | jq -e '.sealed == false'")
@@ -115,4 +120,4 @@ with subtest("a backup is made, and nobody but its owner reads it"):
 
 with subtest("no secret is readable by others"):
     hub.fail(f"runuser -u nobody -- ls {SECRETS}")
-    hub.fail(f"grep -rF $(cat {SECRETS}/queue-password) /etc /run/current-system/etc 2>/dev/null")
+    hub.fail(f"grep -rqF $(cat {SECRETS}/queue-password) /etc /run/current-system/etc 2>/dev/null")
