@@ -1,5 +1,5 @@
 //! A relay before a server. It passes everything on, and can be told to hold a connection at an exact point, to cut it there
-//! or at the next answer, and to let nobody through for a while.
+//! or at the next answer, to let nobody through for a while, and to be slow.
 
 use std::{
     io,
@@ -52,6 +52,7 @@ struct Order {
 struct Orders {
     order: Mutex<Option<Order>>,
     away_until: Mutex<Option<Instant>>,
+    late_by: Mutex<Duration>,
     cut_answer: AtomicBool,
     cut_answers: AtomicUsize,
     connections: AtomicUsize,
@@ -91,6 +92,11 @@ impl Relay {
         self.cut.send_replace(());
     }
 
+    /// Lets each piece of the server's answers wait for so long from now on.
+    pub fn delay_answers(&self, late_by: Duration) {
+        *lock(&self.orders.late_by) = late_by;
+    }
+
     /// Cuts the connection on which the server answers next; its answer is lost.
     pub fn cut_next_answer(&self) {
         self.orders.cut_answer.store(true, Ordering::SeqCst);
@@ -127,6 +133,14 @@ impl Orders {
         let is_cut = from == Side::Server && self.cut_answer.swap(false, Ordering::SeqCst);
         self.cut_answers.fetch_add(usize::from(is_cut), Ordering::SeqCst);
         is_cut
+    }
+
+    /// Waits for as long as a piece is to be late.
+    async fn delay(&self, from: Side) {
+        let late_by = *lock(&self.late_by);
+        if from == Side::Server && !late_by.is_zero() {
+            tokio::time::sleep(late_by).await;
+        }
     }
 
     fn is_away(&self) -> bool {
@@ -180,6 +194,7 @@ async fn pass(
         if length == 0 || orders.is_cut(side) {
             return Ok(());
         }
+        orders.delay(side).await;
         let order = orders.due();
         if order.as_ref().is_none_or(|order| order.piece == Piece::Passed) {
             to.write_all(&piece[..length]).await?;

@@ -12,6 +12,9 @@ pub struct Limits {
     pub tick: Duration,
     /// How long after a lease's end another may have to wait for the message, where its holder stands still or is gone.
     pub grace: Duration,
+    /// For how long the server leaves a message to one holder, as far as the driver must reckon with that. A longer job keeps its
+    /// message all the same, which the driver sees to.
+    pub longest_hold: Option<Duration>,
     /// The longest delay; a longer one is cut to it.
     pub longest_delay: Duration,
     /// The largest body, in bytes.
@@ -46,6 +49,7 @@ impl Limits {
         receipts_travel: true,
         tick: Duration::from_millis(1),
         grace: Duration::ZERO,
+        longest_hold: None,
         longest_delay: Duration::MAX,
         largest_body: usize::MAX,
         keeps_order: true,

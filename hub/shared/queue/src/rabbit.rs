@@ -190,6 +190,7 @@ impl Queue for RabbitQueue {
             tick: Duration::from_secs(1),
             // Three heartbeats that are missed, then the time that a renewed lease lies aside.
             grace: Duration::from_secs(3 * u64::from(address::HEARTBEAT_S)) + names::HELD_TTL + Duration::from_secs(2),
+            longest_hold: Some(self.core.address.consumer_timeout),
             longest_delay: names::longest_delay(),
             largest_body: LARGEST_BODY,
             keeps_order: false,

@@ -41,6 +41,7 @@ const CURSOR: &str = "redis:";
 pub(crate) struct RedisQueue {
     link: Link,
     turns: Turns,
+    intake: Lane,
     events: String,
     notices: String,
 }
@@ -70,7 +71,8 @@ impl RedisQueue {
             link.run(|| "ask the queue about itself".to_owned(), || Call::Command(cmd("INFO"))).await.ok();
         about.iter().flat_map(|about| server::warnings(about)).for_each(|warning| log::warn!("{link}: {warning}"));
         let intake = farm.intake();
-        Ok(Self { link, turns: Turns::default(), events: key(&intake, "events"), notices: key(&intake, "notices") })
+        let (events, notices) = (key(&intake, "events"), key(&intake, "notices"));
+        Ok(Self { link, turns: Turns::default(), intake, events, notices })
     }
 
     async fn look(&self, lane: &Lane, lasting: Duration) -> Result<Looked, QueueError> {
@@ -284,9 +286,12 @@ impl Queue for RedisQueue {
     }
 
     async fn emit(&self, body: &[u8]) -> Result<(), QueueError> {
-        let mut add = cmd("XADD");
-        add.arg(&self.events).arg("MAXLEN").arg("~").arg(EVENTS_KEPT).arg("*").arg("body").arg(body);
-        let _: String = self.link.run(|| "emit an event".to_owned(), || Call::Command(add.clone())).await?;
+        let make = || {
+            let mut script = call(&scripts::EMIT, &self.intake);
+            script.arg(body).arg(EVENTS_KEPT);
+            Call::Script(script)
+        };
+        let _: String = self.link.run(|| "emit an event".to_owned(), make).await?;
         Ok(())
     }
 

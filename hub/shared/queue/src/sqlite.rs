@@ -14,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use reelmill_api::{Lane, Notice, QueueName};
-use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::time::Instant;
 
 use crate::{
@@ -57,8 +57,8 @@ impl SqliteQueue {
 }
 
 /// Begins a write: from here on nobody else writes, and the time that comes with it is not older than theirs.
-async fn begin(writer: &mut SqliteConnection) -> Result<(Transaction<'_, Sqlite>, i64), sqlx::Error> {
-    let tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+async fn begin(writers: &mut file::Writers) -> Result<(Transaction<'_, Sqlite>, i64), sqlx::Error> {
+    let tx = writers.lasting().await?.begin_with("BEGIN IMMEDIATE").await?;
     Ok((tx, now_ms()))
 }
 
@@ -192,5 +192,78 @@ impl Queue for SqliteQueue {
                 return Ok(events);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A limit on the file's size, which is a connection's own.
+    const FULL: &str = "PRAGMA max_page_count = 40";
+
+    /// Says this to both connections that write.
+    async fn tell(queue: &SqliteQueue, pragma: &'static str) {
+        let mut writers = queue.file.writers().await.expect("nobody writes");
+        let writers = &mut *writers;
+        // After an error it may be another one.
+        writers.lasting().await.expect("it can be had");
+        for writer in [&mut writers.lasting, &mut writers.fleeting] {
+            sqlx::raw_sql(pragma).execute(writer).await.expect("a pragma");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_file_takes_nothing_new_and_loses_nothing() {
+        let folder = TempDir::new().expect("a temporary folder");
+        let url = sqlite_url(&folder.path().join("q.sqlite"));
+        let queue = SqliteQueue::open(&url, &QueueName::default()).await.expect("a new file");
+        let lane = QueueName::default().intake();
+        let lanes = std::slice::from_ref(&lane);
+        let message = |body: Vec<u8>| NewMessage {
+            body,
+            priority: reelmill_api::Priority::Normal,
+            delay: Duration::ZERO,
+            dedupe_key: None,
+        };
+        let hour = Duration::from_secs(3600);
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            queue.publish(&lane, &message(b"held".to_vec())).await.expect("there is room");
+            held.push(queue.lease(lanes, hour, Duration::ZERO).await.expect("an answer").expect("a message").receipt);
+        }
+        tell(&queue, FULL).await;
+        let mut stored = 0;
+        while queue.publish(&lane, &message(vec![0; 4096])).await.is_ok() {
+            stored += 1;
+            assert!(stored < 100, "it is never full");
+        }
+        // And again, for the same reason.
+        for _ in 0..2 {
+            tell(&queue, FULL).await;
+            let error = queue.publish(&lane, &message(vec![0; 4096])).await.expect_err("there is no room");
+            let told = error.to_string();
+            assert!(told.starts_with("cannot publish to lane reelmill at sqlite:") && told.contains("full"), "{told}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("is the disk full")), "{error:?}");
+        }
+        // What needs no room goes on.
+        tell(&queue, FULL).await;
+        queue.extend(&held[0], hour).await.expect("ours");
+        queue.retry_after(&held[1], hour).await.expect("ours");
+        queue.ack(&held[2]).await.expect("ours");
+        let depth = queue.depth(&lane).await.expect("a depth");
+        assert_eq!((depth.ready, depth.delayed, depth.leased), (stored, 1, Some(1)));
+
+        tell(&queue, "PRAGMA max_page_count = 1000000").await;
+        queue.publish(&lane, &message(b"new".to_vec())).await.expect("there is room");
+        queue.ack(&held[0]).await.expect("still ours");
+        for _ in 0..=stored {
+            let leased = queue.lease(lanes, hour, Duration::ZERO).await.expect("an answer").expect("a message");
+            queue.ack(&leased.receipt).await.expect("ours");
+        }
+        let depth = queue.depth(&lane).await.expect("a depth");
+        assert_eq!((depth.ready, depth.delayed, depth.leased), (0, 1, Some(0)));
     }
 }

@@ -189,6 +189,14 @@ impl SqsQueue {
         self.remove(claim).await
     }
 
+    /// Removes a dead letter and the copies of it that a lost answer left.
+    async fn remove_letters(&self, queue: &str, letters: &[Message]) -> Result<(), Fault> {
+        for letter in letters {
+            self.link.delete(queue, &letter.handle).await?;
+        }
+        Ok(())
+    }
+
     async fn remove(&self, claim: &Claim) -> Result<(), Fault> {
         before(claim.until, self.link.delete(&claim.queue, &claim.message.handle)).await
     }
@@ -201,9 +209,11 @@ impl Queue for SqsQueue {
             tick: Duration::from_secs(1),
             // A message that a long request brought to a worker that died.
             grace: Duration::from_secs(36),
+            longest_hold: Some(self.link.address.longest),
             longest_delay: LONGEST_DELAY,
             largest_body: LARGEST_BODY,
             keeps_order: false,
+            may_double: true,
             tells_age: false,
             dedupes_for_all: false,
             readers: Readers::One,
@@ -350,21 +360,21 @@ impl Queue for SqsQueue {
     async fn retry_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError> {
         let failed = |fault| self.link.failed(format_args!("retry a dead letter of lane {lane}"), &fault);
         let dead = names::dead(lane);
-        let Some(letter) = dead::find(&self.link, &dead, message_id).await.map_err(failed)? else { return Ok(false) };
-        let Message { note, text, handle, .. } = letter;
+        let letters = dead::find(&self.link, &dead, message_id).await.map_err(failed)?;
+        let Some(Message { note, text, .. }) = letters.first() else { return Ok(false) };
         let priority = note.priority.unwrap_or(Priority::Normal);
-        let note = Note { attempts: 0, priority: None, lane: None, reason: None, ..note };
-        self.link.send(&names::ready(lane, priority), &text, &note, 0).await.map_err(failed)?;
-        self.link.delete(&dead, &handle).await.map_err(failed)?;
+        let note = Note { attempts: 0, priority: None, lane: None, reason: None, ..note.clone() };
+        self.link.send(&names::ready(lane, priority), text, &note, 0).await.map_err(failed)?;
+        self.remove_letters(&dead, &letters).await.map_err(failed)?;
         Ok(true)
     }
 
     async fn drop_dead(&self, lane: &Lane, message_id: &str) -> Result<bool, QueueError> {
         let failed = |fault| self.link.failed(format_args!("drop a dead letter of lane {lane}"), &fault);
         let dead = names::dead(lane);
-        let Some(letter) = dead::find(&self.link, &dead, message_id).await.map_err(failed)? else { return Ok(false) };
-        self.link.delete(&dead, &letter.handle).await.map_err(failed)?;
-        Ok(true)
+        let letters = dead::find(&self.link, &dead, message_id).await.map_err(failed)?;
+        self.remove_letters(&dead, &letters).await.map_err(failed)?;
+        Ok(!letters.is_empty())
     }
 
     async fn post(&self, notice: &Notice) -> Result<(), QueueError> {

@@ -38,7 +38,7 @@ pub(super) struct Address {
     /// PEM file of the authorities to trust instead of the system's.
     pub(super) ca: Option<String>,
     /// How long the server lets a delivery be neither acknowledged nor returned.
-    consumer_timeout: Duration,
+    pub(super) consumer_timeout: Duration,
 }
 
 impl Address {

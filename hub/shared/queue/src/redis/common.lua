@@ -10,6 +10,7 @@
 --   {lane}:dead                    stream of dead letters
 --   {lane}:seen:<dedupe key>       the id of the message that had the key
 --   {lane}:done:<call>             for some seconds: this call was carried out
+--   {lane}:nothing                 never there; see even_if_full
 --   {lane}:bell                    stream of one entry: a new one when something became ready, for those who wait
 -- A lease is nonce plus deadline and not the group's own idle time, because each lease has its own length and a worker
 -- that lost its lease must be told so.
@@ -25,6 +26,12 @@ local function message_key(id) return key('message:' .. id) end
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+-- A server that has reached its maxmemory refuses a script whose first write may take memory, and lets one go on that has
+-- written anything. So either of these is the first write of a script that could go both ways; both change nothing.
+-- What is held must be kept, settled and told of on a full server too, or it is lost to its worker and never emptied.
+local function even_if_full() redis.call('DEL', key('nothing')) end
+local function unless_full() redis.call('SET', key('nothing'), '', 'XX') end
 
 local function ring()
   redis.call('XADD', key('bell'), 'MAXLEN', '1', '*', 'rung', '1')

@@ -4,5 +4,6 @@
 
 local id, nonce, lasting = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if not holds(id, nonce) then return 0 end
+even_if_full()
 redis.call('ZADD', key('leases'), now + lasting, id)
 return 1

@@ -150,6 +150,10 @@ impl Link {
         let text = match e.kind() {
             ErrorKind::AuthenticationFailed => format!("the server refused the user or the password ({e})"),
             _ if e.code() == Some("NOAUTH") => "the server wants a password".to_owned(),
+            _ if is_full(e) => "the server takes nothing new, because its memory is full (maxmemory)".to_owned(),
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                format!("the server is a replica, which takes no writes; it was to be the primary ({e})")
+            }
             _ => e.to_string(),
         };
         self.address.scrub(&text)
@@ -166,6 +170,11 @@ impl fmt::Display for Link {
 fn may_pass(e: &RedisError) -> bool {
     let server = |kind| e.kind() == ErrorKind::Server(kind);
     e.is_io_error() || server(ServerErrorKind::BusyLoading) || server(ServerErrorKind::TryAgain)
+}
+
+/// Whether the server has reached its `maxmemory`. Before 7.0 the error of a script has a code of its own.
+fn is_full(e: &RedisError) -> bool {
+    e.code() == Some("OOM") || e.detail().is_some_and(|detail| detail.contains("OOM command not allowed"))
 }
 
 /// Between a half and the whole of `pause`, so that a farm does not come back all at once.

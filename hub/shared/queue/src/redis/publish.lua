@@ -7,6 +7,7 @@ local id, priority, delay, body = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local memory, dedupe_key = ARGV[5], ARGV[6]
 
 if redis.call('EXISTS', message_key(id)) == 1 then return 1 end
+unless_full()
 if dedupe_key then
   local seen = key('seen:' .. dedupe_key)
   if not redis.call('SET', seen, id, 'NX', 'PX', memory) then

@@ -21,6 +21,7 @@ scripts! {
     BURY = "bury.lua",
     EXHUME = "exhume.lua",
     DEPTH = "depth.lua",
+    EMIT = "emit.lua",
 }
 
 /// A call of `script` for `lane`, to which arguments are added.

@@ -13,7 +13,7 @@ const CURSOR: &str = "sqlite:";
 impl SqliteQueue {
     pub(super) async fn append_event(&self, body: &[u8]) -> Result<(), sqlx::Error> {
         let mut writers = self.file.writers().await?;
-        let (mut tx, _) = begin(&mut writers.lasting).await?;
+        let (mut tx, _) = begin(&mut writers).await?;
         sqlx::query(
             "INSERT INTO events (queue, id, body)
              SELECT ?1, max(?2, coalesce(max(id), 0) + 1), ?3 FROM events WHERE queue = ?1",

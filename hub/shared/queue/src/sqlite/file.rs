@@ -43,6 +43,22 @@ pub(super) struct Writers {
     /// What it has committed is seen by all, and is on the disk with what is written next to last: a power cut may undo it. For what
     /// is the same when it is done again.
     pub(super) fleeting: SqliteConnection,
+    options: Box<SqliteConnectOptions>,
+}
+
+impl Writers {
+    /// The first of the two, in no transaction. A full disk and the like make SQLite undo a transaction by itself; sqlx goes on to
+    /// believe in it, and begins no other on that connection.
+    pub(super) async fn lasting(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.lasting.is_in_transaction() {
+            // One that was called off is undone first.
+            self.lasting.ping().await?;
+        }
+        if self.lasting.is_in_transaction() {
+            self.lasting = self.options.connect().await?;
+        }
+        Ok(&mut self.lasting)
+    }
 }
 
 impl File {
@@ -129,8 +145,9 @@ async fn try_open(path: &Path) -> Result<Opened, sqlx::Error> {
     }
     let fleeting = options.clone().synchronous(SqliteSynchronous::Normal).connect().await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY_TIMEOUT * 2);
-    let reader = readers.test_before_acquire(false).connect_with(options).await?;
-    Ok(Opened::Ready(File { writers: Mutex::new(Writers { lasting, fleeting }), reader, bell: Bell::on(path) }))
+    let reader = readers.test_before_acquire(false).connect_with(options.clone()).await?;
+    let writers = Mutex::new(Writers { lasting, fleeting, options: Box::new(options) });
+    Ok(Opened::Ready(File { writers, reader, bell: Bell::on(path) }))
 }
 
 /// Brings the file to this build's schema, or says why it is not ours to touch.

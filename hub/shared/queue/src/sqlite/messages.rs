@@ -59,7 +59,7 @@ impl SqliteQueue {
 
     pub(super) async fn insert(&self, lane: &Lane, message: &NewMessage) -> Result<Published, sqlx::Error> {
         let mut writers = self.file.writers().await?;
-        let (mut tx, now) = begin(&mut writers.lasting).await?;
+        let (mut tx, now) = begin(&mut writers).await?;
         if let Some(key) = &message.dedupe_key {
             sqlx::query("DELETE FROM dedupe WHERE expires <= ?").bind(now).execute(&mut *tx).await?;
             let fresh = sqlx::query("INSERT OR IGNORE INTO dedupe (lane, key, expires) VALUES (?, ?, ?)")
@@ -172,7 +172,7 @@ impl SqliteQueue {
     pub(super) async fn give_back(&self, receipt: &Receipt, delay: Duration, uncounted: i64) -> Held {
         let (id, nonce) = receipt.parts();
         let mut writers = self.file.writers().await?;
-        let (mut tx, now) = begin(&mut writers.lasting).await?;
+        let (mut tx, now) = begin(&mut writers).await?;
         let done = sqlx::query(
             "UPDATE messages SET nonce = NULL, visible_at = ?, attempts = attempts - ?
              WHERE id = ? AND nonce = ? AND visible_at > ?",
@@ -192,7 +192,7 @@ impl SqliteQueue {
     pub(super) async fn bury(&self, receipt: &Receipt, reason: &str) -> Held {
         let (id, nonce) = receipt.parts();
         let mut writers = self.file.writers().await?;
-        let (mut tx, now) = begin(&mut writers.lasting).await?;
+        let (mut tx, now) = begin(&mut writers).await?;
         let kept = sqlx::query(
             "INSERT INTO dead (id, lane, priority, reason, attempts, died_at, body)
              SELECT id, lane, priority, ?, attempts, ?, body FROM messages WHERE id = ? AND nonce = ? AND visible_at > ?",
@@ -238,7 +238,7 @@ impl SqliteQueue {
     /// Puts a dead letter at the end of its line.
     pub(super) async fn revive(&self, lane: &Lane, id: &str) -> Held {
         let mut writers = self.file.writers().await?;
-        let (mut tx, now) = begin(&mut writers.lasting).await?;
+        let (mut tx, now) = begin(&mut writers).await?;
         sqlx::query(
             "INSERT INTO messages (id, lane, priority, place, visible_at, published_at, body)
              SELECT id, lane, priority, ?1, ?1, ?1, body FROM dead WHERE lane = ?2 AND id = ?3",
@@ -256,7 +256,7 @@ impl SqliteQueue {
     /// Removes a dead letter.
     pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Held {
         let mut writers = self.file.writers().await?;
-        let (tx, _) = begin(&mut writers.lasting).await?;
+        let (tx, _) = begin(&mut writers).await?;
         unbury(tx, lane, id).await
     }
 

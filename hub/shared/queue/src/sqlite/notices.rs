@@ -10,7 +10,7 @@ use crate::{CANCELED_MEMORY, time::millis};
 impl SqliteQueue {
     pub(super) async fn put_up(&self, notice: &Notice) -> Result<(), sqlx::Error> {
         let mut writers = self.file.writers().await?;
-        let (mut tx, now) = begin(&mut writers.lasting).await?;
+        let (mut tx, now) = begin(&mut writers).await?;
         let expires = match notice {
             Notice::Paused(_) => None,
             Notice::Canceled(_) => Some(now + millis(CANCELED_MEMORY)),
@@ -27,7 +27,7 @@ impl SqliteQueue {
 
     pub(super) async fn take_down(&self, notice: &Notice) -> Result<(), sqlx::Error> {
         let mut writers = self.file.writers().await?;
-        let (mut tx, _) = begin(&mut writers.lasting).await?;
+        let (mut tx, _) = begin(&mut writers).await?;
         sqlx::query("DELETE FROM notices WHERE queue = ? AND notice = ?")
             .bind(self.farm.as_str())
             .bind(notice.to_string())

@@ -1,7 +1,7 @@
 //! Dead letters on a queue of theirs. SQS cannot be asked for one message, nor to show any without delivering it: so they
 //! are delivered, looked at and given back at once.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use tokio::time::Instant;
@@ -18,6 +18,9 @@ use crate::DeadLetter;
 const HIDDEN_S: i32 = 20;
 /// How many letters are looked at to find the oldest.
 const LOOKED_AT: usize = 1000;
+/// How many letters are looked at to find the copies of one that a lost answer left. They lie near each other, and the server
+/// gives about the oldest first; to look at all of them for each letter would be dear.
+const COPIES_WITHIN: usize = 50;
 /// How long a letter is looked for that somebody else may be looking at.
 const SOUGHT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(300);
@@ -47,6 +50,9 @@ pub(super) async fn list(link: &Link, queue: &str, limit: usize) -> Result<Vec<D
     let mut found = look(link, queue, |seen| seen.len() >= LOOKED_AT.max(limit)).await?;
     show_again(link, queue, &found).await?;
     found.sort_by_key(|message| message.sent);
+    // A lost answer may have left it twice.
+    let mut ids = HashSet::new();
+    found.retain(|message| ids.insert(message.note.id.clone()));
     let letter = |message: &Message| DeadLetter {
         message_id: message.note.id.clone(),
         body: message.body(),
@@ -56,17 +62,16 @@ pub(super) async fn list(link: &Link, queue: &str, limit: usize) -> Result<Vec<D
     Ok(found.iter().take(limit).map(letter).collect())
 }
 
-/// The letter with this id, which is then hidden from others for a while.
-pub(super) async fn find(link: &Link, queue: &str, id: &str) -> Result<Option<Message>, Fault> {
+/// The letter with this id and its copies, which are then hidden from others for a while.
+pub(super) async fn find(link: &Link, queue: &str, id: &str) -> Result<Vec<Message>, Fault> {
     let end = Instant::now() + SOUGHT;
     loop {
         let is_it = |message: &Message| message.note.id == id;
-        let mut found = look(link, queue, |seen| seen.iter().any(is_it)).await?;
-        let place = found.iter().position(is_it);
-        let letter = place.map(|place| found.swap_remove(place));
-        show_again(link, queue, &found).await?;
-        if letter.is_some() || link.count(queue).await?.delivered == 0 {
-            return Ok(letter);
+        let found = look(link, queue, |seen| seen.len() >= COPIES_WITHIN && seen.iter().any(is_it)).await?;
+        let (copies, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_it);
+        show_again(link, queue, &others).await?;
+        if !copies.is_empty() || link.count(queue).await?.delivered == 0 {
+            return Ok(copies);
         }
         if Instant::now() >= end {
             return Err(Fault::busy("somebody else is looking at these letters; try again in half a minute"));

@@ -7,6 +7,7 @@ mod nats_servers;
 mod promises;
 mod rabbit_only;
 mod redis_only;
+mod slow;
 mod sqlite_only;
 mod sqs_only;
 

@@ -6,11 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reelmill_api::{JobId, Notice, Priority, QueueName};
-use reelmill_queue::{Cursor, Depth, NewMessage, Published, Readers, connect};
+use reelmill_queue::{Cursor, Depth, NewMessage, Published, QueueError, Readers, SharedQueue, connect};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, farm, is_lost, lane, message, text, until};
 
@@ -123,6 +123,36 @@ pub(crate) async fn an_extended_lease_outlives_its_first_deadline(bench: &Bench)
     // And an extension may also shorten it.
     bench.queue.extend(&leased.receipt, SHORT).await.expect("still ours");
     assert_eq!(bench.lease(&lane, LONG).await.attempt, 2);
+}
+
+/// A lease that is kept by extending it, also on a machine with much else to do.
+pub(crate) const KEPT: Duration = Duration::from_secs(9);
+
+/// Not for every bench: it takes a server that leaves no message to anybody for long.
+pub(crate) async fn leaves_a_job_that_outlasts_the_servers_own_limit_to_its_worker(
+    queue: &SharedQueue,
+    other: &SharedQueue,
+) {
+    let (lane, lanes) = (lane("q"), [lane("q")]);
+    let long = NewMessage { priority: Priority::High, ..message(b"long \xff job") };
+    queue.publish(&lane, &long).await.expect("stored");
+    let leased = queue.lease(&lanes, KEPT, PATIENCE).await.expect("an answer").expect("a message");
+    let longest = queue.limits().longest_hold.expect("the server has a limit");
+    let begun = Instant::now();
+    while begun.elapsed() < longest * 3 / 2 {
+        match queue.extend(&leased.receipt, KEPT).await {
+            // A server that is slow is asked again.
+            Ok(()) | Err(QueueError::Failed { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(other.lease(&lanes, LONG, SHORT).await.expect("an answer").is_none(), "it is another's");
+    }
+    queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("ours to the end");
+    let second = other.lease(&lanes, LONG, PATIENCE).await.expect("an answer").expect("a message");
+    assert_eq!((second.attempt, &second.message_id, &second.body), (2, &leased.message_id, &long.body));
+    assert!(is_lost(queue.ack(&leased.receipt).await));
+    other.ack(&second.receipt).await.expect("ours");
+    assert_eq!(queue.depth(&lane).await.expect("a depth").ready, 0);
 }
 
 pub(crate) async fn counts_a_retry_but_not_what_was_handed_back(bench: &Bench) {
@@ -248,9 +278,11 @@ pub(crate) async fn leases_from_the_first_lane_that_has_something(bench: &Bench)
 pub(crate) async fn loses_and_doubles_nothing_under_many_consumers(bench: &Bench) {
     const MESSAGES: usize = 500;
     let (lane, count) = (lane("q"), Arc::new(AtomicUsize::new(0)));
+    // As two workers with many places each: some share a connection, some meet on the server only.
+    let connections = [bench.queue.clone(), bench.another().await];
     let mut consumers = tokio::task::JoinSet::new();
-    for _ in 0..64 {
-        let (queue, lanes, count) = (bench.queue.clone(), [lane.clone()], count.clone());
+    for i in 0..64 {
+        let (queue, lanes, count) = (connections[i % connections.len()].clone(), [lane.clone()], count.clone());
         consumers.spawn(async move {
             let mut taken = Vec::new();
             while count.load(Ordering::SeqCst) < MESSAGES {

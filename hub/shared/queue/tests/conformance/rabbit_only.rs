@@ -16,6 +16,7 @@ use reelmill_queue::{Cursor, Depth, Leased, NewMessage, Queue, QueueError, conne
 use rustix::process::Signal;
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
+use crate::promises::leaves_a_job_that_outlasts_the_servers_own_limit_to_its_worker;
 
 /// Tells a child process of these tests which queue to work on.
 const CHILD_URL: &str = "REELMILL_TEST_QUEUE";
@@ -274,15 +275,9 @@ async fn a_lease_outlives_the_servers_own_limit() {
     let server = RabbitMq::start_with("consumer_timeout = 4000", "{channel_tick_interval, 1000}");
     let url = format!("{}?consumer_timeout=4", server.url());
     let queue = connect(&url, &QueueName::default()).await.expect("it answers");
-    let (lane, lanes) = (lane("q"), [lane("q")]);
-    queue.publish(&lane, &message("long")).await.expect("stored");
-    let long = lease(&*queue, "q").await;
-    for _ in 0..4 {
-        let other = queue.lease(&lanes, LONG, Duration::from_secs(3)).await.expect("an answer");
-        assert!(other.is_none(), "nobody else gets it: {other:?}");
-        queue.extend(&long.receipt, LONG).await.expect("it is ours all the time");
-    }
-    queue.ack(&long.receipt).await.expect("ours to the end");
+    let (lane, other) = (lane("q"), connect(&url, &QueueName::default()).await.expect("it answers"));
+    assert_eq!(queue.limits().longest_hold, Some(Duration::from_secs(4)));
+    leaves_a_job_that_outlasts_the_servers_own_limit_to_its_worker(&queue, &other).await;
     assert_eq!(queue.depth(&lane).await.expect("a depth"), NOTHING);
 
     // A driver that is not told loses it by that limit: the limit is real.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reelmill_api::{Priority, QueueName};
 use reelmill_lab::{programs::free_port, redis::Redis, relay::Relay};
-use reelmill_queue::{Depth, NewMessage, Published, QueueError, connect};
+use reelmill_queue::{Cursor, Depth, NewMessage, Published, QueueError, connect};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
 
@@ -223,6 +223,108 @@ async fn does_a_call_once_even_if_its_answer_is_lost() {
     queue.dead_letter(&keyed.receipt, "why").await.expect("ours");
     assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { dead: 1, ..EMPTY });
     assert_eq!(relay.cut_answers(), 8, "every cut was made");
+}
+
+/// How many scripts the server was asked to run.
+fn asked(bench: &Bench) -> u64 {
+    let stats = bench.server().cli(&["INFO", "commandstats"]);
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_full_takes_nothing_new_and_lets_its_tasks_be_done() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    let queue = &bench.queue;
+    for body in ["held", "again", "back", "dead", "done", "retried", "dropped"] {
+        bench.publish(&lane, body).await;
+    }
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        held.push(bench.lease(&lane, LONG).await);
+    }
+    for leased in held.drain(5..) {
+        queue.dead_letter(&leased.receipt, "why").await.expect("ours");
+    }
+    let letters = queue.dead_letters(&lane, 9).await.expect("letters");
+    // Something that is due, so that a publication begins by moving it.
+    bench.publish(&lane, "waiting").await;
+    bench.lease(&lane, Duration::ZERO).await;
+
+    bench.server().cli(&["CONFIG", "SET", "maxmemory", "100kb"]);
+    for dedupe_key in [None, Some("k".to_owned())] {
+        let new = NewMessage { dedupe_key, ..message("new") };
+        let error = queue.publish(&lane, &new).await.expect_err("there is no room");
+        let told = error.to_string();
+        assert!(told.starts_with("cannot publish to lane q at redis://") && told.contains("memory is full"), "{told}");
+    }
+    queue.extend(&held[0].receipt, LONG).await.expect("ours");
+    queue.retry_after(&held[1].receipt, LONG).await.expect("ours");
+    queue.hand_back(&held[2].receipt).await.expect("ours");
+    queue.dead_letter(&held[3].receipt, "why").await.expect("ours");
+    queue.emit(b"done").await.expect("told");
+    queue.ack(&held[4].receipt).await.expect("ours");
+    assert!(queue.retry_dead(&lane, &letters[0].message_id).await.expect("an answer"));
+    assert!(queue.drop_dead(&lane, &letters[1].message_id).await.expect("an answer"));
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        let leased = bench.lease(&lane, LONG).await;
+        queue.ack(&leased.receipt).await.expect("ours");
+        left.push(text(&leased).to_owned());
+    }
+    left.sort();
+    assert_eq!(left, ["back", "retried", "waiting"]);
+    let before = asked(&bench);
+    let wait = Duration::from_secs(1);
+    assert!(queue.lease(std::slice::from_ref(&lane), LONG, wait).await.expect("an answer").is_none());
+    assert!(asked(&bench) - before < 10, "{} looks in a second", asked(&bench) - before);
+
+    bench.server().cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    bench.publish(&lane, "new").await;
+    queue.ack(&held[0].receipt).await.expect("still ours");
+    bench.check_depth(&lane, Depth { ready: 1, delayed: 1, leased: Some(0), dead: 1, ..EMPTY }).await;
+    assert_eq!(queue.events(&Cursor::default(), Duration::ZERO).await.expect("events").bodies, [b"done"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tells_at_once_why_a_server_refuses_and_loses_nothing_by_it() {
+    let (bench, lane) = (Bench::redis().await, lane("q"));
+    let (queue, nobody) = (&bench.queue, free_port().to_string());
+    load_scripts(&bench).await;
+    for (begin, end, part) in [
+        (&["REPLICAOF", "127.0.0.1", &nobody][..], &["REPLICAOF", "NO", "ONE"][..], "it was to be the primary"),
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "NOREPLICAS",
+        ),
+        (&["ACL", "SETUSER", "default", "-evalsha"], &["ACL", "SETUSER", "default", "+evalsha"], "NoPerm"),
+    ] {
+        for body in ["held", "waiting"] {
+            bench.publish(&lane, body).await;
+        }
+        let held = bench.lease(&lane, LONG).await;
+        bench.server().cli(begin);
+        let before = asked(&bench);
+        let lanes = std::slice::from_ref(&lane);
+        for (doing, refused) in [
+            ("lease from lane q", queue.lease(lanes, LONG, PATIENCE).await.map(drop)),
+            ("publish to lane q", queue.publish(&lane, &message("new")).await.map(drop)),
+            ("extend a lease on lane q", queue.extend(&held.receipt, LONG).await),
+            ("acknowledge a message on lane q", queue.ack(&held.receipt).await),
+        ] {
+            let told = refused.expect_err(doing).to_string();
+            assert!(told.starts_with(&format!("cannot {doing} at redis://")) && told.contains(part), "{told}");
+        }
+        assert!(asked(&bench) - before <= 4, "each is asked once");
+        bench.server().cli(end);
+        queue.extend(&held.receipt, LONG).await.expect("still ours");
+        queue.ack(&held.receipt).await.expect("still ours");
+        let waiting = bench.lease(&lane, LONG).await;
+        assert_eq!((text(&waiting), waiting.attempt), ("waiting", 1));
+        queue.ack(&waiting.receipt).await.expect("ours");
+        bench.check_depth(&lane, EMPTY).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

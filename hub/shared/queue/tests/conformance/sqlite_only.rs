@@ -2,14 +2,15 @@
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use reelmill_api::{Notice, QueueName};
-use reelmill_queue::{Cursor, EVENTS_KEPT, NewMessage, Published, QueueError, connect, sqlite_url};
+use reelmill_queue::{Cursor, Depth, EVENTS_KEPT, NewMessage, Published, QueueError, connect, sqlite_url};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, lane, message, text};
@@ -41,6 +42,17 @@ async fn child_that_dies_with_a_lease() {
     let queue = connect(&url, &QueueName::default()).await.expect("the file opens");
     let leased = queue.lease(&[lane("q")], Duration::from_secs(1), PATIENCE).await.expect("an answer");
     std::process::exit(if leased.is_some() { 77 } else { 1 });
+}
+
+/// Likewise: lets nobody else write until its standard input ends.
+#[tokio::test]
+#[ignore = "started by other tests"]
+async fn child_that_keeps_others_from_writing() {
+    let Ok(url) = std::env::var(CHILD_URL) else { return };
+    let mut file = SqliteConnection::connect(&url).await.expect("a SQLite file");
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut file).await.expect("nobody else writes");
+    println!("locked");
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("an end");
 }
 
 fn child(name: &str, url: &str) -> Command {
@@ -82,6 +94,50 @@ async fn a_task_survives_the_process_that_held_it() {
     let status = child("child_that_dies_with_a_lease", &bench.url).status().expect("a process runs");
     assert_eq!(status.code(), Some(77));
     assert_eq!(bench.lease(&lane("q"), LONG).await.attempt, 2);
+}
+
+/// A process that lets nobody else write to the file; it ends with its standard input.
+fn hold(url: &str) -> Child {
+    let mut command = child("child_that_keeps_others_from_writing", url);
+    let mut holder = command.stdin(Stdio::piped()).spawn().expect("a process starts");
+    let told = BufReader::new(holder.stdout.as_mut().expect("it is piped"));
+    assert!(told.lines().any(|line| line.expect("text").contains("locked")), "it holds the file");
+    holder
+}
+
+fn let_go(mut holder: Child) {
+    drop(holder.stdin.take());
+    assert!(holder.wait().expect("it ends").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_for_a_process_that_holds_the_file_and_says_so_if_that_goes_on() {
+    let (bench, lane) = (Bench::sqlite().await, lane("q"));
+    bench.publish(&lane, "task").await;
+    let leased = bench.lease(&lane, LONG).await;
+    assert!(bench.lease_now(&lane).await.is_none(), "from here on it only looks, until it finds something");
+
+    let holder = hold(&bench.url);
+    let extending = tokio::spawn({
+        let (queue, receipt) = (bench.queue.clone(), leased.receipt.clone());
+        async move { queue.extend(&receipt, LONG).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!extending.is_finished(), "it waits");
+    bench.check_depth(&lane, Depth { leased: Some(1), ..EMPTY }).await;
+    assert!(bench.lease_now(&lane).await.is_none(), "who only looks does not wait");
+    let_go(holder);
+    extending.await.expect("no panic").expect("ours");
+
+    let holder = hold(&bench.url);
+    let error = bench.queue.publish(&lane, &message("more")).await.expect_err("it is held for too long");
+    let told = error.to_string();
+    assert!(told.starts_with("cannot publish to lane q at sqlite:") && told.contains("locked"), "{told}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("a program that holds it")), "{error:?}");
+    let_go(holder);
+    bench.publish(&lane, "more").await;
+    bench.queue.ack(&leased.receipt).await.expect("still ours");
+    bench.check_depth(&lane, Depth { ready: 1, ..EMPTY }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

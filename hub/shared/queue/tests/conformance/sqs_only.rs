@@ -21,13 +21,12 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
+use crate::promises::{KEPT, leaves_a_job_that_outlasts_the_servers_own_limit_to_its_worker};
 
 /// No call against a dead server may take longer; the driver's own bound is 8 s.
 const BOUND: Duration = Duration::from_secs(10);
 /// Names the server for the process of [`holds_a_lease_in_a_process_of_its_own`].
 const HOLDER: &str = "REELMILL_TEST_HOLDER";
-/// A lease that is kept by extending it, also on a machine with much else to do.
-const KEPT: Duration = Duration::from_secs(9);
 /// How long a server hides a message whose time a test waits out.
 const HIDDEN_S: u32 = 24;
 
@@ -205,18 +204,10 @@ async fn hold(queue: &SharedQueue, other: &SharedQueue, receipt: &Receipt, mut e
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_longer_than_the_server_hides_its_message_stays_its_workers() {
     let (server, url) = short_sighted().await;
-    let (queue, other, lane) = (farm_at(&url).await, farm_at(&url).await, lane("q"));
-    queue.publish(&lane, &NewMessage { priority: Priority::High, ..message(b"long \xff job") }).await.expect("stored");
-    let leased = take(&queue, &lane, KEPT).await;
-    // Well beyond the server's limit, so that the task moves more than once.
-    let begun = Instant::now();
-    hold(&queue, &other, &leased.receipt, || begun.elapsed() > Duration::from_secs(u64::from(HIDDEN_S) * 3 / 2)).await;
-    queue.retry_after(&leased.receipt, Duration::ZERO).await.expect("ours");
-    let second = take(&other, &lane, LONG).await;
-    assert_eq!((second.attempt, &second.message_id, &second.body), (2, &leased.message_id, &leased.body));
-    assert!(is_lost(queue.ack(&leased.receipt).await));
-    other.ack(&second.receipt).await.expect("ours");
-    assert_eq!(queue.depth(&lane).await.expect("a depth"), EMPTY);
+    let (queue, other) = (farm_at(&url).await, farm_at(&url).await);
+    assert_eq!(queue.limits().longest_hold, Some(Duration::from_secs(HIDDEN_S.into())));
+    leaves_a_job_that_outlasts_the_servers_own_limit_to_its_worker(&queue, &other).await;
+    assert_eq!(queue.depth(&lane("q")).await.expect("a depth"), EMPTY);
     assert!(held(&server).is_empty(), "{:?}", held(&server));
 }
 
@@ -399,6 +390,41 @@ async fn loses_no_task_with_an_answer() {
     let last = take(&queue, &lane, SHORT).await;
     assert_eq!(last.attempt, 2);
     assert_eq!(relay.cut_answers(), 5, "every cut was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_answer_doubled_is_one_dead_letter() {
+    let (bench, lane) = (Bench::sqs().await, lane("q"));
+    let relay = Relay::before(bench.moto().port).await;
+    let queue = farm_at(&bench.url.replace(&bench.moto().port.to_string(), &relay.port.to_string())).await;
+    let bury = async |body: &str, twice: bool| {
+        queue.publish(&lane, &message(body)).await.expect("stored");
+        let leased = take(&queue, &lane, LONG).await;
+        if twice {
+            // The copy is there, but the driver does not know it; the caller tries again.
+            relay.cut_next_answer();
+            let error = queue.dead_letter(&leased.receipt, "why").await.expect_err("no answer");
+            assert!(matches!(error, QueueError::Failed { .. }), "{error}");
+        }
+        queue.dead_letter(&leased.receipt, "why").await.expect("ours");
+        leased.message_id
+    };
+    // The first makes the queue, so that the next answer is that to the copy.
+    let single = bury("single", false).await;
+    let (dropped, retried) = (bury("dropped", true).await, bury("retried", true).await);
+    assert_eq!(relay.cut_answers(), 2, "every cut was made");
+    assert!(queue.limits().may_double, "the driver says so");
+
+    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { dead: 5, ..EMPTY });
+    let letters = queue.dead_letters(&lane, 9).await.expect("letters");
+    let ids: Vec<_> = letters.iter().map(|letter| &letter.message_id).collect();
+    assert_eq!(ids, [&single, &dropped, &retried]);
+    assert!(queue.drop_dead(&lane, &dropped).await.expect("an answer"));
+    assert!(queue.retry_dead(&lane, &retried).await.expect("an answer"));
+    assert_eq!(queue.depth(&lane).await.expect("a depth"), Depth { ready: 1, dead: 1, ..EMPTY });
+    for gone in [&dropped, &retried] {
+        assert!(!queue.drop_dead(&lane, gone).await.expect("an answer"), "both copies are gone");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
