@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
 
@@ -34,10 +36,20 @@ impl Backoff {
     pub(crate) fn failed(&mut self, what: &str, error: &anyhow::Error) -> Duration {
         let level = if self.failures == 0 { log::Level::Warn } else { log::Level::Debug };
         log::log!(level, "{what}: {error:#}");
-        let wait = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
+        let longest = longest(self.failures);
         self.failures = self.failures.saturating_add(1);
-        wait
+        jittered(longest, Uuid::new_v4().as_fields().0)
     }
+}
+
+/// How long the wait after so many failures is at most.
+fn longest(failures: u32) -> Duration {
+    FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST)
+}
+
+/// Between a half and the whole of a wait, by `chance`, so that not all who lost a server come back to it at once.
+fn jittered(wait: Duration, chance: u32) -> Duration {
+    wait.mul_f64(0.5 + f64::from(chance) / f64::from(u32::MAX) / 2.0)
 }
 
 #[cfg(test)]
@@ -46,11 +58,18 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_up_to_a_bound_and_starts_anew_after_a_success() {
-        let mut backoff = Backoff::new();
-        let error = anyhow::anyhow!("away");
-        let waits: Vec<_> = (0..8).map(|_| backoff.failed("cannot", &error).as_millis()).collect();
+        let waits = [0, 1, 2, 3, 4, 5, 6, u32::MAX].map(|failures| longest(failures).as_millis());
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]);
+        let mut backoff = Backoff::new();
+        let mut failed = || backoff.failed("cannot", &anyhow::anyhow!("away"));
+        assert!((0..8).map(|_| failed()).all(|wait| wait <= LONGEST) && failed() >= LONGEST / 2);
         backoff.reset();
-        assert_eq!(backoff.failed("cannot", &error), FIRST);
+        assert!(backoff.failed("cannot", &anyhow::anyhow!("away")) <= FIRST);
+    }
+
+    #[test]
+    fn half_of_a_wait_is_left_to_chance() {
+        let waits = [0, u32::MAX / 2, u32::MAX].map(|chance| jittered(LONGEST, chance).as_secs_f64().round());
+        assert_eq!(waits, [8.0, 11.0, 15.0]);
     }
 }

@@ -1,17 +1,13 @@
-//! Takes tasks from the outbox to their lanes: at least once, in order of admission.
+//! Takes tasks from the outbox to their lanes: at least once, on each lane in order of admission.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::Context;
-use reelmill_api::QueueName;
-use reelmill_queue::{NewMessage, SharedQueue};
+use reelmill_api::{Lane, QueueName, Task};
+use reelmill_queue::{NewMessage, QueueError, SharedQueue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    backoff::Backoff,
-    db::{Db, Outgoing},
-};
+use crate::{backoff::Backoff, db::Db};
 
 /// Tasks taken out at a time.
 const BATCH: u32 = 64;
@@ -50,42 +46,53 @@ impl Outbox {
         }
     }
 
-    /// Publishes all that waits.
+    /// Publishes all that waits. A task that its lane refuses stays, and those behind it on that lane, which keeps their
+    /// order; tasks of other lanes pass.
     ///
     /// # Errors
-    /// At the first task that cannot be published; it and those after it stay.
+    /// Why the first lane refused one, once all others had their turn.
     pub async fn publish_all(&self) -> anyhow::Result<()> {
+        let (mut refused, mut why, mut last) = (BTreeSet::new(), None, 0);
         loop {
-            let batch = self.db.outgoing(BATCH).await?;
+            let batch = self.db.outgoing(last, BATCH).await?;
             for outgoing in &batch {
-                self.publish(outgoing).await?;
+                last = outgoing.seq;
+                let (task, lane) = (&outgoing.task, self.name.tasks(&outgoing.task.preset));
+                if refused.contains(&lane) {
+                    continue;
+                }
+                // First the queue, then the row: a crash between the two publishes the task twice, which the dedupe key
+                // or else the worker makes harmless; the other order would lose it.
+                match self.publish(&lane, task).await {
+                    Ok(()) => self.db.published(outgoing).await?,
+                    Err(e) => {
+                        refused.insert(lane);
+                        why = why.or_else(|| Some(anyhow::Error::new(e).context(format!("job {}", task.job))));
+                    }
+                }
             }
             if batch.len() < BATCH as usize {
-                return Ok(());
+                return why.map_or(Ok(()), Err);
             }
         }
     }
 
-    /// First the queue, then the row: a crash between the two publishes the task twice, which the dedupe key or else
-    /// the worker makes harmless; the other order would lose it.
-    async fn publish(&self, outgoing: &Outgoing) -> anyhow::Result<()> {
-        let task = &outgoing.task;
-        let lane = self.name.tasks(&task.preset);
+    async fn publish(&self, lane: &Lane, task: &Task) -> Result<(), QueueError> {
         let message = NewMessage {
             body: task.to_message(),
             priority: task.priority,
             delay: Duration::ZERO,
             dedupe_key: Some(task.job.to_string()),
         };
-        let published = self.queue.publish(&lane, &message).await.with_context(|| format!("job {}", task.job))?;
+        let published = self.queue.publish(lane, &message).await?;
         log::debug!("job {} is on lane {lane}: {published:?}", task.job);
-        Ok(self.db.published(outgoing).await?)
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use reelmill_api::{JobRequest, Task, job::Job, preset::Settings};
+    use reelmill_api::{JobId, JobRequest, job::Job, preset::Settings};
 
     use super::*;
     use crate::sample;
@@ -94,7 +101,7 @@ mod tests {
         outbox: Outbox,
         job: Job,
         task: Task,
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
     }
 
     async fn setup() -> Setup {
@@ -110,17 +117,35 @@ mod tests {
             JobRequest { input, preset, output, priority: job.priority, settings: Settings::default(), id: None },
         );
         db.submit(&job, &task).await.expect("the database works");
-        Setup { outbox: Outbox { db, queue, name }, job, task, _folder: folder }
+        Setup { outbox: Outbox { db, queue, name }, job, task, folder }
     }
 
     impl Setup {
         async fn ready(&self) -> u64 {
-            let lane = self.outbox.name.tasks(&self.job.preset);
+            self.ready_for(self.job.preset.as_str()).await
+        }
+
+        async fn ready_for(&self, preset: &str) -> u64 {
+            let lane = self.outbox.name.tasks(&preset.parse().expect("a name"));
             self.outbox.queue.depth(&lane).await.expect("the queue answers").ready
         }
 
+        async fn admit(&self, number: u128, preset: &str) {
+            let (id, preset) = (JobId::new(uuid::Uuid::from_u128(number)), preset.parse().expect("a name"));
+            let job = Job { id, preset, ..self.job.clone() };
+            let task = Task { job: id, preset: job.preset.clone(), ..self.task.clone() };
+            self.outbox.db.submit(&job, &task).await.expect("the database works");
+        }
+
+        /// Has the queue do this to itself, behind its driver's back.
+        async fn queue_does(&self, sql: String) {
+            let url = format!("sqlite://{}", self.folder.path().join("queue.sqlite").display());
+            let queue = sqlx::SqlitePool::connect(&url).await.expect("the queue's file");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&queue).await.expect("it does");
+        }
+
         async fn waiting(&self) -> usize {
-            self.outbox.db.outgoing(10).await.expect("the database works").len()
+            self.outbox.db.outgoing(0, 10).await.expect("the database works").len()
         }
     }
 
@@ -146,6 +171,36 @@ mod tests {
         setup.outbox.queue.publish(&lane, &message).await.expect("the queue takes it");
         setup.outbox.publish_all().await.expect("the queue knows it");
         assert_eq!((setup.waiting().await, setup.ready().await), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_refuses_its_tasks_holds_up_no_other() {
+        let setup = setup().await;
+        let others = u128::from(BATCH) + 3;
+        for number in 0..others {
+            setup.admit(number, "hls-ladder").await;
+        }
+        setup.admit(others, "proxy").await;
+        setup.admit(others + 1, "hls-ladder").await;
+        // Only the first is refused: those behind it would be taken, and pass it.
+        setup
+            .queue_does(format!(
+                "CREATE TRIGGER refuse BEFORE INSERT ON messages WHEN CAST(NEW.body AS TEXT) LIKE '%\"job\":\"{}\"%' \
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+                setup.job.id
+            ))
+            .await;
+        let refused = format!("{:#}", setup.outbox.publish_all().await.expect_err("one was refused"));
+        assert!(
+            refused.starts_with(&format!("job {}: ", setup.job.id)) && refused.contains("not this one"),
+            "{refused}"
+        );
+        let waiting = usize::try_from(others).expect("few") + 2;
+        let all = setup.outbox.db.outgoing(0, 1000).await.expect("the database works");
+        assert_eq!((all.len(), setup.ready().await, setup.ready_for("proxy").await), (waiting, 0, 1));
+        setup.queue_does("DROP TRIGGER refuse".to_owned()).await;
+        setup.outbox.publish_all().await.expect("the queue takes them");
+        assert_eq!((setup.waiting().await, setup.ready().await), (0, u64::try_from(waiting).expect("few")));
     }
 
     #[tokio::test]

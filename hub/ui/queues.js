@@ -24,14 +24,14 @@ const FIGURES = [
 
 function newRow(lane) {
   const parts = {
-    mark: element("span", { className: "state" }, "Paused"),
+    mark: element("span", { className: "state" }),
     cells: FIGURES.map(([name]) => element("td", { className: "number", "data-label": name })),
     button: element("button", { type: "button", className: "quiet small" }),
   };
   parts.mark.dataset.state = "paused";
   const name = element("span", { className: "lane" }, lane.lane);
   parts.item = element("tr", {}, element("th", { scope: "row" }, name, " ", parts.mark), ...parts.cells, element("td", { className: "deed" }, parts.button));
-  parts.button.addEventListener("click", () => press(parts.button, byId("lane-trouble"), `/v1/lanes/${encodeURIComponent(lane.lane)}/${parts.button.dataset.deed}`));
+  parts.button.addEventListener("click", () => press(parts.button, byId("lane-trouble"), parts.button.dataset.address));
   return parts;
 }
 
@@ -43,9 +43,12 @@ function drawLanes(lanes) {
     const idle = lane.ready + lane.delayed + (lane.leased ?? 0) + lane.dead === 0 && !lane.paused;
     row.item.classList.toggle("idle", idle);
     show(row.mark, lane.paused);
-    row.button.dataset.deed = lane.paused ? "resume" : "pause";
-    say(row.button, lane.paused ? "Resume" : "Pause");
-    row.button.setAttribute("aria-label", `${lane.paused ? "Resume" : "Pause"} ${lane.lane}`);
+    // A lane of needs that is paused with its preset is opened with it.
+    const [meant, deed] = [lane.paused_with ?? lane.lane, lane.paused ? "Resume" : "Pause"];
+    say(row.mark, lane.paused_with ? `Paused with ${lane.paused_with}` : "Paused");
+    row.button.dataset.address = `/v1/lanes/${encodeURIComponent(meant)}/${deed.toLowerCase()}`;
+    say(row.button, deed);
+    row.button.setAttribute("aria-label", `${deed} ${meant}`);
   }
   arrange(byId("lanes"), rows, lanes.map((lane) => lane.lane));
   const sum = (of) => lanes.reduce((all, lane) => all + (of(lane) ?? 0), 0);

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -43,7 +43,8 @@ pub struct Identity {
 pub struct Desk {
     identity: Identity,
     running: Mutex<BTreeMap<JobId, RunningTask>>,
-    draining: std::sync::atomic::AtomicBool,
+    draining: AtomicBool,
+    ending: AtomicBool,
     paused: Mutex<Paused>,
     published: AtomicU64,
     failed: AtomicU64,
@@ -101,6 +102,7 @@ impl Desk {
             identity,
             running: Mutex::default(),
             draining: false.into(),
+            ending: false.into(),
             paused: Mutex::default(),
             published: 0.into(),
             failed: 0.into(),
@@ -206,9 +208,14 @@ impl Desk {
         self.fps.set(running.values().map(|t| t.progress.fps).sum());
     }
 
+    /// The node drains, or does not any more.
+    pub fn drain(&self, on: bool) {
+        self.draining.store(on, Ordering::Relaxed);
+    }
+
     /// The worker takes no more tasks.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    pub fn end_of_leasing(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// What it did, in one line for whoever waits for a batch's end. Whatever became of its tasks, the program has done its
@@ -230,7 +237,8 @@ impl Desk {
     }
 
     fn state(&self, paused: &Paused) -> WorkerState {
-        match (self.draining.load(Ordering::Relaxed), paused.all) {
+        let draining = [&self.draining, &self.ending].iter().any(|told| told.load(Ordering::Relaxed));
+        match (draining, paused.all) {
             (true, _) => WorkerState::Draining,
             (false, true) => WorkerState::Paused,
             (false, false) => WorkerState::Ready,
@@ -252,6 +260,7 @@ impl Desk {
             concurrency,
             paused: paused.lanes.clone(),
             running: self.running().values().cloned().collect(),
+            node_busy: None,
             published: self.published.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
         }

@@ -1,10 +1,12 @@
 //! Telling of attempts: to the queue's readers of events, or as lines on standard output.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use reelmill_api::{AttemptId, Event, EventBody, Failure, JobId, Progress, Report};
 use reelmill_queue::SharedQueue;
 use tokio::sync::watch;
+
+use crate::quiet::{Asked, QuietLog};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -12,8 +14,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Where events go.
 #[derive(Clone)]
 pub enum Audience {
-    /// Everyone who reads the queue's events.
-    Queue(SharedQueue),
+    /// Everyone who reads the queue's events; and what is said of a queue that takes none.
+    Queue(SharedQueue, Arc<QuietLog>),
     /// Whoever started this program.
     Stdout,
 }
@@ -71,10 +73,7 @@ impl Teller {
         let event = Event { job: self.job, attempt: self.attempt.clone(), node: self.node.clone(), body };
         let line = serde_json::to_vec(&event).expect("an event holds only strings and numbers");
         match &self.audience {
-            Audience::Queue(queue) => {
-                let told = queue.emit(&line).await;
-                told.inspect_err(|e| log::warn!("{e}")).is_ok()
-            }
+            Audience::Queue(queue, quiet) => quiet.heard(Asked::Event, queue.emit(&line).await).is_ok(),
             Audience::Stdout => print_line(&line),
         }
     }

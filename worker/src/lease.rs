@@ -1,13 +1,16 @@
 //! Keeping a lease while an attempt gets somewhere, and no longer; and asking whether it is still ours.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reelmill_api::{ErrorKind, Failure};
 use reelmill_queue::{Queue, QueueError, Receipt, SharedQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pulse::Watch;
+use crate::{
+    pulse::Watch,
+    quiet::{Asked, QuietLog},
+};
 
 /// How often a lease is extended within the time that it holds.
 const EXTENSIONS: u32 = 3;
@@ -25,6 +28,7 @@ pub(crate) enum Lapse {
 /// not for a process that lives.
 pub(crate) async fn keep(
     queue: SharedQueue,
+    quiet: Arc<QuietLog>,
     receipt: Receipt,
     lasting: Duration,
     mut watch: Watch,
@@ -40,7 +44,7 @@ pub(crate) async fn keep(
             return Some(Lapse::Standstill);
         }
         let asked = Instant::now();
-        match queue.extend(&receipt, lasting).await {
+        match quiet.heard(Asked::Extension, queue.extend(&receipt, lasting).await) {
             Ok(()) => holds_until = asked + lasting,
             Err(_) if done.is_cancelled() => return None,
             Err(e @ QueueError::LeaseLost { .. }) => {
@@ -51,22 +55,27 @@ pub(crate) async fn keep(
                 log::warn!("{e}: the lease has run out meanwhile, this attempt is called off");
                 return Some(Lapse::Lost);
             }
-            Err(e) => log::warn!("{e}: trying again before the lease runs out"),
+            // It is tried again before the lease runs out.
+            Err(_) => {}
         }
     }
 }
 
 /// Keeps a lease for so long while nothing is done under it; whether it is still ours then.
-pub(crate) async fn hold(queue: &dyn Queue, receipt: &Receipt, lasting: Duration, longest: Duration) -> bool {
+pub(crate) async fn hold(
+    queue: &dyn Queue,
+    quiet: &QuietLog,
+    receipt: &Receipt,
+    lasting: Duration,
+    longest: Duration,
+) -> bool {
     let end = Instant::now() + longest;
     loop {
-        match queue.extend(receipt, lasting).await {
-            Err(e @ QueueError::LeaseLost { .. }) => {
-                log::warn!("{e}: the end of its job is for another to tell");
-                return false;
-            }
-            Err(e) => log::warn!("{e}: trying again before the lease runs out"),
-            Ok(()) => {}
+        if let Err(e @ QueueError::LeaseLost { .. }) =
+            quiet.heard(Asked::Extension, queue.extend(receipt, lasting).await)
+        {
+            log::warn!("{e}: its job is for another to go on with");
+            return false;
         }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -7,6 +7,7 @@ pub mod config;
 pub mod cube;
 pub mod desk;
 pub mod doctor;
+pub mod drain;
 pub mod engine;
 pub mod events;
 pub mod extras;
@@ -25,6 +26,7 @@ pub mod playlist;
 pub mod probe;
 pub mod publish;
 pub mod pulse;
+pub mod quiet;
 pub mod setup;
 #[cfg(test)]
 mod snapshot;

@@ -20,11 +20,14 @@ use crate::{
     config::Config,
     desk::{Desk, Identity},
     doctor,
+    drain::{Drain, Signals},
     engine::capability::Facts,
     lanes::Lanes,
     notices::Notices,
-    one, setup, status,
-    worker::{Until, Worker},
+    one,
+    quiet::QuietLog,
+    setup, status,
+    worker::{Aside, Until, Worker},
 };
 
 /// Encoding happens elsewhere; two threads move bytes faster than any store takes them, and each further one costs memory.
@@ -58,12 +61,16 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Result<()> {
+    // Before anybody can know that it is here: unheard, they would end it.
+    let mut signals = Signals::new().context("cannot catch SIGUSR1 and SIGUSR2")?;
     shutdown.also_on_stdin_eof();
     let stop_serving = CancellationToken::new();
     let presets = setup::presets(config)?;
     let lanes = setup::lanes(config, &presets)?;
     let standstill = setup::standstill(config)?;
-    let seats = Seats::new(config.concurrency.get(), setup::node(config)?);
+    let node = setup::node(config)?;
+    let draining = Arc::new(if drain { Drain::default() } else { Drain::of(&node) });
+    let seats = Seats::new(config.concurrency.get(), node);
     let queue = setup::queue(config).await?;
     let workshop = setup::workshop(config, presets, stop_serving.clone()).await?;
     let facts = facts(&workshop, &lanes).await;
@@ -82,24 +89,27 @@ async fn work(config: &Config, drain: bool, shutdown: &Shutdown) -> anyhow::Resu
     log::info!("engine: {}; status at http://{}/status", facts.engines().join(", "), listener.local_addr()?);
     let serving = tokio::spawn(http::serve(
         listener,
-        status::router(desk.clone(), &Metrics::new(registry)),
+        status::router(desk.clone(), draining.clone(), &Metrics::new(registry)),
         stop_serving.clone(),
     ));
     let watchdog = tokio::spawn(notify::watchdog(|| true, stop_serving.clone()));
     let worker = Arc::new(Worker {
         workshop,
         queue,
+        quiet: Arc::new(QuietLog::default()),
         lanes,
+        aside: Aside::default(),
         desk: desk.clone(),
         notices: Notices::default(),
         lease: Duration::from_secs(config.queue.lease_seconds.get().into()),
         standstill,
         seats,
         drain_deadline: Duration::from_secs(config.drain.deadline_seconds.into()),
+        drain: draining,
     });
     notify::ready();
     let began = Instant::now();
-    let emptied = worker.run(if drain { Until::Empty } else { Until::Stopped }, shutdown).await;
+    let emptied = worker.run(if drain { Until::Empty } else { Until::Stopped }, &mut signals, shutdown).await;
     notify::stopping();
     let end = desk.end_of_work(if emptied { "drained in" } else { "stopped after" }, began.elapsed());
     notify::status(&end);

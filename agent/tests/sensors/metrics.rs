@@ -154,6 +154,7 @@ fn server() -> Snapshot {
             concurrency: 1,
             paused: Vec::new(),
             running: Vec::new(),
+            node_busy: None,
             published: 0,
             failed: 0,
         }),

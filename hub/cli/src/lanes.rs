@@ -72,7 +72,7 @@ fn shown(lanes: &[LaneState]) -> String {
     let row = |lane: &LaneState| {
         [
             lane.lane.to_string(),
-            if lane.paused { "paused" } else { "open" }.to_owned(),
+            standing(lane),
             lane.ready.to_string(),
             lane.delayed.to_string(),
             lane.leased.map_or("-".to_owned(), |leased| leased.to_string()),
@@ -81,6 +81,14 @@ fn shown(lanes: &[LaneState]) -> String {
         ]
     };
     table(columns, &lanes.iter().map(row).collect::<Vec<_>>())
+}
+
+fn standing(lane: &LaneState) -> String {
+    match (&lane.paused_with, lane.paused) {
+        (Some(other), _) => format!("paused with {other}"),
+        (None, true) => "paused".to_owned(),
+        (None, false) => "open".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +100,7 @@ mod tests {
         let lane = |name: &str| LaneState {
             lane: name.parse().expect("a lane"),
             paused: false,
+            paused_with: None,
             ready: 0,
             delayed: 0,
             leased: None,
@@ -112,5 +121,12 @@ reelmill        open        0        0       -     0        -
 reelmill-proxy  paused   1200        0       2     1  1:02:06
 ";
         assert_eq!(shown(&[lane("reelmill"), full]), want);
+    }
+
+    #[test]
+    fn a_lane_that_is_paused_with_another_names_it() {
+        let lane = r#"{"lane": "q-needs-a-av1_out", "paused": true, "paused_with": "q-a", "ready": 3, "delayed": 0, "dead": 0}"#;
+        let lane: LaneState = serde_json::from_str(lane).expect("a lane");
+        assert_eq!(standing(&lane), "paused with q-a");
     }
 }

@@ -31,15 +31,17 @@ pub(super) async fn remove(tx: &mut Transaction<'_, Sqlite>, job: &JobId) -> Res
 }
 
 impl Db {
-    /// The oldest tasks that wait to be published.
+    /// The oldest tasks that wait to be published, of those behind the place `after`; the first is behind 0.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn outgoing(&self, limit: u32) -> Result<Vec<Outgoing>, DbError> {
-        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT seq, task FROM outbox ORDER BY seq LIMIT $1")
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?;
+    pub async fn outgoing(&self, after: i64, limit: u32) -> Result<Vec<Outgoing>, DbError> {
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("SELECT seq, task FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2")
+                .bind(after)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
         let outgoing = |(seq, task): (i64, String)| {
             let task = serde_json::from_str(&task).map_err(|e| DbError::Corrupt(e.to_string()))?;
             Ok(Outgoing { seq, task })

@@ -9,7 +9,7 @@ use axum::{
 use futures::{StreamExt, TryStreamExt, stream};
 use reelmill_api::{
     Lane, Needs, Notice, QueueName,
-    preset::Presets,
+    preset::{Preset, Presets},
     queues::{LaneList, LaneState},
 };
 use reelmill_queue::QueueError;
@@ -35,15 +35,23 @@ pub(super) fn always(queue: &QueueName, presets: &Presets) -> Vec<Lane> {
     presets.iter().map(|preset| queue.tasks(&preset.name)).chain([queue.intake()]).collect()
 }
 
-/// Lists lanes, by name: of needs only those that something is on; also those of which nothing is known but that they are
-/// paused.
+/// The preset's own lane, of a lane that names needs: who pauses that means all tasks of the preset.
+fn own(app: &App, lane: &Lane) -> Option<Lane> {
+    let queue = &app.queue_name;
+    let names =
+        |preset: &&Preset| Needs::beyond(preset).iter().any(|needs| queue.needing(&preset.name, needs) == *lane);
+    app.terms.presets.iter().find(names).map(|preset| queue.tasks(&preset.name))
+}
+
+/// Lists lanes, by name: of needs only those that something is on or that are paused themselves; also those of which nothing
+/// is known but that they are paused.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Refusal> {
     let paused = paused(&app).await?;
     let lanes: BTreeSet<Lane> = app.lanes().into_iter().chain(paused.iter().cloned()).collect();
     let states = stream::iter(lanes).map(|lane| state(&app, lane, &paused));
     let mut lanes: Vec<_> = states.buffered(AT_ONCE).try_collect().await.map_err(|e| failed(&e))?;
     let always = always(&app.queue_name, &app.terms.presets);
-    lanes.retain(|state| always.contains(&state.lane) || !is_quiet(state));
+    lanes.retain(|state| always.contains(&state.lane) || paused.contains(&state.lane) || !is_empty(state));
     Ok(json(&LaneList { lanes }))
 }
 
@@ -87,8 +95,11 @@ async fn shown(app: &App, lane: Lane) -> Result<impl IntoResponse + use<>, Refus
 
 async fn state(app: &App, lane: Lane, paused: &BTreeSet<Lane>) -> Result<LaneState, QueueError> {
     let depth = app.queue.depth(&lane).await?;
+    let itself = paused.contains(&lane);
+    let paused_with = if itself { None } else { own(app, &lane).filter(|own| paused.contains(own)) };
     Ok(LaneState {
-        paused: paused.contains(&lane),
+        paused: itself || paused_with.is_some(),
+        paused_with,
         lane,
         ready: depth.ready,
         delayed: depth.delayed,
@@ -98,9 +109,9 @@ async fn state(app: &App, lane: Lane, paused: &BTreeSet<Lane>) -> Result<LaneSta
     })
 }
 
-fn is_quiet(state: &LaneState) -> bool {
-    let LaneState { paused, ready, delayed, leased, dead, lane: _, oldest_seconds: _ } = state;
-    !paused && ready + delayed + leased.unwrap_or(0) + dead == 0
+fn is_empty(state: &LaneState) -> bool {
+    let LaneState { ready, delayed, leased, dead, .. } = state;
+    ready + delayed + leased.unwrap_or(0) + dead == 0
 }
 
 async fn paused(app: &App) -> Result<BTreeSet<Lane>, Refusal> {

@@ -71,6 +71,22 @@ impl Node {
         Ok(Self { folder: Some(folder.to_owned()), sessions: sessions.map(u64::from), pixels })
     }
 
+    /// The folder, where anything is counted.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Whether any worker of the node has a share of anything.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub async fn is_in_use(&self) -> Result<bool, Failure> {
+        let Some(folder) = &self.folder else { return Ok(false) };
+        let _door = door(folder).await?;
+        let of = |resource| claims(folder, resource, None).map_err(|e| cannot(folder, "read", &e));
+        Ok(of(Resource::Sessions)?.into_iter().chain(of(Resource::Pixels)?).any(|claim| claim.held))
+    }
+
     /// A share of so much, given or still waited for; `None` where it is not counted.
     pub(super) async fn claim(&self, resource: Resource, weight: u64) -> Result<Option<Share>, Failure> {
         let total = match resource {
@@ -131,17 +147,9 @@ impl Share {
         Ok(self.claim.resized(weight, &others, self.total))
     }
 
-    /// The claims of living workers but for this one; those of dead ones are removed.
+    /// The claims of others.
     fn others(&self) -> io::Result<Vec<Claim>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let is_claim = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(self.resource.prefix()));
-            if is_claim && path != self.path {
-                found.extend(read(&path)?);
-            }
-        }
-        Ok(found)
+        claims(&self.folder, self.resource, Some(&self.path))
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -156,6 +164,19 @@ impl Drop for Share {
         // Whoever comes next removes what is left of it.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The claims of living workers but for the one in that file; those of dead ones are removed.
+fn claims(folder: &Path, of: Resource, but: Option<&Path>) -> io::Result<Vec<Claim>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_claim = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(of.prefix()));
+        if is_claim && Some(path.as_path()) != but {
+            found.extend(read(&path)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Whoever has the door reads and writes claims, and nobody else; a look takes microseconds.

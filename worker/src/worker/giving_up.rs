@@ -10,7 +10,7 @@ use reelmill_queue::Leased;
 use tokio_util::sync::CancellationToken;
 
 use super::{Worker, task::SWEEPING};
-use crate::{events::Teller, lease};
+use crate::events::Teller;
 
 /// How long a store may take to do what it was sent: as long as it may stand still.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
@@ -39,9 +39,8 @@ impl Worker {
                 "job {}: whether an earlier attempt's output comes is waited for before it is given up",
                 task.job
             );
-            let waited = lease::hold(&*self.queue, &leased.receipt, self.lasting(false), LATE_COMMIT);
             tokio::select! {
-                held = waited => if !held { return },
+                held = self.hold(leased, false, LATE_COMMIT) => if !held { return },
                 () = stop.cancelled() => return self.settled(self.queue.hand_back(&leased.receipt).await),
             }
         }

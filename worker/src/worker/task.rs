@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use reelmill_api::{
-    AttemptId, AttemptNumber, ErrorKind, Failure, JobId, Lane, Report, Settlement, Task,
+    AttemptId, AttemptNumber, ErrorKind, Failure, JobId, Report, Settlement, Task,
     settle::{Found, MAX_ATTEMPTS, settle, settle_live},
 };
-use reelmill_queue::{Leased, NewMessage, QueueError};
+use reelmill_queue::{Leased, QueueError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -56,8 +56,8 @@ struct Ended {
 impl Worker {
     pub(super) async fn work(&self, leased: Leased, seat: Seat, stop: Stop) {
         // Its own allocation, like the attempt's: both together would be too much for a thread's stack.
-        let task = match Box::pin(self.accept(&leased, &seat)).await {
-            Ok(Some(task)) => task,
+        let (task, seat) = match Box::pin(self.accept(&leased, seat, &stop.any)).await {
+            Ok(Some(accepted)) => accepted,
             Ok(None) => return,
             Err(failure) => return self.settled(self.queue.dead_letter(&leased.receipt, &failure.lines()).await),
         };
@@ -78,29 +78,36 @@ impl Worker {
         self.settle(&leased, &task, Ended { number, result, off, seat }, &teller, &stop).await;
     }
 
-    fn teller(&self, job: JobId, attempt: AttemptId) -> Teller {
-        Teller::new(Audience::Queue(self.queue.clone()), job, attempt, self.workshop.node.clone())
+    pub(super) fn teller(&self, job: JobId, attempt: AttemptId) -> Teller {
+        Teller::new(Audience::Queue(self.queue.clone(), self.quiet.clone()), job, attempt, self.workshop.node.clone())
     }
 
-    /// The task in a message. `None`: there is nothing to do for it here; it was passed on to the lane where it belongs, or
-    /// its job was canceled.
-    async fn accept(&self, leased: &Leased, seat: &Seat) -> Result<Option<Task>, Failure> {
+    /// The task in a message, and its seat. `None`: there is nothing to do for it here; it was passed on to the lane where it
+    /// belongs, or its job was canceled.
+    async fn accept(
+        &self,
+        leased: &Leased,
+        seat: Seat,
+        stop: &CancellationToken,
+    ) -> Result<Option<(Task, Seat)>, Failure> {
         let task = Task::from_message(&leased.body, leased.lane.as_str(), &leased.message_id)?;
         if self.notices.is_canceled(task.job) {
             self.drop_canceled(leased, &task).await;
             return Ok(None);
         }
         if let Some(lane) = self.lanes.elsewhere(&leased.lane, &task.preset, &self.workshop.presets) {
-            self.pass_on(leased, &task, &lane).await;
+            drop(seat);
+            self.pass_on(leased, &task, &lane, stop).await;
             return Ok(None);
         }
         // What came through the intake says only now how much it may take: where that is not free, it waits on its own lane.
         match self.lanes.proper(&leased.lane, &task.preset) {
-            Some(lane) if !self.is_seated(&lane, seat).await => {
-                self.move_untried(leased, &task, &lane, Duration::ZERO).await;
+            Some(lane) if !self.is_seated(&lane, &seat).await => {
+                drop(seat);
+                self.move_untried(leased, &task, &lane, Duration::ZERO, stop).await;
                 Ok(None)
             }
-            _ => Ok(Some(task)),
+            _ => Ok(Some((task, seat))),
         }
     }
 
@@ -110,24 +117,6 @@ impl Worker {
         log::info!("{}: its task is dropped", failure.message);
         if self.teller(task.job, Self::attempt_id(leased, task)).failed(&failure, None).await {
             self.settled(self.queue.ack(&leased.receipt).await);
-        }
-    }
-
-    /// A plain job for a preset that this worker does not serve goes to that preset's lane. Acked only once it is there;
-    /// a second copy after a crash in between is dropped by its key, or found published.
-    async fn pass_on(&self, leased: &Leased, task: &Task, lane: &Lane) {
-        let (priority, dedupe_key) = (task.priority, Some(task.job.to_string()));
-        let message = NewMessage { body: task.to_message(), priority, delay: Duration::ZERO, dedupe_key };
-        self.move_to(lane, leased, message).await;
-    }
-
-    async fn move_to(&self, lane: &Lane, leased: &Leased, message: NewMessage) {
-        match self.queue.publish(lane, &message).await {
-            Ok(_) => self.settled(self.queue.ack(&leased.receipt).await),
-            Err(e) => {
-                log::warn!("{e}");
-                self.settled(self.queue.hand_back(&leased.receipt).await);
-            }
         }
     }
 
@@ -143,7 +132,8 @@ impl Worker {
         let (done, cancel, pulse) = (CancellationToken::new(), CancellationToken::new(), Pulse::default());
         let watch = Watch::new(pulse.clone(), self.standstill);
         let lasting = self.lasting(task.input.is_live());
-        let keeper = lease::keep(self.queue.clone(), leased.receipt.clone(), lasting, watch, done.clone());
+        let (queue, quiet) = (self.queue.clone(), self.quiet.clone());
+        let keeper = lease::keep(queue, quiet, leased.receipt.clone(), lasting, watch, done.clone());
         let keeper = tokio::spawn(keeper);
         let fence = Fence::new(self.queue.clone(), leased.receipt.clone(), lasting);
         let attempt = Attempt { workshop: &self.workshop, task, id, cancel: cancel.clone(), pulse, fence, seat };
@@ -215,7 +205,15 @@ impl Worker {
             && let Some(missing) = &failure.missing
             && let Some(lane) = self.lanes.needing(&leased.lane, &task.preset, missing)
         {
-            return self.leave_to_others(leased, task, failure, &lane, teller).await;
+            // With its seat: nothing else is leased before it is known here which lanes are left.
+            return self.leave_to_others(leased, task, failure, &lane, teller, stop).await;
+        }
+        if let Err(failure) = &result
+            && failure.kind == ErrorKind::NoCapability
+            && !live
+        {
+            drop(seat);
+            return self.put_aside(leased, task, failure, teller, stop).await;
         }
         let kind = result.as_ref().err().map(|f| f.kind);
         let settlement = if live { settle_live(kind, number) } else { settle(kind, number) };
@@ -224,7 +222,7 @@ impl Worker {
         let told = match &result {
             Ok(report) => {
                 log::info!("job {}: published {}", report.job, report.entry);
-                teller.done(report).await || live
+                teller.done(report).await
             }
             Err(failure) if off == Some(Off::Stopping) && failure.kind == ErrorKind::Canceled => {
                 teller.failed(failure, Some(Duration::ZERO)).await;
@@ -253,39 +251,13 @@ impl Worker {
         self.settled(match settlement {
             Settlement::Ack => self.queue.ack(&leased.receipt).await,
             Settlement::RetryAfter(wait) if kind == Some(ErrorKind::Busy) => {
-                return self.put_off(leased, task, wait).await;
+                drop(seat);
+                return self.put_off(leased, task, wait, stop).await;
             }
             Settlement::RetryAfter(wait) => self.queue.retry_after(&leased.receipt, wait).await,
             Settlement::DeadLetter => self.queue.dead_letter(&leased.receipt, &reason()).await,
             Settlement::Leave => Ok(()),
         });
-    }
-
-    /// A task that needs more than this node has goes to the lane that names what is missing, where a node leases that has
-    /// it, and waits there if there is none. It does not count as tried. Acked only once it is there; a second copy after a
-    /// crash in between is dropped by its key.
-    async fn leave_to_others(&self, leased: &Leased, task: &Task, failure: &Failure, lane: &Lane, teller: &Teller) {
-        log::warn!("job {}: {}; it waits on lane {lane} for a node that can", task.job, failure.message);
-        let message = format!("{}; it waits on lane {lane} for a node that can", failure.message);
-        teller.failed(&Failure { message, ..failure.clone() }, Some(Duration::ZERO)).await;
-        failure.missing.iter().for_each(|missing| self.lanes.leave(missing));
-        if *lane == leased.lane {
-            return self.settled(self.queue.hand_back(&leased.receipt).await);
-        }
-        self.move_untried(leased, task, lane, Duration::ZERO).await;
-    }
-
-    /// A task for which there was no room comes again, and does not count as tried: room may be long in coming.
-    async fn put_off(&self, leased: &Leased, task: &Task, wait: Duration) {
-        self.move_untried(leased, task, &leased.lane, wait).await;
-    }
-
-    async fn move_untried(&self, leased: &Leased, task: &Task, lane: &Lane, delay: Duration) {
-        let tried = task.tried.saturating_add(leased.attempt.saturating_sub(1));
-        let task = Task { tried, ..task.clone() };
-        let dedupe_key = Some(format!("{}-{}", task.job, leased.message_id));
-        let message = NewMessage { body: task.to_message(), priority: task.priority, delay, dedupe_key };
-        self.move_to(lane, leased, message).await;
     }
 
     /// How long a lease holds: viewers of a live stream cannot wait for another worker as long as a file can.

@@ -10,8 +10,11 @@ use reelmill_api::{Failure, Lane};
 use reelmill_daemon::Shutdown;
 use tokio::time::Instant;
 
-use super::{WAIT, Worker, pause};
-use crate::admission::{PATIENCE, Seat};
+use super::{Pauses, WAIT, Worker, pause};
+use crate::{
+    admission::{PATIENCE, Seat},
+    quiet::Asked,
+};
 
 /// How long one wait for a task lasts while lanes are left out: how late it is noticed that their tasks fit.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
@@ -58,6 +61,7 @@ impl LeftOut {
 impl Worker {
     /// What to lease next; `None` when it is time to stop. `turn` counts, so that another lane comes first each time.
     pub(super) async fn next_turn(&self, turn: usize, left_out: &mut LeftOut, shutdown: &Shutdown) -> Option<Turn> {
+        let mut pauses = Pauses::default();
         while !shutdown.graceful().is_cancelled() {
             let found = tokio::select! {
                 found = self.find_turn(turn, left_out) => found,
@@ -67,7 +71,7 @@ impl Worker {
                 Ok(turn) => return Some(turn),
                 Err(failure) => log::error!("{}", failure.lines()),
             }
-            pause(shutdown).await;
+            pause(&mut pauses, shutdown).await;
         }
         None
     }
@@ -96,7 +100,10 @@ impl Worker {
             let open = self.open_lanes(turn);
             if open.is_empty() {
                 drop(seat);
-                self.notices.changed().await;
+                tokio::select! {
+                    () = self.notices.changed() => {}
+                    () = self.drain.changed() => {}
+                }
                 continue;
             }
             let mut fit = BTreeMap::new();
@@ -135,8 +142,7 @@ impl Worker {
     }
 
     async fn has_ready(&self, lane: &Lane) -> bool {
-        let depth = self.queue.depth(lane).await.inspect_err(|e| log::warn!("{e}"));
-        depth.is_ok_and(|depth| depth.ready > 0)
+        self.quiet.heard(Asked::Depth, self.queue.depth(lane).await).is_ok_and(|depth| depth.ready > 0)
     }
 }
 

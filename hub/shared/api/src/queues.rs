@@ -18,6 +18,10 @@ pub struct LaneState {
     pub lane: Lane,
     /// Whether nothing is leased from it until somebody resumes it.
     pub paused: bool,
+    /// The lane that is to be resumed instead: that of its preset, whose pause holds for the lanes of its needs; absent where
+    /// it is open, or paused itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_with: Option<Lane>,
     /// Tasks that could be leased now.
     pub ready: u64,
     /// Tasks that wait for their time.

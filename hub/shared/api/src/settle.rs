@@ -12,8 +12,10 @@ pub const FIRST_RETRY: Duration = Duration::from_secs(5);
 pub const MAX_LOOKS: AttemptNumber = 3 * MAX_ATTEMPTS;
 /// The longest wait between two attempts.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// How long a task waits before an able node may take it, so that the unable one does not take it straight back.
+/// How long a live task waits before an able node may take it, so that the unable one does not take it straight back.
 pub const HAND_BACK: Duration = Duration::from_secs(2);
+/// How long a task that a node cannot do waits for another one at first; it doubles each time that the node meets it again.
+pub const UNABLE_RETRY: Duration = Duration::from_secs(10);
 /// How long a task waits for a resource that was taken.
 pub const BUSY_RETRY: Duration = Duration::from_secs(10);
 
@@ -48,17 +50,27 @@ pub fn settle(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
         None => Settlement::Ack,
         Some(ErrorKind::BadSource | ErrorKind::BadRequest) => Settlement::DeadLetter,
         Some(ErrorKind::Canceled) => Settlement::Leave,
-        Some(ErrorKind::NoCapability) if !last => Settlement::RetryAfter(HAND_BACK),
+        // No node's want of something is the task's fault: it is never a dead letter for that.
+        Some(ErrorKind::NoCapability) => Settlement::RetryAfter(unable(0)),
         Some(ErrorKind::Busy) => Settlement::RetryAfter(BUSY_RETRY),
         Some(ErrorKind::Infrastructure | ErrorKind::Bug) if !last => Settlement::RetryAfter(back_off(number)),
-        Some(ErrorKind::NoCapability | ErrorKind::Infrastructure | ErrorKind::Bug) => Settlement::DeadLetter,
+        Some(ErrorKind::Infrastructure | ErrorKind::Bug) => Settlement::DeadLetter,
     }
 }
 
 /// The same for a live task, which is not finished by trying: it never becomes a dead letter for having been taken over,
 /// handed back or repeated often, only for what trying again cannot change.
 pub fn settle_live(outcome: Option<ErrorKind>, number: AttemptNumber) -> Settlement {
-    settle(outcome, number.min(MAX_ATTEMPTS - 1))
+    match outcome {
+        // Its viewers cannot wait for as long as a file can.
+        Some(ErrorKind::NoCapability) => Settlement::RetryAfter(HAND_BACK),
+        _ => settle(outcome, number.min(MAX_ATTEMPTS - 1)),
+    }
+}
+
+/// How long a task waits for another node that this one could not do so often `before`.
+pub fn unable(before: u32) -> Duration {
+    UNABLE_RETRY.saturating_mul(1 << before.min(16)).min(LONGEST_RETRY)
 }
 
 /// What happens to a task that [`settle`] makes a dead letter of, once the store was asked: none whose output is there is
@@ -90,7 +102,8 @@ mod tests {
             (Some(ErrorKind::BadRequest), 1, Settlement::DeadLetter),
             (Some(ErrorKind::Canceled), 1, Settlement::Leave),
             (Some(ErrorKind::Busy), 99, Settlement::RetryAfter(BUSY_RETRY)),
-            (Some(ErrorKind::NoCapability), 1, Settlement::RetryAfter(HAND_BACK)),
+            (Some(ErrorKind::NoCapability), 1, Settlement::RetryAfter(UNABLE_RETRY)),
+            (Some(ErrorKind::NoCapability), 99, Settlement::RetryAfter(UNABLE_RETRY)),
             (Some(ErrorKind::Infrastructure), 1, Settlement::RetryAfter(FIRST_RETRY)),
             (Some(ErrorKind::Infrastructure), 3, Settlement::RetryAfter(FIRST_RETRY * 4)),
             (Some(ErrorKind::Infrastructure), MAX_ATTEMPTS, Settlement::DeadLetter),
@@ -105,6 +118,7 @@ mod tests {
     fn a_live_task_is_tried_for_ever() {
         assert_eq!(settle_live(Some(ErrorKind::Infrastructure), 1), Settlement::RetryAfter(FIRST_RETRY));
         assert_eq!(settle_live(Some(ErrorKind::Infrastructure), 1000), Settlement::RetryAfter(FIRST_RETRY * 8));
+        assert_eq!(settle_live(Some(ErrorKind::NoCapability), 1000), Settlement::RetryAfter(HAND_BACK));
         assert_eq!(settle_live(Some(ErrorKind::BadRequest), 1), Settlement::DeadLetter);
         assert_eq!(settle_live(None, 1000), Settlement::Ack);
     }
@@ -132,5 +146,7 @@ mod tests {
     fn the_wait_grows_and_is_bounded() {
         assert_eq!(back_off(1), FIRST_RETRY);
         assert_eq!(back_off(u32::MAX), LONGEST_RETRY);
+        let waits = [0, 1, 2, 3, 4, 5, u32::MAX].map(|before| unable(before).as_secs());
+        assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300]);
     }
 }

@@ -29,6 +29,9 @@ pub struct WorkerStatus {
     pub paused: Vec<Lane>,
     /// What runs now.
     pub running: Vec<RunningTask>,
+    /// While the node drains: whether any worker of it has tasks in work, as far as they are counted together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_busy: Option<bool>,
     /// Tasks published since start.
     pub published: u64,
     /// Attempts failed since start.

@@ -228,6 +228,7 @@ fn status_and_problems() {
             concurrency: 1,
             paused: vec!["reelmill-proxy".parse().expect("a lane")],
             running: vec![running],
+            node_busy: None,
             published: 7,
             failed: 1,
         },
@@ -242,6 +243,7 @@ fn lanes_and_dead_letters() {
     let full = LaneState {
         lane: lane("reelmill-hls-ladder"),
         paused: true,
+        paused_with: None,
         ready: 3,
         delayed: 1,
         leased: Some(2),
@@ -251,6 +253,7 @@ fn lanes_and_dead_letters() {
     let empty = LaneState {
         lane: lane("reelmill"),
         paused: false,
+        paused_with: None,
         ready: 0,
         delayed: 0,
         leased: None,

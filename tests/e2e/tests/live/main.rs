@@ -125,6 +125,39 @@ async fn a_worker_that_is_told_to_end_hands_the_stream_on() {
     assert!(watcher.seen().complaints.is_empty(), "{:?}", watcher.seen());
 }
 
+/// Has the queue's file do something to itself, behind its driver's back.
+async fn queue_does(farm: &Farm, sql: &'static str) {
+    let file = sqlx::SqlitePool::connect(farm.queue_url()).await.expect("the queue's file");
+    sqlx::raw_sql(sql).execute(&file).await.expect(sql);
+    file.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_nobody_could_be_told_of_is_told_by_the_next_delivery() {
+    let farm = farm().await;
+    let port = free_port();
+    let _sender = Sender::start(Sending::Srt, port);
+    let job = farm.submit(&format!("srt://127.0.0.1:{port}"), LIVE).await;
+    let said = farm.folder.path().join("said");
+    let mut first = worker(&farm, "first");
+    first.stderr(std::fs::File::create(&said).expect("our folder"));
+    let _worker = Running::start(first);
+    listed(&farm, job, 2).await;
+    queue_does(&farm, "CREATE TRIGGER deaf BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'deaf'); END").await;
+    wish_the_end(&farm, job);
+    until("the end", async || window(&farm, job, "180p").filter(|window| window.ended)).await;
+    // The lease is nobody's then, and runs out.
+    let again = || std::fs::read_to_string(&said).expect("it was written").contains("was stopped before");
+    until("another delivery", async || again().then_some(())).await;
+    queue_does(&farm, "DROP TRIGGER deaf").await;
+    assert_eq!(report(&farm, job).await.attempt.number(), 1, "the stream is not begun again");
+    let settled = async || {
+        let depth = farm.queue.depth(&farm.lane(LIVE)).await.expect("the queue answers");
+        (depth.ready + depth.delayed + depth.leased.unwrap_or(0) == 0).then_some(depth.dead)
+    };
+    assert_eq!(until("an empty lane", settled).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rtmp_is_taken_too() {
     let farm = farm().await;

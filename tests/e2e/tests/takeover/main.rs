@@ -5,8 +5,11 @@ mod admission;
 mod cancel;
 mod death;
 mod delivery;
+mod draining;
 mod end;
+mod moving;
 mod needs;
+mod outage;
 mod pause;
 mod standstill;
 

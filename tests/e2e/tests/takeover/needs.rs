@@ -2,12 +2,12 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command, time::Duration};
 
-use reelmill_api::{ErrorKind, Event, EventBody, JobId, Lane, Priority};
+use reelmill_api::{ErrorKind, Event, EventBody, JobId, Lane, Priority, settle::UNABLE_RETRY};
 use reelmill_e2e::{Farm, QueueKind, until};
 use reelmill_lab::{media, programs::Running};
 use reelmill_queue::NewMessage;
 
-use crate::{QUICK, on_both_queues, slow_farm, whole_and_alone, worker};
+use crate::{QUICK, end, lane_is_empty, on_both_queues, slow_farm, whole_and_alone, worker};
 
 /// A preset for a file as large as its source.
 const LARGE: &str = "large";
@@ -34,12 +34,12 @@ fn ffmpeg() -> PathBuf {
     std::env::split_paths(&path).map(|folder| folder.join("ffmpeg")).find(|f| f.is_file()).expect("ffmpeg is installed")
 }
 
-/// A worker whose ffmpeg encodes no picture of more than full HD when it is asked to prove it.
+/// A worker whose ffmpeg encodes no picture of more than full HD when it is asked to prove it, and no HEVC.
 fn unable(farm: &Farm) -> Command {
     let folder = farm.folder.path().canonicalize().expect("our folder");
     let program = folder.join("ffmpeg");
     let text = format!(
-        "#!/bin/sh\ncase \"$*\" in *4096x2304*|*8192x4352*) echo too large >&2; exit 1;; esac\nexec {} \"$@\"\n",
+        "#!/bin/sh\ncase \"$*\" in *4096x2304*|*8192x4352*|*libx265*) echo unable >&2; exit 1;; esac\nexec {} \"$@\"\n",
         ffmpeg().display()
     );
     if !program.exists() {
@@ -133,4 +133,36 @@ async fn a_task_is_moved_once(kind: QueueKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_moved_by_a_worker_that_dies_is_there_once() {
     on_both_queues(a_task_is_moved_once).await;
+}
+
+async fn a_codec_that_no_lane_names_waits_for_an_able_node(kind: QueueKind) {
+    let (farm, small, _) = farm_with_a_large_source(kind).await;
+    let job = farm.submit_with(&small, QUICK, r#"{"video":{"codec":"hevc"}}"#).await;
+    let mut draining = unable(&farm);
+    draining.arg("--drain");
+    let mut first = Running::start(draining);
+    let over = |event: &Event| matches!(event.body, EventBody::Failed { .. } | EventBody::Done { .. });
+    let EventBody::Failed { failure, retry_in_seconds } = farm.wait_for(job, "its end there", over).await.body else {
+        panic!("it was done by a node that cannot")
+    };
+    assert_eq!(
+        (failure.kind, retry_in_seconds),
+        (ErrorKind::NoCapability, Some(UNABLE_RETRY.as_secs())),
+        "{failure:?}"
+    );
+    assert!(failure.message.ends_with("; it waits for a node that can"), "{}", failure.message);
+    assert_eq!(end(&mut first).await, Some(0), "what a node cannot do is not for it to wait for");
+    let depth = farm.queue.depth(&farm.lane(QUICK)).await.expect("the queue answers");
+    assert_eq!((depth.ready + depth.delayed, depth.dead), (1, 0), "{depth:?}");
+    let mut able = able(&farm);
+    able.env("PRESET", QUICK);
+    let _able = Running::start(able);
+    let done = farm.wait_for(job, "its output", |event| matches!(event.body, EventBody::Done { .. })).await;
+    assert_eq!((done.node.as_str(), done.attempt.number()), ("able", 1), "what no node could try is not counted");
+    lane_is_empty(&farm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_a_node_cannot_do_for_whatever_reason_waits_for_one_that_can() {
+    on_both_queues(a_codec_that_no_lane_names_waits_for_an_able_node).await;
 }
