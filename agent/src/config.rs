@@ -57,8 +57,9 @@ pub struct Config {
     /// Where the ledger of commands and, unless told otherwise, the node's identity lie. Default: the folder that systemd's
     /// `StateDirectory=` makes (`STATE_DIRECTORY`), else `/var/lib/reelmill-agent`.
     pub state_folder: PathBuf,
-    /// A folder in memory, where the node's key is laid out to be used (`RUNTIME_DIRECTORY`); systemd's `RuntimeDirectory=` makes
-    /// it. Default: none; then the key is used where it lies.
+    /// A folder in memory, where the node's key is laid out to be used and the agent has its door for root
+    /// (`RUNTIME_DIRECTORY`); systemd's `RuntimeDirectory=` makes it. Default: none; then the key is used where it lies, and
+    /// there is no door.
     pub runtime_folder: Option<PathBuf>,
     /// Files that bring the node into a farm (`JOIN`, separated by colons), the first that is there counts; only where no broker
     /// is named and no farm has taken the node in. Default: `reelmill/join.toml` on `/boot`, `/efi`, or whatever is labelled

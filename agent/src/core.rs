@@ -24,6 +24,7 @@ use crate::deeds::{Deed, Outcome};
 
 mod call_off;
 mod entry;
+mod happening;
 mod life;
 mod message;
 mod part;
@@ -62,6 +63,10 @@ pub struct Around {
     pub tags: Vec<Tag>,
     /// Whether a GPU is seen.
     pub gpu: bool,
+    /// What is hot, in words.
+    pub hot: Option<String>,
+    /// How often the worker was started anew after it ended by itself.
+    pub worker_restarts: Option<u32>,
 }
 
 /// Where an answer to a request goes.
@@ -151,6 +156,8 @@ pub struct Core {
     told: BTreeSet<CommandId>,
     /// Those of which something is being stopped, so that what it did can be undone.
     stopping: BTreeSet<CommandId>,
+    /// When the node was seen to be hot last.
+    hot_at: Option<Duration>,
     /// By when a command must have ended.
     due: BTreeMap<CommandId, Duration>,
 }
@@ -168,6 +175,7 @@ impl Core {
             cleaning: BTreeSet::new(),
             told: BTreeSet::new(),
             stopping: BTreeSet::new(),
+            hot_at: None,
             due: BTreeMap::new(),
         }
     }
@@ -180,9 +188,10 @@ impl Core {
             Event::Settled => self.settle(now, &mut effects),
             Event::Told(id, percent) => self.move_on(now, id, moves::Event::Progress(percent), &mut effects),
             Event::Done(id, outcome) => self.done(now, id, outcome, &mut effects),
-            Event::Around(around) => self.around = *around,
+            Event::Around(around) => self.look_around(now, *around, &mut effects),
             Event::Tick => self.tick(now, &mut effects),
         }
+        self.pass_the_window(now, &mut effects);
         self.begin_what_may(now, &mut effects);
         effects
     }
@@ -235,6 +244,7 @@ impl Core {
             self.write(Record::Clock(now.wall), effects);
             self.memory.forget_old(now.wall);
         }
+        self.look_at_the_heat(now, effects);
         let late: Vec<_> = self.due.iter().filter(|(_, due)| now.up >= **due).map(|(id, _)| *id).collect();
         for id in late {
             self.overdue(now, id, effects);

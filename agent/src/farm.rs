@@ -8,7 +8,7 @@ use std::{
     fs,
     future::Future,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{
         Arc,
@@ -40,7 +40,7 @@ use crate::{
     config::{BrokerSection, Config, Window},
     core::{ANSWERED, Core, Own},
     deeds::{Deeds as _, OnNode, Parts, Reach, Say, See, Sight, tags::SaidTags},
-    desk,
+    desk, door,
     enrol::{self, seal},
     exec::{set_conf, system},
     standing::Standing,
@@ -140,6 +140,9 @@ impl Place {
         let (shown, line) = watch::channel(Line::default());
         let anew = Arc::new(Notify::new());
         let looked = busy.clone();
+        if let Some(folder) = &config.runtime_folder {
+            open_door(folder, line.clone(), anew.clone(), shutdown.graceful().clone());
+        }
         let reach = reach(config, &settings, see(seen.clone(), line.clone()), anew.clone());
         if enrolled.is_some() {
             let (reach, stop) = (reach.clone(), shutdown.graceful().clone());
@@ -156,6 +159,8 @@ impl Place {
         let core = Core::new(own, memory, around);
         if core.is_held() {
             deeds.hold_again().await;
+            let deeds = deeds.clone();
+            tokio::spawn(async move { deeds.stop_again().await });
         }
         let address = format!("{}:{}", settings.host, settings.port);
         log::info!("commands from the broker at {address}");
@@ -222,6 +227,18 @@ fn reach(config: &Config, settings: &Settings, see: See, connect_anew: Arc<Notif
         conf_ver: config.helper.folder.join(set_conf::IN_FORCE),
         state_folder: config.state_folder.clone(),
         runtime_folder: config.runtime_folder.clone(),
+    }
+}
+
+/// Lets the guard ask about the line. A node without a door is one like any other, but for what the guard can see of it.
+fn open_door(folder: &Path, line: watch::Receiver<Line>, anew: Arc<Notify>, stop: CancellationToken) {
+    match door::open(folder) {
+        Ok(listener) => {
+            tokio::spawn(async move { stop.run_until_cancelled(door::serve(listener, line, anew)).await });
+        }
+        Err(e) => {
+            log::warn!("the guard cannot ask about the broker: cannot open {}: {e}", door::path(folder).display())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod config;
 pub mod core;
 pub mod deeds;
 pub mod desk;
+pub mod door;
 pub mod enrol;
 pub mod exec;
 pub mod farm;

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub use error::Error;
 pub use login1::Inhibitor;
+use rustix::process::Signal;
 pub use systemd1::{Exit, Outcome};
 pub use unit::{Activity, UnitName, UnitState};
 
@@ -57,6 +58,15 @@ impl Systemd {
     /// If polkit refuses, the unit does not come up, or it takes longer than `limit`.
     pub async fn restart_worker(&self, limit: Duration) -> Result<(), Error> {
         systemd1::job(Verb::Restart, &self.worker, limit).await
+    }
+
+    /// Has the worker take no more work and finish what it has, or take work again. It does not end by that.
+    ///
+    /// # Errors
+    /// If polkit refuses, or it does not run.
+    pub async fn tell_worker(&self, drains: bool) -> Result<(), Error> {
+        let signal = if drains { Signal::USR1 } else { Signal::USR2 };
+        self.bus.ask(|bus| async move { systemd1::signal(&bus, self.worker.as_str(), signal).await }).await
     }
 
     /// Stops the worker, which hands back or ends what it has in work.
@@ -168,6 +178,7 @@ mod tests {
         // None of them is begun.
         sends(systemd.worker_state());
         sends(systemd.restart_worker(limit));
+        sends(systemd.tell_worker(true));
         sends(systemd.drain("", limit));
         sends(systemd.undrain(None, limit));
         sends(systemd.run_batch(&id));

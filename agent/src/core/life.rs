@@ -50,7 +50,7 @@ impl Core {
             }
         }
         effects.extend(told);
-        self.clean_up(id, effects);
+        self.clean_up(now, id, effects);
     }
 
     /// The entry of a command whose state has moved.
@@ -100,7 +100,7 @@ impl Core {
     }
 
     /// Ends what still runs of a command that is over, then clears away what it left.
-    pub(super) fn clean_up(&mut self, id: CommandId, effects: &mut Vec<Effect>) {
+    pub(super) fn clean_up(&mut self, now: &Now, id: CommandId, effects: &mut Vec<Effect>) {
         let Some(entry) = self.memory.entries.get(&id).filter(|entry| entry.owes) else { return };
         let Some(command) = entry.command.as_deref() else { return };
         if self.at_work.contains(&id) {
@@ -111,7 +111,7 @@ impl Core {
         let order = may_hold.then(|| self.order(entry, command));
         let stopped_work = entry.stops_work;
         if let Op::Drain(_) = op {
-            self.write(Record::Held(None), effects);
+            self.hold(now, None, effects);
         }
         let resume_work = stopped_work && self.memory.held_by.is_none();
         self.cleaning.insert(id);
@@ -129,7 +129,7 @@ impl Core {
         let stopped = self.stopping.remove(&id);
         let Some(entry) = self.memory.entries.get(&id).filter(|_| worked) else { return };
         match (entry.state.state, outcome) {
-            (state, outcome) if state.is_final() => self.ended(id, &outcome, effects),
+            (state, outcome) if state.is_final() => self.ended(now, id, &outcome, effects),
             // What was in the way of the present part has ended, however it did.
             (CommandState::Running { phase }, _) if stopped => self.act(now, id, phase, effects),
             (CommandState::Running { phase }, Ok(result)) => self.part_done(now, id, phase, result, effects),
@@ -141,9 +141,9 @@ impl Core {
     }
 
     /// Something of a command that is over has ended: what was to be stopped, or the cleaning up after it.
-    fn ended(&mut self, id: CommandId, outcome: &Outcome, effects: &mut Vec<Effect>) {
+    fn ended(&mut self, now: &Now, id: CommandId, outcome: &Outcome, effects: &mut Vec<Effect>) {
         if !self.cleaning.remove(&id) {
-            return self.clean_up(id, effects);
+            return self.clean_up(now, id, effects);
         }
         let Some(entry) = self.memory.entries.get(&id) else { return };
         if let Err(undone) = outcome {
@@ -199,7 +199,7 @@ impl Core {
             (op, Ok(Begin::Now)) => {
                 self.bound(now, id, Some(plan::longest(command)));
                 if let Op::Drain(_) = op {
-                    self.write(Record::Held(Some(command.by.clone())), effects);
+                    self.hold(now, Some(command.by.clone()), effects);
                 }
                 self.move_on(now, id, Move::Begin(plan::first(command)), effects);
             }

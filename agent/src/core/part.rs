@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use reelmill_api::fleet::{
     Command, CommandId, Op, Topic,
+    command::Window,
     moves::Event as Move,
     state::{CommandState, Fault, Phase},
 };
 use serde_json::{Map, Value};
 
-use super::{Core, Effect, Entry, Now, Record, plan};
+use super::{Core, Effect, Entry, Now, plan};
 use crate::{
     deeds::{Deed, Order},
     exec::wire,
@@ -22,9 +23,33 @@ impl Core {
             self.stopping.insert(id);
             return effects.push(Effect::Stop(id));
         }
+        if phase == Phase::Window && !self.around.window_open {
+            return self.wait_for_the_window(now, id, effects);
+        }
         match self.memory.entries.get(&id).and_then(|entry| self.deed(entry, phase)) {
             Some(deed) => self.begin(id, deed, effects),
             None => self.go_on(now, id, effects),
+        }
+    }
+
+    /// The maintenance window has closed meanwhile. Nothing has changed yet: the command waits for the next one, however long
+    /// that takes, unless it was to be done in this one.
+    fn wait_for_the_window(&mut self, now: &Now, id: CommandId, effects: &mut Vec<Effect>) {
+        let command = self.memory.entries.get(&id).and_then(|entry| entry.command.as_ref());
+        if command.is_some_and(|command| command.policy.window == Window::Now) {
+            let fault = Fault::new("window_closed", true, "the maintenance window closed before anything was changed");
+            return self.fail(now, id, fault, effects);
+        }
+        self.due.remove(&id);
+    }
+
+    /// The window is open: what has waited for it in the midst of a command goes on.
+    pub(super) fn pass_the_window(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        let waits = |entry: &&Entry| entry.state.state == CommandState::Running { phase: Phase::Window };
+        let waiting = self.memory.entries.values().filter(waits).filter_map(|entry| entry.command.clone());
+        for command in waiting.filter(|_| self.awake && self.around.window_open).collect::<Vec<_>>() {
+            self.bound(now, command.id, Some(plan::longest(&command)));
+            self.act(now, command.id, Phase::Window, effects);
         }
     }
 
@@ -43,6 +68,7 @@ impl Core {
             }),
             (_, Op::Drain(_)) => Some(plan::perform(command)),
             (Phase::Drain, _) => Some(plan::finish_work(command)),
+            (Phase::Window, _) => None,
             (_, op) if plan::goes_down(op) => None,
             _ => Some(plan::perform(command)),
         }
@@ -82,9 +108,14 @@ impl Core {
         let event = match plan::next(&command, phase) {
             _ if phase == Phase::Undo => Move::RollBack,
             _ if wants_boot || plan::goes_down(&command.op) => Move::Reboot,
+            Some(next)
+                if !self.around.window_open && phase != Phase::Window && plan::needs_the_window(&command, next) =>
+            {
+                Move::Enter(Phase::Window)
+            }
             Some(next) => Move::Enter(next),
             None => {
-                self.take_effect(&command.op, effects);
+                self.take_effect(now, &command.op, effects);
                 Move::Succeed(result)
             }
         };
@@ -92,9 +123,9 @@ impl Core {
     }
 
     /// What a command that was done changes for those that follow.
-    fn take_effect(&mut self, op: &Op, effects: &mut Vec<Effect>) {
+    fn take_effect(&mut self, now: &Now, op: &Op, effects: &mut Vec<Effect>) {
         match op {
-            Op::Undrain(_) => self.write(Record::Held(None), effects),
+            Op::Undrain(_) => self.hold(now, None, effects),
             Op::Trust(new) => match self.own.trust.successor(&new.document) {
                 Ok(trust) => self.own.trust = trust,
                 // It was taken before the agent started, from its disk.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reelmill_api::fleet::{
     Command, Op, OpLane,
     args::{AtDeadline, Nothing, Verify},
-    command::DrainFirst,
+    command::{DrainFirst, Window},
     state::{CommandState, Phase},
 };
 
@@ -27,9 +27,23 @@ pub(super) fn first(command: &Command) -> Phase {
     parts(command).first().copied().unwrap_or(Phase::Act)
 }
 
-/// The part that follows on another.
+/// The part that follows on another; on the wait for a window, what disturbs the node first.
 pub(super) fn next(command: &Command, phase: Phase) -> Option<Phase> {
-    parts(command).into_iter().skip_while(|part| *part != phase).nth(1)
+    match phase {
+        Phase::Window => parts(command).into_iter().find(is_disturbing),
+        _ => parts(command).into_iter().skip_while(|part| *part != phase).nth(1),
+    }
+}
+
+/// Whether the window must be open for it, as it was when the command began: what is fetched may take longer than that.
+pub(super) fn needs_the_window(command: &Command, next: Phase) -> bool {
+    let fetches = wire::parts(&command.op).contains(&Phase::Fetch);
+    let begins = parts(command).into_iter().find(is_disturbing) == Some(next);
+    fetches && begins && command.policy.window != Window::Ignore
+}
+
+fn is_disturbing(part: &Phase) -> bool {
+    matches!(part, Phase::Drain | Phase::Activate)
 }
 
 fn only(command: &Command) -> Phase {
@@ -70,7 +84,9 @@ pub(super) fn must_undo(op: &Op, state: CommandState) -> bool {
 /// Whether a part can be done again after the machine went down in the middle of it.
 pub(super) fn is_repeatable(op: &Op, phase: Phase) -> bool {
     match phase {
-        Phase::Preflight | Phase::Fetch | Phase::Check | Phase::Drain | Phase::Commit | Phase::Undo => true,
+        Phase::Preflight | Phase::Fetch | Phase::Check | Phase::Window | Phase::Drain | Phase::Commit | Phase::Undo => {
+            true
+        }
         // Firmware is there or not, whatever happens while it is looked at.
         Phase::Verify => true,
         // The root helper knows what it has done, and so must who changes a credential.

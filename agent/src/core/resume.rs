@@ -49,7 +49,7 @@ impl Core {
         let same_boot = before == self.own.teller.boot_id;
         let has_stages = entry.command.as_ref().is_some_and(|command| plan::has_stages(&command.op));
         match entry.state.resumed(&self.own.teller.boot_id) {
-            Resume::Ended => self.clean_up(id, effects),
+            Resume::Ended => self.clean_up(now, id, effects),
             Resume::Wait => {}
             Resume::Ask(phase) => self.again(now, id, phase, effects),
             Resume::Interrupted(phase) => self.interrupted(now, id, phase, effects),

@@ -155,7 +155,7 @@ impl Sim {
     /// A node that has not reached its broker yet.
     pub(super) fn asleep() -> Self {
         let facts = Facts { boot_id: "boot-1".into(), ..Facts::default() };
-        let around = Around { window_open: true, facts, tags: vec![], gpu: true };
+        let around = Around { window_open: true, facts, gpu: true, ..Around::default() };
         Self {
             core: Core::new(own(1), Memory::default(), around.clone()),
             disk: Vec::new(),

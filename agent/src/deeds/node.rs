@@ -51,14 +51,6 @@ impl OnNode {
         Self { systemd, is_busy, reach, parts, drain: Mutex::new(None) }
     }
 
-    /// Holds off reboots again where the node was drained before the agent started.
-    pub async fn hold_again(&self) {
-        match self.systemd.hold("drained").await {
-            Ok(drain) => self.keep(Some(drain)),
-            Err(e) => log::warn!("the node is drained, but reboots are not held off: {e}"),
-        }
-    }
-
     fn keep(&self, drain: Option<Inhibitor>) {
         *self.drain.lock().unwrap_or_else(PoisonError::into_inner) = drain;
     }
@@ -96,8 +88,8 @@ impl Deeds for OnNode {
     async fn perform(&self, command: CommandId, deed: Deed, told: Told, stop: CancellationToken) -> Outcome {
         let work = async {
             match deed {
-                Deed::FinishWork { within, .. } => {
-                    self.finish_work("a command ends the work on this node", within).await
+                Deed::FinishWork { within, then } => {
+                    self.finish_work("a command ends the work on this node", within, then).await
                 }
                 Deed::Perform { op, force } => self.act(command, op, force, &told).await,
                 Deed::Part { order, phase } => self.part(&order, phase, &told, &stop).await,

@@ -16,6 +16,7 @@ use crate::{
     core::Around,
     exec::system::Bad,
     standing::{Standing, State},
+    systemd::UnitName,
 };
 
 /// So many systems that were undone are reported, of more the newest.
@@ -61,6 +62,7 @@ pub(super) struct Beside {
 /// The world of a node that looks so.
 pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, reported: &mut Reported) -> World {
     let taken_at = snapshot.taken_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    let worker = snapshot.units.iter().find(|unit| unit.name == UnitName::worker().as_str());
     let unwell = standing.reasons.iter().filter(|reason| matches!(reason.state, State::Unwell | State::Hot));
     World {
         around: Around {
@@ -72,6 +74,8 @@ pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, repo
             window_open: beside.window.is_none_or(|window| window.is_open(taken_at)),
             tags: snapshot.tags.iter().filter_map(|tag| tag.parse().ok()).collect(),
             gpu: !snapshot.gpus.is_empty(),
+            hot: standing.reasons.iter().find(|reason| reason.state == State::Hot).map(|reason| reason.text.clone()),
+            worker_restarts: worker.and_then(|unit| unit.restarts),
         },
         synchronised: beside.synchronised,
         unwell: unwell.map(|reason| reason.text.clone()).collect(),
@@ -84,14 +88,15 @@ pub(super) fn of(snapshot: &Snapshot, standing: &Standing, beside: &Beside, repo
 }
 
 /// What is reported when it changes; what changes all the time is in the heartbeat.
-fn documents(snapshot: &Snapshot, beside: &Beside) -> [(Document, Value); 4] {
-    let Beside { bad, metrics, .. } = beside;
+fn documents(snapshot: &Snapshot, beside: &Beside) -> [(Document, Value); 5] {
+    let Beside { bad, metrics, conf_ver, .. } = beside;
     let newest = &bad[bad.len().saturating_sub(MOST_BAD)..];
     let bad = newest.iter().map(|bad| {
         let why: String = bad.why.chars().take(LONGEST_WHY).collect();
         json!({"system": bad.system, "why": why})
     });
-    let Snapshot { node, os, networks, worker, .. } = snapshot;
+    let Snapshot { node, os, networks, worker, cpu, memory, disks, .. } = snapshot;
+    let disks = disks.iter().map(|disk| json!({"mount": disk.mount, "total_bytes": disk.total_bytes}));
     let addresses =
         networks.iter().map(|n| json!({"name": n.name, "up": n.up, "mac": n.mac, "addresses": n.addresses}));
     let worker = worker.as_ref().map(|w| {
@@ -105,9 +110,16 @@ fn documents(snapshot: &Snapshot, beside: &Beside) -> [(Document, Value); 4] {
                    "system": os.system, "booted_system": os.booted_system, "agent": node.reelmill,
                    "bad": bad.collect::<Vec<_>>()}),
         ),
-        (Document::Hw, json!({"board": node.board, "hostname": node.hostname})),
+        (
+            Document::Hw,
+            json!({"board": node.board, "hostname": node.hostname, "processor": cpu.model, "cores": cpu.cores.len(),
+                   "memory_bytes": memory.as_ref().map(|memory| memory.total_bytes),
+                   "disks": disks.collect::<Vec<_>>()}),
+        ),
         (Document::Net, json!({"interfaces": addresses.collect::<Vec<_>>(), "metrics": metrics})),
         (Document::Worker, json!({"worker": worker})),
+        // What the next set-conf must be above.
+        (Document::Conf, json!({"conf_ver": conf_ver})),
     ]
 }
 
@@ -197,6 +209,9 @@ mod tests {
         let want = json!({"v": 1, "t": "2026-11-22T10:00:00Z", "up_s": 61, "cpu_pct": 58.0, "mem_pct": 43.8, "temp_c": 93.9,
                           "power_w": 24.7, "enc_pct": 97.0, "dec_pct": 0.0});
         assert_eq!(told, want);
+        assert_eq!(world.documents[&Document::Conf]["conf_ver"], 7);
+        assert_eq!(world.documents[&Document::Hw]["memory_bytes"], 16);
+        assert_eq!(world.around.hot.as_deref(), Some("cpu is at 93.9 °C"));
         let facts = &world.around.facts;
         assert_eq!((facts.boot_id.as_str(), facts.conf_ver, world.synchronised), ("b1", 7, true));
         assert!(world.around.window_open && !world.around.gpu);

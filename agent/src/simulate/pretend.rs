@@ -57,7 +57,7 @@ pub(super) fn world(n: usize, tags: &[Tag]) -> World {
             facts: Facts { boot_id, ..Facts::default() },
             window_open: true,
             tags: tags.to_vec(),
-            gpu: false,
+            ..Around::default()
         },
         synchronised: true,
         unwell: Vec::new(),

@@ -135,6 +135,14 @@ impl Error {
         matches!(self, Self::Bus { source, .. } if lost(source))
     }
 
+    /// Whether logind says that the machine goes down already.
+    pub(super) fn is_under_way(&self) -> bool {
+        const NAME: &str = "org.freedesktop.login1.OperationInProgress";
+        let under_way =
+            |error: &zbus::Error| matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == NAME);
+        matches!(self, Self::Bus { source, .. } if under_way(source))
+    }
+
     /// Whether the connection is of no more use.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Bus { source, .. } if matches!(**source, zbus::Error::InputOutput(_)))

@@ -70,6 +70,8 @@ pub(super) async fn end(how: End) -> Result<(), Error> {
         }
         // The bus ends with the machine, now and then before the answer is through.
         Err(error) if error.is_lost_answer() => Ok(()),
+        // An agent that was killed after it had asked asks again.
+        Err(error) if error.is_under_way() => Ok(()),
         other => other,
     }
 }

@@ -6,6 +6,7 @@ mod run;
 pub(super) use job::{Property, Transient, Verb, job, start};
 pub use run::{Exit, Outcome};
 pub(super) use run::{run, run_transient};
+use rustix::process::Signal;
 use zbus::{
     Connection, Proxy,
     proxy::CacheProperties,
@@ -33,6 +34,7 @@ trait Manager {
     fn ref_unit(&self, name: &str) -> zbus::Result<()>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
     fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn start_transient_unit(
         &self,
@@ -72,6 +74,15 @@ pub(super) async fn state(bus: &Connection, unit: &str) -> Result<UnitState, Err
         })
     };
     read.await.map_err(|e| Error::of_bus(Action::Unit("look at", unit.to_owned()), e))
+}
+
+/// Sends a signal to a unit's main process.
+pub(super) async fn signal(bus: &Connection, unit: &str, signal: Signal) -> Result<(), Error> {
+    let send = async {
+        let manager = ManagerProxy::builder(bus).cache_properties(CacheProperties::No).build().await?;
+        manager.kill_unit(unit, "main", signal.as_raw()).await
+    };
+    send.await.map_err(|e| Error::of_bus(Action::Unit("signal", unit.to_owned()), e))
 }
 
 /// The properties of one unit, asked for one by one: a service has three hundred.

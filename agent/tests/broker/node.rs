@@ -195,7 +195,7 @@ fn start(name: &str, port: u16, identity: &Identity, folder: &Path, boot_id: &st
         facts: Facts { boot_id: boot_id.to_owned(), ..Facts::default() },
         window_open: true,
         tags: vec!["lan".parse().expect("a tag")],
-        gpu: false,
+        ..Around::default()
     };
     let documents = BTreeMap::from([(Document::Os, json!({"ver": 1})), (Document::Worker, json!({"ver": 1}))]);
     let world = World { around: around.clone(), synchronised: true, documents, ..World::default() };

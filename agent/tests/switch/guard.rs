@@ -1,17 +1,21 @@
 //! Systems that somebody puts into force by hand: judged as those of commands are, and undone where the node is unwell.
 
 use reelmill_lab::{
+    mosquitto::Mosquitto,
     nspawn::{Ended, Machine, Setup},
     programs::eventually,
 };
 use serde_json::json;
 
-use crate::node::{BEFORE, Node, node};
+use crate::{
+    farm::{AGENT, NODE, WAY, WORKER, at_broker, by_way},
+    hub::Ear,
+    node::{BEFORE, Node, node},
+};
 
-const AGENT: &str = "reelmill-agent.service";
 /// A system that does without an agent, also after a boot.
 const LONE: &str = "touch /etc/reelmill/lone; systemctl stop --no-block reelmill-agent.service";
-const WORKER: &str = "[Service]\nType=exec\nExecStart=/usr/bin/sleep infinity\n";
+const STAND_IN: &str = "[Service]\nType=exec\nExecStart=/usr/bin/sleep infinity\n";
 
 /// A node with its agent, a worker, and the guard, which has found the first system well.
 fn guarded(test: &str, more: impl FnOnce(Setup) -> Setup) -> Option<Node> {
@@ -22,15 +26,23 @@ fn guarded(test: &str, more: impl FnOnce(Setup) -> Setup) -> Option<Node> {
         .file("/etc/reelmill/agent.toml", "")
         .enabled(AGENT)
         .file(&format!("/etc/systemd/system/{AGENT}.d/lab.conf"), "[Unit]\nConditionPathExists=!/etc/reelmill/lone\n")
-        .unit("reelmill-worker.service", WORKER)
-        .enabled("reelmill-worker.service");
-    let setup = more(setup).enabled("reelmill-guard.path").enabled("reelmill-guard.service");
-    let node = Node::start_with(
-        setup,
-        &format!("rm -f /etc/reelmill/lone; systemctl start --no-block {AGENT} reelmill-worker.service"),
-    );
+        .unit(WORKER, STAND_IN)
+        .enabled(WORKER);
+    let old = format!("rm -f /etc/reelmill/lone; systemctl start --no-block {AGENT} {WORKER}");
+    Some(watched(more(setup), &old))
+}
+
+/// A node whose guard has looked at its first system.
+fn watched(setup: Setup, old: &str) -> Node {
+    let setup = setup.enabled("reelmill-guard.path").enabled("reelmill-guard.service");
+    let node = Node::start_with(setup, old);
+    look(&node);
+    node
+}
+
+/// Has the guard look whether there is something to judge; it has found nothing more when this returns.
+fn look(node: &Node) {
     node.machine.ok(&["systemctl", "start", "--wait", "reelmill-guard.service"]);
-    Some(node)
 }
 
 /// `nixos-rebuild switch` to a system that is built here.
@@ -98,7 +110,7 @@ fn a_command_that_has_changed_nothing_yet_gives_way_only_to_a_change() {
     let release = node.release("new", &[]);
     let order = node.order("A", &release, 7, json!({}));
     order.parts(&BEFORE);
-    node.machine.ok(&["systemctl", "start", "--wait", "reelmill-guard.service"]);
+    look(&node);
     assert_eq!(node.record("pending").expect("the command's")["new"], release.path, "nobody has changed anything");
 
     rebuild(&node, "good", "true");
@@ -115,7 +127,52 @@ fn the_guard_can_be_switched_off() {
     let Some(node) = guarded("the_guard_can_be_switched_off", off) else { return };
     rebuild(&node, "lone", LONE);
     // The path unit may have started it or not; this one has ended for sure.
-    node.machine.ok(&["systemctl", "start", "--wait", "reelmill-guard.service"]);
+    look(&node);
     assert_eq!(node.systems(), ["lone", "lone", "lone"]);
     assert_eq!(node.record("pending"), None);
+}
+
+/// A node at its broker keeps a system with which it connects anew, and goes back from one that drops the network in silence:
+/// the connection that it had still stands then, and nobody has noticed yet.
+fn connects_anew_or_goes_back(test: &str, more: impl FnOnce(Setup) -> Setup) {
+    /// It has time for a connection, and none in which a silence would be noticed by itself.
+    const SETTINGS: &str = "STORE_SPARE_MIB=1\nACTIVATE_SECONDS=60\nGUARD_STEADY_SECONDS=1\nGUARD_SECONDS=15\n";
+    let mends = format!("systemctl kill --signal=CONT {WAY} || true");
+    let Some(setup) = node(test) else { return };
+    let broker = Mosquitto::start();
+    let ear = Ear::open(&broker);
+    let setup = more(by_way(at_broker(setup, &broker, SETTINGS), &broker).enabled(WORKER));
+    let node = watched(setup, &mends);
+    eventually("a guard that knows of the broker", || {
+        look(&node);
+        (node.record("systems")?["good"]["well"]["broker"] == true).then_some(())
+    });
+
+    rebuild(&node, "good", &mends);
+    eventually("the good one to be remembered", || (good(&node) == "good").then_some(()));
+    node.wait_until_over();
+
+    rebuild(&node, "mute", &format!("systemctl kill --signal=STOP {WAY}"));
+    eventually("the one without a network to be undone", || (node.bad() == ["mute"]).then_some(()));
+    node.wait_until_over();
+    assert_eq!(node.systems(), ["good", "good", "good"]);
+    let told = errors(&node.machine).join("\n");
+    assert!(told.contains("because the agent makes no new connection to its broker; "), "{told}");
+    // The first connection, the good one's, and that of the good one put back.
+    ear.health_of(NODE, 2);
+}
+
+#[test]
+fn a_network_that_is_dropped_in_silence_by_hand_comes_back() {
+    connects_anew_or_goes_back("a_network_that_is_dropped_in_silence_by_hand_comes_back", |setup| setup);
+}
+
+#[test]
+fn a_network_that_is_dropped_in_silence_comes_back_where_the_page_has_a_password() {
+    const TEST: &str = "a_network_that_is_dropped_in_silence_comes_back_where_the_page_has_a_password";
+    let password = |setup: Setup| {
+        let asks = "[Service]\nEnvironment=PAGE_PASSWORD=hunter2hunter2\n";
+        setup.file(&format!("/etc/systemd/system/{AGENT}.d/password.conf"), asks)
+    };
+    connects_anew_or_goes_back(TEST, password);
 }

@@ -2,11 +2,11 @@
 //! and for good or back.
 
 use reelmill_api::fleet::{Command, State};
-use reelmill_lab::{mosquitto::Mosquitto, programs::eventually};
+use reelmill_lab::{mosquitto::Mosquitto, nspawn::Setup, programs::eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    farm::{AGENT, NODE, WORKER, at_broker},
+    farm::{AGENT, NODE, WAY, WORKER, at_broker, by_way},
     hub::{Ear, command, send},
     node::{Node, Release, node},
 };
@@ -28,10 +28,14 @@ impl Place {
     }
 
     fn start_with(test: &str, helper: &str, old: &str) -> Option<Self> {
+        Self::start_at(test, old, |setup, broker| at_broker(setup, broker, helper))
+    }
+
+    fn start_at(test: &str, old: &str, at: impl FnOnce(Setup, &Mosquitto) -> Setup) -> Option<Self> {
         let setup = node(test)?;
         let broker = Mosquitto::start();
         let ear = Ear::open(&broker);
-        let node = Node::start_with(at_broker(setup, &broker, helper).enabled(WORKER), old);
+        let node = Node::start_with(at(setup, &broker).enabled(WORKER), old);
         let place = Self { node, broker, ear };
         place.told("cap");
         Some(place)
@@ -111,6 +115,39 @@ fn a_release_commits_and_one_that_breaks_the_worker_is_undone_and_remembered() {
     let back = place.end(&command(NODE, "rollback", json!({"to": "previous"})), &[1]);
     assert_eq!((back.state.as_str(), &back.error), ("succeeded", &None));
     assert_eq!(place.node.systems(), ["old", "old", "old"]);
+}
+
+/// Switches to a release that the agent itself finds the node unwell with, and sees it undone and remembered; what was said of
+/// it.
+fn found_unwell(place: &Place, activate: &str) -> String {
+    let bad = place.node.release("bad", &[("activate", activate)]);
+    let end = place.switch(&bad, 7);
+    let fault = end.error.as_ref().expect("a reason");
+    assert_eq!((end.state.as_str(), fault.code.as_str()), ("rolled_back", "unwell"), "{}", fault.msg.as_str());
+    assert_eq!(place.node.systems(), ["old", "old", "old"]);
+    assert_eq!(place.node.bad(), ["bad"]);
+    place.worker_is("active");
+    let again = place.switch(&bad, 8);
+    assert_eq!(again.error.as_ref().map(|fault| fault.code.as_str()), Some("bad_release"));
+    fault.msg.as_str().to_owned()
+}
+
+#[test]
+fn a_release_that_fails_the_workers_self_test_is_undone_and_remembered() {
+    const TEST: &str = "a_release_that_fails_the_workers_self_test_is_undone_and_remembered";
+    let Some(place) = Place::start_with(TEST, HELPER, &format!("{OLD}; rm -f /run/doctor-fails")) else { return };
+    let why = found_unwell(&place, "touch /run/doctor-fails");
+    assert!(why.starts_with("the test encode failed: ") && why.ends_with("missing: encoders"), "{why}");
+}
+
+#[test]
+fn a_release_that_drops_the_network_in_silence_is_found_out_by_the_agent_undone_and_remembered() {
+    const TEST: &str = "a_release_that_drops_the_network_in_silence_is_found_out_by_the_agent_undone_and_remembered";
+    let mends = format!("{OLD}; systemctl kill --signal=CONT {WAY} || true");
+    let at = |setup, broker: &Mosquitto| by_way(at_broker(setup, broker, HELPER), broker);
+    let Some(place) = Place::start_at(TEST, &mends, at) else { return };
+    let why = found_unwell(&place, &format!("systemctl kill --signal=STOP {WAY}"));
+    assert!(why.contains("there is no new connection to the broker"), "{why}");
 }
 
 #[test]

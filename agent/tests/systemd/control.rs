@@ -57,8 +57,8 @@ fn refuses_other_units(machine: &Machine) {
         ("restart", "reelmill-workers.service"),
         ("restart", "not-reelmill-worker.service"),
         // Verbs that we do not need; to start is also what polkit calls the making of a transient unit.
-        ("kill", WORKER),
         ("start", WORKER),
+        ("freeze", WORKER),
     ] {
         let refused = complaint(&machine.run_as(AGENT, &["systemctl", "--no-ask-password", verb, unit]));
         assert!(refused.contains("Access denied"), "{verb} {unit}: {refused}");

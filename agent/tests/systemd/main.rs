@@ -6,6 +6,7 @@ mod batch;
 mod control;
 mod drain;
 mod exec;
+#[allow(dead_code, reason = "the tests of changes of the system use all of it")]
 mod farm;
 mod hardening;
 #[path = "../broker/hub.rs"]
@@ -17,3 +18,4 @@ mod node;
 mod small;
 mod transient;
 mod whole;
+mod work;

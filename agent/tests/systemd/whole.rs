@@ -1,10 +1,12 @@
 //! The whole way of a change: an operator's message, a real broker, the agent, its root helper and a service manager; with
 //! agents and machines that die on the way.
 
+use std::collections::HashSet;
+
 use reelmill_api::fleet::{CommandId, State};
 use reelmill_lab::{
     mosquitto::Mosquitto,
-    nspawn::{Machine, Setup},
+    nspawn::{Ended, Machine, Setup},
     programs::eventually,
 };
 use serde_json::{Value, json};
@@ -24,8 +26,12 @@ struct Place {
 
 impl Place {
     fn boot(setup: Setup) -> Self {
+        Self::boot_with(setup, |setup| setup)
+    }
+
+    fn boot_with(setup: Setup, more: impl FnOnce(Setup) -> Setup) -> Self {
         let broker = Mosquitto::start();
-        let setup = at_broker(setup, &broker, "");
+        let setup = more(at_broker(setup, &broker, ""));
         let ear = Ear::open(&broker);
         let place = Self { machine: setup.boot(), broker, ear };
         place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"));
@@ -53,8 +59,26 @@ impl Place {
         eventually(part, || {
             let states = self.ear.states(NODE, id);
             let past = states.iter().any(|state| state.state.is_final());
-            (past || states.iter().any(|state| json!(state)["phase"] == part)).then_some(())
+            let there = |state: &State| state.state.as_str() == part || json!(state)["phase"] == part;
+            (past || states.iter().any(there)).then_some(())
         });
+    }
+
+    /// Kills the agent, and waits until another one has come to the broker.
+    fn kill_agent(&self) {
+        let conns = || {
+            let words = self.ear.on(&format!("reelmill/1/n/{NODE}/health"));
+            let conn = |word: String| Some(serde_json::from_str::<Value>(&word).ok()?["conn"].to_string());
+            words.into_iter().filter_map(conn).collect::<HashSet<_>>().len()
+        };
+        let before = conns();
+        self.machine.ok(&["systemctl", "kill", "--signal=KILL", AGENT]);
+        eventually("another agent", || (conns() > before).then_some(()));
+    }
+
+    fn goes_down_and_boots(mut self) -> Self {
+        assert_eq!(self.machine.ended(), Ended::Rebooting);
+        Self { machine: self.machine.boot_again(), ..self }
     }
 
     /// With how many tasks at once the worker runs, and how its unit is.
@@ -132,6 +156,65 @@ fn a_change_of_settings_ends_whoever_dies_in_whichever_part() {
     // moment before those who are asking it.
     let known = ["succeeded", "rolled_back interrupted", "failed service_manager", "rolled_back service_manager"];
     let strange: Vec<_> = seen.iter().filter(|line| !known.iter().any(|end| line.ends_with(end))).collect();
+    assert!(strange.is_empty(), "{strange:?} of {seen:?}");
+    println!("{}", seen.join("\n"));
+}
+
+/// A worker that stays while its drain is held, and a machine that stays while its end is held.
+fn holds(setup: Setup) -> Setup {
+    const STOP: &str = "[Service]\nExecStop=/bin/sh -c 'while [ -e /run/hold-drain ]; do sleep 0.1; done'\n";
+    setup
+        .file(&format!("/etc/systemd/system/{WORKER}.d/hold.conf"), STOP)
+        .file("/etc/systemd/logind.conf.d/hold.conf", "[Login]\nInhibitDelayMaxSec=80\n")
+}
+
+#[test]
+fn a_reboot_ends_whoever_dies_in_whichever_part() {
+    const HOLD: &str = "systemd-run --quiet --unit=hold systemd-inhibit --who=holder --what=shutdown --mode=delay sleep 1000; \
+        until systemd-inhibit --list --no-pager | grep -q holder; do sleep 0.1; done";
+    const LET_GO: &str = "rm -f /run/hold-drain; systemctl stop hold.service";
+    let Some(setup) = node("a_reboot_ends_whoever_dies_in_whichever_part") else { return };
+    let mut place = Place::boot_with(setup, holds);
+    let mut seen = Vec::new();
+    for part in ["drain", "rebooting", "verifying"] {
+        for cut in [false, true] {
+            let sh = |place: &Place, script: &str| place.machine.ok(&["sh", "-c", script]);
+            match part {
+                "drain" => sh(&place, "touch /run/hold-drain"),
+                "rebooting" => sh(&place, HOLD),
+                _ => String::new(),
+            };
+            let id = place.give("reboot", json!({}));
+            if part == "verifying" {
+                // What it was for has happened, and its agent may not have said so yet.
+                place = place.goes_down_and_boots();
+            } else {
+                place.in_part(id, part);
+            }
+            match (part, cut) {
+                // What is forgotten with a boot holds no more.
+                ("drain", true) => {
+                    place.machine.kill();
+                    place.machine = place.machine.switch_on_again();
+                    place = place.goes_down_and_boots();
+                }
+                (_, true) => {
+                    place.machine.kill();
+                    place.machine = place.machine.boot_again();
+                }
+                ("verifying", false) => place.kill_agent(),
+                (_, false) => {
+                    place.kill_agent();
+                    // It may go down before it says that it was done.
+                    place.machine.run(&["sh", "-c", LET_GO]);
+                    place = place.goes_down_and_boots();
+                }
+            }
+            seen.push(format!("{part}, {}: {}", if cut { "power cut" } else { "agent killed" }, place.end(id)));
+            place.machine.wait_for(WORKER, "ActiveState", "active");
+        }
+    }
+    let strange: Vec<_> = seen.iter().filter(|line| !line.ends_with("succeeded")).collect();
     assert!(strange.is_empty(), "{strange:?} of {seen:?}");
     println!("{}", seen.join("\n"));
 }

@@ -1,6 +1,9 @@
 //! What commands wait for, who may call them off, how often they are told of.
 
-use reelmill_api::fleet::command::{DrainFirst, Window};
+use reelmill_api::fleet::{
+    command::{DrainFirst, Window},
+    topic::EventKind,
+};
 use serde_json::json;
 
 use super::*;
@@ -336,4 +339,43 @@ fn a_node_whose_broker_is_away_goes_on_after_a_minute() {
     assert!(alone.deeds.is_empty());
     alone.pass(1);
     assert_eq!(alone.deeds.len(), 1);
+}
+
+#[test]
+fn what_befalls_a_node_is_told_once() {
+    let mut sim = Sim::new();
+    let told = |sim: &Sim| {
+        let events = sim.events.iter().filter(|event| event.kind != EventKind::Boot);
+        events.map(|event| format!("{} {} {}", event.kind.as_str(), event.msg, json!(event.detail))).collect::<Vec<_>>()
+    };
+    let look = |sim: &mut Sim, change: &dyn Fn(&mut Around)| {
+        change(&mut sim.around);
+        sim.happen(Event::Around(Box::new(sim.around.clone())));
+    };
+    for op in ["drain", "drain", "undrain"] {
+        let command = command(u8::try_from(sim.deeds.len() + 1).expect("few"), op, &json!({}));
+        sim.send(&command, &[1]);
+        sim.finish(command.id, Ok(done()));
+    }
+    let drained = [r#"lock drained by anna {"held_by":"anna"}"#, r#"lock takes work again {"held_by":null}"#];
+    assert_eq!(told(&sim), drained);
+    sim.events.clear();
+
+    look(&mut sim, &|around| around.worker_restarts = Some(4));
+    assert!(told(&sim).is_empty(), "that was before the agent came");
+    for restarts in [Some(5), Some(5), None, Some(6), Some(0)] {
+        look(&mut sim, &|around| around.worker_restarts = restarts);
+    }
+    assert_eq!(told(&sim), [r#"worker-crash the worker ended by itself and was started anew {"restarts":5}"#]);
+    sim.events.clear();
+
+    for degrees in [Some(99), None, Some(98)] {
+        look(&mut sim, &|around| around.hot = degrees.map(|degrees| format!("cpu is at {degrees} °C")));
+        sim.pass(200);
+    }
+    look(&mut sim, &|around| around.hot = None);
+    sim.pass(250);
+    assert_eq!(told(&sim), [r#"thermal cpu is at 99 °C {"hot":true}"#]);
+    sim.pass(60);
+    assert_eq!(told(&sim)[1..], [r#"thermal no longer hot {"hot":false}"#]);
 }

@@ -1,6 +1,6 @@
 //! Commands that change the node in parts: what follows on what, and the way back.
 
-use reelmill_api::fleet::command::DrainFirst;
+use reelmill_api::fleet::command::{DrainFirst, Window};
 use serde_json::json;
 
 use super::*;
@@ -135,6 +135,43 @@ fn a_switch_is_told_from_its_first_part_to_its_last() {
     };
     check(false, &["running(activate)", "running(verify)"]);
     check(true, &["running(activate)", "rebooting", "verifying"]);
+}
+
+#[test]
+fn a_window_that_closes_while_a_system_is_fetched_is_waited_for_again() {
+    let closed_after_the_check = |window: Window| {
+        let ((mut switch, seeds), mut sim) = (given("switch"), Sim::new());
+        switch.policy.window = window;
+        sim.send(&switch, seeds);
+        sim.go_on(switch.id);
+        is_open(&mut sim, false);
+        sim.go_on(switch.id);
+        sim.go_on(switch.id);
+        (sim, switch)
+    };
+    let (mut sim, switch) = closed_after_the_check(Window::Next);
+    // Longer than any command may take, and through the end of agent and machine.
+    sim.pass(30 * 3600);
+    [false, true].into_iter().for_each(|machine| sim.restart(machine));
+    assert_eq!(sim.state(switch.id), "running(window)");
+    is_open(&mut sim, true);
+    assert_eq!(sim.state(switch.id), "running(drain)");
+    sim.run_out();
+    assert_eq!(sim.state(switch.id), "succeeded");
+
+    let (mut sim, switch) = closed_after_the_check(Window::Next);
+    sim.send(&super::command(2, "cancel", &json!({"target": switch.id.to_string()})), &[3]);
+    assert_eq!(end(sim, switch.id, 3), "canceled [clean up by the helper]");
+
+    let (sim, switch) = closed_after_the_check(Window::Now);
+    assert_eq!(end(sim, switch.id, 3), "failed window_closed [clean up by the helper]");
+    let (sim, switch) = closed_after_the_check(Window::Ignore);
+    assert_eq!(sim.state(switch.id), "running(drain)");
+}
+
+fn is_open(sim: &mut Sim, open: bool) {
+    sim.around.window_open = open;
+    sim.happen(Event::Around(Box::new(sim.around.clone())));
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 use std::{path::Path, time::Duration};
 
-use reelmill_api::fleet::{
-    CommandId, Op,
-    args::{Drain, RestartWorker},
+use reelmill_api::{
+    fleet::{
+        CommandId, Op,
+        args::{AtDeadline, Drain, RestartWorker},
+    },
+    status::WorkerState,
 };
 use serde_json::Map;
+use tokio::time::{sleep, timeout};
 
 use super::{OnNode, undone};
 use crate::{
@@ -14,30 +18,103 @@ use crate::{
         Order, Outcome, Undone,
         batch::{self, ORDERS},
     },
-    systemd::unit::BatchId,
+    systemd::{Activity, Error, unit::BatchId},
+    worker_status::{self, Silence},
 };
 
 /// As long as a worker may finish what it has, if nobody says how long.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// As long as a unit may take to start or to stop.
 const SOON: Duration = Duration::from_secs(120);
+/// How often it is looked whether the work is finished.
+const LOOK: Duration = Duration::from_millis(500);
 
 impl OnNode {
-    /// Ends the work on this node and holds off reboots.
-    pub(super) async fn finish_work(&self, why: &str, within: Option<Duration>) -> Outcome {
-        let drain = self.systemd.drain(why, within.unwrap_or(A_DAY)).await.map_err(undone)?;
-        self.keep(Some(drain));
+    /// Ends the work on this node and holds off reboots: the worker takes no more, and is stopped once it has finished what
+    /// it has. One that is stopped before that hands it back.
+    pub(super) async fn finish_work(&self, why: &str, within: Option<Duration>, then: AtDeadline) -> Outcome {
+        let hold = self.systemd.hold(why).await.map_err(undone)?;
+        match (timeout(within.unwrap_or(A_DAY), self.finished()).await, then) {
+            (Ok(finished), _) => finished?,
+            (Err(_), AtDeadline::Requeue) => {
+                log::warn!("the deadline is over: the worker hands back what it has in work")
+            }
+            (Err(_), AtDeadline::Abort) => {
+                return Err(Undone::for_now("too_slow", "work was not finished by the deadline, and goes on"));
+            }
+        }
+        self.systemd.stop_worker(SOON).await.map_err(undone)?;
+        self.keep(Some(hold));
         Ok(Map::new())
     }
 
+    /// Returns once the worker takes nothing more and has nothing in work, or does not run.
+    async fn finished(&self) -> Result<(), Undone> {
+        loop {
+            match worker_status::read(&self.reach.worker).await {
+                Ok(worker) if worker.state != WorkerState::Draining => self.have_worker_drain().await?,
+                // One that has much to do hears it before it can say so.
+                Err(Silence::Late) => self.have_worker_drain().await?,
+                Ok(worker) if worker.running.is_empty() && worker.node_busy != Some(true) => return Ok(()),
+                Ok(_) => {}
+                // It has not come up, or tells its status elsewhere: it has its own time to stop.
+                Err(Silence::Nobody(_)) => return Ok(()),
+                // One that runs and does not answer may have work that goes on.
+                Err(silence) => {
+                    if self.systemd.worker_state().await.map_err(undone)?.activity != Activity::Active {
+                        return Ok(());
+                    }
+                    log::debug!("whether the worker has finished is not known: {silence}");
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn have_worker_drain(&self) -> Result<(), Undone> {
+        match self.systemd.tell_worker(true).await {
+            Err(refused @ Error::Refused { .. }) => Err(undone(refused)),
+            // It may have ended just now.
+            Err(e) => {
+                log::debug!("the worker was not told to drain: {e}");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     pub(super) async fn drain(&self, drain: Drain) -> Outcome {
-        self.finish_work("drained by command", drain.deadline_s.map(|s| Duration::from_secs(s.get().into()))).await
+        let within = drain.deadline_s.map(|s| Duration::from_secs(s.get().into()));
+        self.finish_work("drained by command", within, drain.mode).await
     }
 
     /// Takes work again.
     pub(super) async fn undrain(&self) -> Outcome {
         self.systemd.undrain(self.take(), SOON).await.map_err(undone)?;
+        // One that was not stopped drains still.
+        if worker_status::read(&self.reach.worker).await.is_ok_and(|worker| worker.state == WorkerState::Draining) {
+            self.systemd.tell_worker(false).await.map_err(undone)?;
+        }
         Ok(Map::new())
+    }
+
+    /// Holds off reboots again where the node was drained before the agent started.
+    pub async fn hold_again(&self) {
+        match self.systemd.hold("drained").await {
+            Ok(hold) => self.keep(Some(hold)),
+            Err(e) => log::warn!("the node is drained, but reboots are not held off: {e}"),
+        }
+    }
+
+    /// Stops a worker that came up with the machine though the node is drained.
+    pub async fn stop_again(&self) {
+        // One that drains does not take its time.
+        if let Err(e) = self.systemd.tell_worker(true).await {
+            log::debug!("the worker was not told to drain: {e}");
+        }
+        if let Err(e) = self.systemd.stop_worker(SOON).await {
+            log::error!("the node is drained, but its worker was not stopped: {e}");
+        }
     }
 
     pub(super) async fn restart(&self, restart: RestartWorker, force: bool) -> Outcome {

@@ -1,5 +1,5 @@
-//! The guard of what is done by hand: after `nixos-rebuild switch` on the node itself the same is asked as after a command, and
-//! what makes the node unwell is undone.
+//! The guard of what is done by hand: after `nixos-rebuild switch` on the node itself it is asked, as after a command, whether
+//! agent and worker are well and the broker can be reached anew; and what makes the node less well than it was is undone.
 
 use std::{
     fs,
@@ -12,7 +12,8 @@ use reelmill_api::fleet::StorePath;
 use super::{
     change::Changes,
     decide::Facts,
-    health, nix,
+    health::{self, Wanted},
+    nix,
     record::{By, Good, Pending, Standing, Step, Way, Well},
 };
 use crate::deeds::Undone;
@@ -122,7 +123,7 @@ fn way_back_of(standing: &Standing, current: &StorePath) -> Known {
 
 /// Nothing has changed: this is how the node is when it is well. An agent that is just starting tells nothing.
 async fn remember<T>(changes: &Changes, system: StorePath, known: Well) -> Result<Option<T>, Undone> {
-    let now = health::look(&changes.settings.agent_status).await;
+    let now = health::look(&changes.settings, Wanted::Any).await;
     let well = if now.answers { now } else { known };
     changes.found_well(Good { system, well })?;
     Ok(None)
@@ -151,12 +152,17 @@ async fn judge(changes: &Changes, change: &Pending, before: Option<Well>) -> Res
     wait_for_activation(settings.activate_within()).await;
     let (limit, steady) = (Duration::from_secs(settings.guard_s), Duration::from_secs(settings.steady_s));
     let (begun, mut well_since) = (Instant::now(), None);
+    // A connection from before the change says nothing about the network after it.
+    let mut wanted = if before.is_some_and(|well| well.broker) { Wanted::New(None) } else { Wanted::Any };
     loop {
         if changes.facts()?.current.as_ref() != Some(&change.new) || changes.records.pending()?.as_ref() != Some(change)
         {
             return Ok(Verdict::Gone);
         }
-        let now = health::look(&settings.agent_status).await;
+        if let Wanted::New(asked @ None) = &mut wanted {
+            *asked = health::connect_anew(&settings.agent_door).await;
+        }
+        let now = health::look(settings, wanted).await;
         let missing = health::missing(before, now);
         if missing.is_empty() {
             if well_since.get_or_insert_with(Instant::now).elapsed() >= steady {

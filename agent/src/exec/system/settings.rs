@@ -27,6 +27,8 @@ const GUARD_SECONDS: u64 = 300;
 const STEADY_SECONDS: u64 = 10;
 /// Where the agent tells how the node is.
 const AGENT_STATUS: &str = "http://127.0.0.1:9310/api/status";
+/// Where root asks the agent about its line to the broker.
+const AGENT_DOOR: &str = "/run/reelmill-agent/door";
 
 /// The settings; plain values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Settings {
     pub steady_s: u64,
     /// Where the agent tells how the node is (`AGENT_STATUS`).
     pub agent_status: LoopbackUrl,
+    /// Where root asks the agent about its line to the broker (`AGENT_DOOR`).
+    pub agent_door: PathBuf,
 }
 
 impl Default for Settings {
@@ -72,6 +76,7 @@ impl Default for Settings {
             guard_s: GUARD_SECONDS,
             steady_s: STEADY_SECONDS,
             agent_status: AGENT_STATUS.parse().expect("a loopback address"),
+            agent_door: PathBuf::from(AGENT_DOOR),
         }
     }
 }
@@ -95,6 +100,7 @@ impl Settings {
         env.read("GUARD_SECONDS", &mut settings.guard_s);
         env.read("GUARD_STEADY_SECONDS", &mut settings.steady_s);
         env.read("AGENT_STATUS", &mut settings.agent_status);
+        env.read("AGENT_DOOR", &mut settings.agent_door);
         env.finish()?;
         Ok(settings)
     }

@@ -1,0 +1,111 @@
+//! The end of a node's work: a worker that has something in work finishes it, or hands it back at the deadline, or goes on, as the
+//! command says; and a node that is drained stays so over a boot.
+
+use std::{thread::sleep, time::Duration};
+
+use reelmill_api::fleet::CommandId;
+use reelmill_lab::{
+    mosquitto::Mosquitto,
+    nspawn::{Ended, Machine},
+    programs::eventually,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    farm::{NODE, WORKER, at_broker},
+    hub::{Ear, command, send},
+    node::node,
+};
+
+struct Place {
+    machine: Machine,
+    broker: Mosquitto,
+    ear: Ear,
+}
+
+impl Place {
+    fn boot(test: &str) -> Option<Self> {
+        let setup = node(test)?;
+        let broker = Mosquitto::start();
+        let ear = Ear::open(&broker);
+        let place = Self { machine: at_broker(setup, &broker, "").boot(), broker, ear };
+        place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"));
+        Some(place)
+    }
+
+    fn give(&self, op: &str, args: Value) -> CommandId {
+        let command = command(NODE, op, args);
+        send(&self.broker, NODE, &command, &[1]);
+        command.id
+    }
+
+    /// The end, with the code of its fault.
+    fn end(&self, id: CommandId) -> (String, String) {
+        let state = self.ear.end(NODE, id);
+        (state.state.as_str().to_owned(), state.error.map_or(String::new(), |fault| fault.code.to_string()))
+    }
+
+    fn worker(&self, property: &str) -> String {
+        self.machine.property(WORKER, property)
+    }
+
+    fn is_busy(&self, busy: bool) {
+        self.machine.ok(&[if busy { "touch" } else { "rm" }, "/run/busy"]);
+    }
+
+    fn drains(&self) -> bool {
+        self.machine.run(&["test", "-e", "/run/worker/drains"]).status.success()
+    }
+}
+
+fn succeeded() -> (String, String) {
+    ("succeeded".to_owned(), String::new())
+}
+
+#[test]
+fn a_drain_waits_for_what_is_in_work_until_its_deadline() {
+    let Some(place) = Place::boot("a_drain_waits_for_what_is_in_work_until_its_deadline") else { return };
+    place.is_busy(true);
+    let pid = place.worker("MainPID");
+
+    // However long it takes.
+    let drain = place.give("drain", json!({}));
+    eventually("a worker that drains", || place.drains().then_some(()));
+    // Longer than it is looked again, and than anything here takes by itself.
+    sleep(Duration::from_secs(3));
+    assert_eq!((place.worker("ActiveState"), place.worker("MainPID")), ("active".to_owned(), pid));
+    place.is_busy(false);
+    assert_eq!(place.end(drain), succeeded());
+    assert_eq!(place.worker("ActiveState"), "inactive");
+    assert_eq!(place.end(place.give("undrain", json!({}))), succeeded());
+    assert_eq!((place.worker("ActiveState"), place.drains()), ("active".to_owned(), false));
+
+    // At the deadline it is stopped, and hands back what it has.
+    place.is_busy(true);
+    assert_eq!(place.end(place.give("drain", json!({"deadline_s": 2}))), succeeded());
+    assert_eq!(place.worker("ActiveState"), "inactive");
+    assert_eq!(place.end(place.give("undrain", json!({}))), succeeded());
+
+    // Or it goes on, and the drain is not done.
+    let pid = place.worker("MainPID");
+    let end = place.end(place.give("drain", json!({"deadline_s": 2, "mode": "abort"})));
+    assert_eq!(end, ("failed".to_owned(), "too_slow".to_owned()));
+    eventually("a worker that takes work again", || (!place.drains()).then_some(()));
+    assert_eq!((place.worker("ActiveState"), place.worker("MainPID")), ("active".to_owned(), pid));
+}
+
+#[test]
+fn a_drained_node_takes_no_work_after_a_boot_either() {
+    let Some(mut place) = Place::boot("a_drained_node_takes_no_work_after_a_boot_either") else { return };
+    place.machine.ok(&["systemctl", "enable", WORKER]);
+    assert_eq!(place.end(place.give("drain", json!({}))), succeeded());
+    // With the power's switch, as root: the drain holds off what asks.
+    place.machine.run(&["systemctl", "reboot", "--force"]);
+    assert_eq!(place.machine.ended(), Ended::Rebooting);
+    place.machine = place.machine.boot_again();
+    place.machine.wait_for(WORKER, "ActiveState", "inactive");
+    let held = place.machine.run(&["systemctl", "reboot"]);
+    assert!(!held.status.success(), "reboots are held off again");
+    assert_eq!(place.end(place.give("undrain", json!({}))), succeeded());
+    assert_eq!(place.worker("ActiveState"), "active");
+}
