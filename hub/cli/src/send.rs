@@ -7,6 +7,7 @@ mod draft;
 mod errand;
 mod follow;
 mod post;
+mod rollout;
 mod told;
 mod words;
 
@@ -28,6 +29,7 @@ use self::{
     errand::Errand,
     follow::{follow, leave},
     post::Post,
+    rollout::Pace,
 };
 use crate::{
     exit::DONE,
@@ -60,6 +62,9 @@ pub(crate) struct Args {
     /// Send what --sign-only or --add-signature printed; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "op", "args", "sign", "follow"])]
     file: Option<PathBuf>,
+    /// Of a rollout in that file, give only this node its command; more than once for more of them
+    #[arg(long, value_name = "NODE", requires = "file")]
+    only: Vec<NodeId>,
     /// Follow a command that was given before
     #[arg(long, num_args = 2, value_names = ["NODE", "ID"], conflicts_with_all = ["to", "op", "args", "sign"])]
     follow: Option<Vec<String>>,
@@ -76,6 +81,8 @@ pub(crate) struct Args {
     way: Way,
     #[command(flatten, next_help_heading = "Terms")]
     terms: Terms,
+    #[command(flatten, next_help_heading = "A rollout")]
+    pace: Pace,
 }
 
 const EXAMPLES: &str = "\
@@ -88,6 +95,8 @@ Examples:
   reelmill send orin-3 poweroff confirm=orin-3 --sign anna.key --sign-only > poweroff.json
   reelmill send --add-signature poweroff.json --sign ben.key > signed.json
   reelmill send --file signed.json
+  reelmill send @shelf restart-worker --rollout --sign anna.key --sign-only > rollout.json
+  reelmill send --file rollout.json --only orin-3
 
 Operations that cannot be undone need two signatures. Look at what is shown before you add yours.
 
@@ -105,6 +114,12 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> anyhow::Result<u8> {
     if args.sign_only {
         let (to, ask) = args.ask()?;
         let command = ask.command(to)?;
+        if args.pace.is_asked_for() {
+            let rollout = args.pace.rollout(command, Timestamp::now(), draft::random()?)?;
+            let message = rollout::sealed(&rollout, &read(&args.sign)?)?;
+            screen.note(&told::rollout(&rollout));
+            return print(message);
+        }
         let message = draft::sealed(&command, &read(&args.sign)?)?;
         screen.note(&told::command(&command));
         return print(message);
@@ -191,6 +206,8 @@ enum Errands {
     New(Addressee, Ask),
     /// A command that was signed before.
     Prepared(Box<Errand>),
+    /// A rollout that was signed before.
+    Rollout(Box<rollout::Prepared>),
     /// A command that was given before.
     Given(NodeId, CommandId),
 }
@@ -202,6 +219,9 @@ impl Errands {
         }
         if let Some(file) = &args.file {
             let message = draft::read(file)?;
+            if let Some(rollout) = rollout::Prepared::of(&message, &args.only)? {
+                return Ok(Self::Rollout(Box::new(rollout)));
+            }
             let (node, command) = draft::prepared(&message)?;
             return Ok(Self::Prepared(Box::new(Errand::new(node, command, message))));
         }
@@ -219,7 +239,7 @@ impl Errands {
     /// What must be heard to know whom they are for.
     fn filters(&self) -> Vec<String> {
         match self {
-            Self::New(Addressee::Group(_), _) => post::of_all(),
+            Self::New(Addressee::Group(_), _) | Self::Rollout(_) => post::of_all(),
             Self::New(Addressee::Node(node), _) => post::of_one(node),
             Self::Prepared(errand) => post::of_one(&errand.node),
             Self::Given(node, id) => [post::of_one(node), post::of_command(node, *id)].concat(),
@@ -236,6 +256,7 @@ impl Errands {
                 known.must_know(errand.node.clone())?;
                 return Ok(vec![errand.with(&known)]);
             }
+            Self::Rollout(rollout) => return rollout.errands(&known),
             Self::Given(node, id) => return Ok(vec![known.command(node, id)?]),
         };
         let errand = |node: NodeId| {

@@ -127,8 +127,13 @@ pub(super) fn is_signed_enough(command: &Command, message: &[u8]) -> anyhow::Res
         Sealed::Signed(envelope) => envelope.claimed_keys().count(),
         Sealed::Bare(_) => 0,
     };
-    if command.op.class() == Class::Two && signed < 2 {
-        let error = format!("`{}` needs two signatures", command.op.as_str());
+    is_signed_by_enough(&command.op, signed)
+}
+
+/// The same, by the count of signatures.
+pub(super) fn is_signed_by_enough(op: &Op, signed: usize) -> anyhow::Result<()> {
+    if op.class() == Class::Two && signed < 2 {
+        let error = format!("`{}` needs two signatures", op.as_str());
         let hint = "name a second key by --sign, or print it with --sign-only, have a second person add theirs with \
                     --add-signature, and send that with --file";
         return Err(Hinted::new(error, hint).into());

@@ -32,7 +32,8 @@ pub(super) fn command(command: &Command) -> String {
     format!("{} on {node}, given by {by}{reason}, may start until {exp}; it needs {signatures}; id {id}", deed(op))
 }
 
-fn rollout(rollout: &Rollout) -> String {
+/// A rollout in a sentence.
+pub(super) fn rollout(rollout: &Rollout) -> String {
     let nodes = match &rollout.to {
         Nodes::Nodes(nodes) => nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Nodes::Tag(tag) => format!("all nodes tagged {}", tag.as_str()),

@@ -86,6 +86,39 @@ fn what_two_have_signed_is_sent_by_either() {
 }
 
 #[test]
+fn a_rollout_is_signed_once_and_given_to_its_nodes_by_somebody_without_a_key() {
+    let fleet = Fleet::start();
+    let _nodes = fleet.simulate(&["orin-3", "orin-4"], 0);
+    let printed =
+        output(fleet.command("@shelf restart-worker --rollout --canaries 1 --sign anna.key --sign-only"), "").stdout;
+    let told =
+        fleet.said(&output(fleet.command("@shelf restart-worker --rollout --sign anna.key --sign-only"), "")).err;
+    assert!(
+        told.starts_with("restart-worker {") && told.contains("} on all nodes tagged shelf, given by anna, "),
+        "{told}"
+    );
+    std::fs::write(fleet.path("rollout.json"), &printed).expect("ours");
+    let canary = fleet.send("--file rollout.json --only orin-4");
+    assert_eq!(canary.code, Some(0), "{canary:?}");
+    assert_eq!(canary.out.lines().next(), Some("orin-4: accepted"), "{canary:?}");
+    assert_eq!(fleet.retained("reelmill/1/n/orin-3/st/#"), "", "the other was told nothing");
+    let all = fleet.send("--file rollout.json");
+    assert_eq!(all.code, Some(0), "{all:?}");
+    assert!(all.out.contains("orin-3: running") && !all.out.contains("orin-4: running"), "once is enough: {all:?}");
+    let stranger = fleet.send("--file rollout.json --only orin-9");
+    assert!(stranger.err.starts_with("error: the rollout is not for orin-9, "), "{stranger:?}");
+
+    // What is given by it is what it says.
+    let mut changed: serde_json::Value = serde_json::from_slice(&printed).expect("JSON");
+    let payload = changed["payload"].as_str().expect("base64").to_owned();
+    changed["payload"] = format!("{}AA{}", &payload[..40], &payload[42..]).into();
+    std::fs::write(fleet.path("changed.json"), changed.to_string()).expect("ours");
+    assert_ne!(fleet.send("--file changed.json").code, Some(0));
+    let unsigned = fleet.send("@shelf ping --rollout --sign anna.key --sign-only");
+    assert!(unsigned.err.contains("`ping` cannot be rolled out"), "{unsigned:?}");
+}
+
+#[test]
 fn what_would_be_sent_is_shown_and_not_sent() {
     let fleet = Fleet::start();
     let _node = fleet.simulate(&["orin-3"], 0);
