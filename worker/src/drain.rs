@@ -75,10 +75,10 @@ impl Drain {
         busy.inspect_err(|failure| log::error!("{}", failure.lines())).unwrap_or(true)
     }
 
-    /// Returns when it begins or ends.
-    pub async fn changed(&self) {
+    /// Returns once it is over; at once where it is.
+    pub async fn ended(&self) {
         // The sender is here for as long as anybody waits.
-        let _ = self.on.subscribe().changed().await;
+        let _ = self.on.subscribe().wait_for(|on| !on).await;
     }
 
     /// What ends when live tasks are to be handed back.

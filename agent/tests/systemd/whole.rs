@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// A machine whose agent is at a broker.
-struct Place {
-    machine: Machine,
+pub(crate) struct Place {
+    pub(crate) machine: Machine,
     broker: Mosquitto,
-    ear: Ear,
+    pub(crate) ear: Ear,
 }
 
 impl Place {
-    fn boot(setup: Setup) -> Self {
+    pub(crate) fn boot(setup: Setup) -> Self {
         Self::boot_with(setup, |setup| setup)
     }
 
@@ -38,7 +38,7 @@ impl Place {
         place
     }
 
-    fn give(&self, op: &str, args: Value) -> CommandId {
+    pub(crate) fn give(&self, op: &str, args: Value) -> CommandId {
         let command = command(NODE, op, args);
         send(&self.broker, NODE, &command, &[1]);
         command.id

@@ -4,57 +4,43 @@
 use std::{thread::sleep, time::Duration};
 
 use reelmill_api::fleet::CommandId;
-use reelmill_lab::{
-    mosquitto::Mosquitto,
-    nspawn::{Ended, Machine},
-    programs::eventually,
-};
+use reelmill_lab::{nspawn::Ended, programs::eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    farm::{NODE, WORKER, at_broker},
-    hub::{Ear, command, send},
+    farm::{NODE, WORKER},
     node::node,
+    whole::Place,
 };
 
-struct Place {
-    machine: Machine,
-    broker: Mosquitto,
-    ear: Ear,
-}
+/// What is asked of a node at work.
+struct Node(Place);
 
-impl Place {
+impl Node {
     fn boot(test: &str) -> Option<Self> {
-        let setup = node(test)?;
-        let broker = Mosquitto::start();
-        let ear = Ear::open(&broker);
-        let place = Self { machine: at_broker(setup, &broker, "").boot(), broker, ear };
-        place.ear.said_on(&format!("reelmill/1/n/{NODE}/cap"));
-        Some(place)
+        Some(Self(Place::boot(node(test)?)))
     }
 
     fn give(&self, op: &str, args: Value) -> CommandId {
-        let command = command(NODE, op, args);
-        send(&self.broker, NODE, &command, &[1]);
-        command.id
+        self.0.give(op, args)
     }
 
     /// The end, with the code of its fault.
     fn end(&self, id: CommandId) -> (String, String) {
-        let state = self.ear.end(NODE, id);
+        let state = self.0.ear.end(NODE, id);
         (state.state.as_str().to_owned(), state.error.map_or(String::new(), |fault| fault.code.to_string()))
     }
 
     fn worker(&self, property: &str) -> String {
-        self.machine.property(WORKER, property)
+        self.0.machine.property(WORKER, property)
     }
 
     fn is_busy(&self, busy: bool) {
-        self.machine.ok(&[if busy { "touch" } else { "rm" }, "/run/busy"]);
+        self.0.machine.ok(&[if busy { "touch" } else { "rm" }, "/run/busy"]);
     }
 
     fn drains(&self) -> bool {
-        self.machine.run(&["test", "-e", "/run/worker/drains"]).status.success()
+        self.0.machine.run(&["test", "-e", "/run/worker/drains"]).status.success()
     }
 }
 
@@ -64,7 +50,7 @@ fn succeeded() -> (String, String) {
 
 #[test]
 fn a_drain_waits_for_what_is_in_work_until_its_deadline() {
-    let Some(place) = Place::boot("a_drain_waits_for_what_is_in_work_until_its_deadline") else { return };
+    let Some(place) = Node::boot("a_drain_waits_for_what_is_in_work_until_its_deadline") else { return };
     place.is_busy(true);
     let pid = place.worker("MainPID");
 
@@ -96,15 +82,15 @@ fn a_drain_waits_for_what_is_in_work_until_its_deadline() {
 
 #[test]
 fn a_drained_node_takes_no_work_after_a_boot_either() {
-    let Some(mut place) = Place::boot("a_drained_node_takes_no_work_after_a_boot_either") else { return };
-    place.machine.ok(&["systemctl", "enable", WORKER]);
+    let Some(mut place) = Node::boot("a_drained_node_takes_no_work_after_a_boot_either") else { return };
+    place.0.machine.ok(&["systemctl", "enable", WORKER]);
     assert_eq!(place.end(place.give("drain", json!({}))), succeeded());
     // With the power's switch, as root: the drain holds off what asks.
-    place.machine.run(&["systemctl", "reboot", "--force"]);
-    assert_eq!(place.machine.ended(), Ended::Rebooting);
-    place.machine = place.machine.boot_again();
-    place.machine.wait_for(WORKER, "ActiveState", "inactive");
-    let held = place.machine.run(&["systemctl", "reboot"]);
+    place.0.machine.run(&["systemctl", "reboot", "--force"]);
+    assert_eq!(place.0.machine.ended(), Ended::Rebooting);
+    place.0.machine = place.0.machine.boot_again();
+    place.0.machine.wait_for(WORKER, "ActiveState", "inactive");
+    let held = place.0.machine.run(&["systemctl", "reboot"]);
     assert!(!held.status.success(), "reboots are held off again");
     assert_eq!(place.end(place.give("undrain", json!({}))), succeeded());
     assert_eq!(place.worker("ActiveState"), "active");

@@ -100,9 +100,10 @@ impl Worker {
             let open = self.open_lanes(turn);
             if open.is_empty() {
                 drop(seat);
-                tokio::select! {
-                    () = self.notices.changed() => {}
-                    () = self.drain.changed() => {}
+                if self.drain.is_on() {
+                    self.drain.ended().await;
+                } else {
+                    self.notices.changed().await;
                 }
                 continue;
             }
