@@ -72,11 +72,13 @@ impl Notices {
         self.until(|_| true).await;
     }
 
-    /// Returns when they have changed.
-    pub async fn changed(&self) {
+    /// Returns when they have changed since this was called, whenever it is waited for.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let mut up = self.up.subscribe();
-        // The sender is here for as long as anybody waits.
-        let _ = up.changed().await;
+        async move {
+            // The sender is here for as long as anybody waits.
+            let _ = up.changed().await;
+        }
     }
 
     /// Whether a job was canceled.

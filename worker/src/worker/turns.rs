@@ -97,13 +97,14 @@ impl Worker {
             }
             let seat = self.seats.free().await?;
             // Only now: lanes may have been paused, or found to be for others, while a seat was waited for.
+            let changed = self.notices.changed();
             let open = self.open_lanes(turn);
             if open.is_empty() {
                 drop(seat);
                 if self.drain.is_on() {
                     self.drain.ended().await;
                 } else {
-                    self.notices.changed().await;
+                    changed.await;
                 }
                 continue;
             }
