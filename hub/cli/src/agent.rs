@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, DirBuilder},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
@@ -16,6 +16,7 @@ use tokio::process::Command;
 use crate::{
     addresses::{Fleet, Node},
     keys,
+    port::Port,
     programs::Program,
 };
 
@@ -50,12 +51,12 @@ const FOREIGN: [&str; 12] = [
 #[derive(Debug)]
 pub(crate) struct Agent {
     program: Program,
-    page: SocketAddr,
-    worker: SocketAddr,
+    page: Port,
+    worker: Port,
 }
 
 impl Agent {
-    /// An agent with a page on the usual port, or on a free one, and a worker beside it likewise.
+    /// An agent with a page on the usual port, or on one near it, and a worker beside it likewise.
     ///
     /// # Errors
     /// If the program is not beside this one.
@@ -64,8 +65,8 @@ impl Agent {
         let worker = worker.filter(|at| at.port() != 0);
         Ok(Self {
             program: Program::find("reelmill-agent")?,
-            page: local(free(PAGE)),
-            worker: worker.unwrap_or_else(|| local(free(WORKER_STATUS))),
+            page: Port::near(PAGE),
+            worker: worker.map_or_else(|| Port::near(WORKER_STATUS), Port::at),
         })
     }
 
@@ -76,12 +77,12 @@ impl Agent {
 
     /// The node's page.
     pub(crate) fn page(&self) -> String {
-        format!("http://{}/", self.page)
+        format!("http://{}/", self.page.address())
     }
 
     /// Tells a worker where the agent looks for it.
     pub(crate) fn tell_worker(&self, command: &mut Command) {
-        command.env("STATUS_LISTEN", self.worker.to_string());
+        command.env("STATUS_LISTEN", self.worker.address().to_string());
     }
 
     /// The command that starts it at that broker, after all that it needs was made.
@@ -98,8 +99,8 @@ impl Agent {
         command
             .env("REELMILL_NODE", node.name.as_str())
             .env("STATE_DIRECTORY", &state)
-            .env("PAGE_LISTEN", self.page.to_string())
-            .env("WORKER_STATUS", format!("http://{}/status", self.worker))
+            .env("PAGE_LISTEN", self.page.address().to_string())
+            .env("WORKER_STATUS", format!("http://{}/status", self.worker.address()))
             .envs([("BROKER_HOST", host), ("BROKER_PORT", port)])
             .env("BROKER_CA", &fleet.ca)
             .env("BROKER_CERT", &node.cert)
@@ -168,17 +169,6 @@ fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 
 fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
-}
-
-/// That port if it is free, else another one. Somebody else may take it meanwhile; then the program that is to have it ends,
-/// and is started again.
-fn free(usual: u16) -> u16 {
-    let bound = std::net::TcpListener::bind(local(usual)).or_else(|_| std::net::TcpListener::bind(local(0)));
-    bound.and_then(|listener| listener.local_addr()).map_or(usual, |at| at.port())
-}
-
-fn local(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Stop when the job is done, with exit code 0, or 1 if it failed
     #[arg(long)]
     exit: bool,
-    /// The port of the page and the API; without it 8080, or a free one if that is taken
+    /// The port of the page and the API; without it 8080, or one near it if that is taken
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// The recipe

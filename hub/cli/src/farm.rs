@@ -20,6 +20,7 @@ use crate::{
     backoff::Backoff,
     hub::Hub,
     last_words::LastWords,
+    port::Port,
     programs::Program,
     running::Running,
     screen::Screen,
@@ -131,17 +132,12 @@ fn data_folder(path: &Path) -> anyhow::Result<PathBuf> {
     fs::canonicalize(path).with_context(doing)
 }
 
-/// The address for the page and the API: the port that was asked for or an error, else the usual one or a free one.
-async fn choose(port: Option<u16>) -> Result<SocketAddr, Hinted> {
-    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = match port {
-        Some(port) => http::bind(local(port)).await?,
-        None => match http::bind(local(PORT)).await {
-            Ok(listener) => listener,
-            Err(_) => http::bind(local(0)).await?,
-        },
-    };
-    listener.local_addr().map_err(|e| Hinted::new(e, "is the loopback interface up?"))
+/// The port for the page and the API: the one that was asked for or an error, else the usual one or one near it.
+async fn choose(port: Option<u16>) -> Result<Port, Hinted> {
+    let Some(port) = port else { return Ok(Port::near(PORT)) };
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    http::bind(at).await?;
+    Ok(Port::at(at))
 }
 
 /// All that is needed to start the farm's programs again.
@@ -151,7 +147,7 @@ struct Keeper {
     agent: Option<Agent>,
     extent: Extent,
     data: PathBuf,
-    listen: SocketAddr,
+    listen: Port,
     screen: Screen,
     forced: CancellationToken,
 }
@@ -296,7 +292,7 @@ impl Keeper {
         let mut command = self.hub.command();
         forget_others(&mut command);
         agent::forget_others(&mut command);
-        command.arg("serve").arg("--data").arg(&self.data).args(["--listen", &self.listen.to_string()]);
+        command.arg("serve").arg("--data").arg(&self.data).args(["--listen", &self.listen.address().to_string()]);
         match self.extent {
             Extent::Jobs => drop(command.env_remove("FLEET_LISTEN")),
             Extent::Fleet => {
@@ -367,8 +363,8 @@ mod tests {
         let error = choose(Some(port)).await.expect_err("it is taken");
         assert_eq!(error.to_string(), format!("cannot listen on 127.0.0.1:{port}: address in use"));
         drop(taken);
-        assert_eq!(choose(Some(port)).await.expect("it is free now").port(), port);
-        assert!(choose(None).await.expect("some port is free").ip().is_loopback());
+        assert_eq!(choose(Some(port)).await.expect("it is free now").address().port(), port);
+        assert!(choose(None).await.expect("some port is free").address().ip().is_loopback());
     }
 
     fn check(words: Option<LastWords>, want: &str) {

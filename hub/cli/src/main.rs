@@ -20,6 +20,7 @@ mod lanes;
 mod last_words;
 mod pace;
 mod place;
+mod port;
 mod programs;
 mod render;
 mod running;

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// The folder for all data
     #[arg(default_value = "./reelmill-data")]
     dir: PathBuf,
-    /// The port of the page and the API; without it 8080, or a free one if that is taken
+    /// The port of the page and the API; without it 8080, or one near it if that is taken
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
     port: Option<u16>,
 }

@@ -1,12 +1,6 @@
 //! `reelmill up`: a farm on one machine that heals itself, keeps its jobs, tells no secret and ends when it is told to.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    net::{SocketAddrV4, TcpListener},
-    path::PathBuf,
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, net::SocketAddrV4, path::PathBuf, process::Command};
 
 use reelmill_e2e::{files_under, judge, processes::Process};
 use reelmill_lab::programs::{Running, command, eventually, free_port, output};
@@ -114,16 +108,14 @@ impl<'a> Up<'a> {
         judge::ffprobe(&folder.join("master.m3u8"), "-show_programs");
     }
 
-    /// Ctrl-C; nobody is left and all ports are free.
+    /// Ctrl-C; nobody is left and no port is held.
     fn stop(mut self) {
         let all = self.programs();
-        let ports = kin::listening(&all);
+        let sockets = kin::listening(&all);
         self.running.signal(Signal::INT);
         assert_eq!(self.running.wait(), Some(0));
         kin::all_end(&all);
-        for address in ports {
-            TcpListener::bind(address).unwrap_or_else(|e| panic!("{address} is free again: {e}"));
-        }
+        assert_eq!(kin::still_open(&sockets), [""; 0]);
     }
 }
 
@@ -149,8 +141,8 @@ async fn takes_a_job_by_the_printed_lines_and_tells_no_secret() {
     up.wait_until_running(&id, 1);
     let mut all = kin::wait_for(&up.running, &["reelmill-hub", "reelmill-worker", "reelmill-agent", "ffmpeg"]);
     let addresses = kin::listening(&all);
-    assert!(addresses.contains(&SocketAddrV4::new([127, 0, 0, 1].into(), port)), "{addresses:?}");
-    assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
+    assert!(addresses.contains_key(&SocketAddrV4::new([127, 0, 0, 1].into(), port)), "{addresses:?}");
+    assert!(addresses.keys().all(|address| address.ip().is_loopback()), "{addresses:?}");
     assert!(
         addresses.len() >= 5,
         "the hub, its store and broker, the worker's gateway, the node's page: {addresses:?}"
@@ -260,6 +252,28 @@ async fn starts_again_what_is_killed_and_the_job_is_done_once() {
         assert!(told.contains(&format!("{name} ended with signal: 9 (SIGKILL); starting it again in 0.5 s")), "{told}");
     }
     up.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn farms_on_one_machine_leave_each_other_their_ports() {
+    let worker = |up: &Up| kin::named(&up.programs(), "reelmill-worker").clone();
+    // Besides, it listens on ports that the system chose.
+    let status = |up: &Up| {
+        let chosen = || kin::listening(&[worker(up)]).into_keys().find(|address| address.port() < 10_000);
+        eventually("a worker that tells what it does", chosen)
+    };
+    let desks = [Desk::new().await, Desk::new().await, Desk::new().await];
+    let [first, second] = [0, 1].map(|one| Up::start(&desks[one], free_port()));
+    let addresses = [status(&first), status(&second)];
+    assert_ne!(addresses[0], addresses[1]);
+    // While a worker is away, its port is not given to a farm that begins.
+    kill(&worker(&first));
+    let third = Up::start(&desks[2], free_port());
+    assert!(!addresses.contains(&status(&third)));
+    assert_eq!(status(&first), addresses[0]);
+    for up in [first, second, third] {
+        up.stop();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
