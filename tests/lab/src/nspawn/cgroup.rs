@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::programs::eventually;
+
 /// The group; removed when dropped, once all its processes are gone.
 pub(super) struct Cgroup {
     folder: PathBuf,
@@ -32,6 +34,20 @@ impl Cgroup {
     /// The file that takes a process.
     pub(super) fn entrance(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
+    }
+
+    /// Ends all that is in it. Nothing in it runs for a moment after anything else in it has ended.
+    pub(super) fn kill(&self) {
+        let write = |file: &str| {
+            let file = self.folder.join(file);
+            fs::write(&file, "1").unwrap_or_else(|e| panic!("cannot write {}: {e}", file.display()));
+        };
+        write("cgroup.freeze");
+        eventually("a frozen control group", || {
+            let events = fs::read_to_string(self.folder.join("cgroup.events")).expect("it is there");
+            events.lines().any(|line| line == "frozen 1").then_some(())
+        });
+        write("cgroup.kill");
     }
 }
 

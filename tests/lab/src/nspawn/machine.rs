@@ -162,6 +162,7 @@ impl Machine {
 
     /// Ends it at once, as a power cut would, but for what the host's kernel still writes.
     pub fn kill(&mut self) {
+        self.cgroup.kill();
         self.guest.kill();
     }
 
