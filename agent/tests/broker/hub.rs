@@ -29,8 +29,14 @@ pub(crate) struct Ear {
     child: Child,
 }
 
+/// A test that fails tells what was heard last.
 impl Drop for Ear {
     fn drop(&mut self) {
+        if thread::panicking()
+            && let Ok(said) = self.said.lock()
+        {
+            said.iter().rev().take(40).rev().for_each(|said| eprintln!("{}: {}", said.topic, said.payload));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -58,10 +58,31 @@ impl Guest {
         }
         self.nspawn.wait();
     }
+
+    /// Runs a command as root to its end.
+    fn run(&self, words: &[&str], input: &str) -> Output {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=1", COMMAND_LIMIT, "nsenter", "--all", "--target"]);
+        command.arg(self.leader.as_raw_nonzero().to_string()).args(words);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        output(command, input)
+    }
+
+    /// A test that fails tells what its machine had to say.
+    fn tell(&mut self) {
+        if self.nspawn.has_ended() {
+            return eprintln!("--- the machine is off");
+        }
+        let said = self.run(&["journalctl", "--no-pager", "--lines=80", "--output=short-precise"], "");
+        eprintln!("--- journal of the machine\n{}", text(&said));
+    }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
         self.kill();
     }
 }
@@ -98,22 +119,14 @@ impl Machine {
 
     /// Runs a command as root to its end.
     pub fn run(&self, words: &[&str]) -> Output {
-        self.run_with_input(words, "")
+        self.guest.run(words, "")
     }
 
     /// Writes a file while the machine runs, its folders made.
     pub fn write(&self, path: &str, text: &str) {
         const SCRIPT: &str = r#"mkdir -p "${1%/*}" && cat > "$1""#;
-        let ran = self.run_with_input(&["sh", "-c", SCRIPT, "sh", path], text);
+        let ran = self.guest.run(&["sh", "-c", SCRIPT, "sh", path], text);
         assert!(ran.status.success(), "cannot write {path}: {}", String::from_utf8_lossy(&ran.stderr));
-    }
-
-    fn run_with_input(&self, words: &[&str], input: &str) -> Output {
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=1", COMMAND_LIMIT, "nsenter", "--all", "--target"]);
-        command.arg(self.guest.leader.as_raw_nonzero().to_string()).args(words);
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        output(command, input)
     }
 
     /// The same as another user, in that user's groups.
