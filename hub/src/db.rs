@@ -10,7 +10,7 @@ mod retained;
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -61,7 +61,13 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            // A full disk and the like make SQLite undo a transaction by itself; sqlx goes on to believe in it, and begins no other
+            // on that connection. One that was called off is undone before this is asked.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options)
+            .await?;
         let db = Self { pool };
         db.migrate().await?;
         Ok(db)
@@ -161,6 +167,51 @@ mod tests {
         assert_eq!(db.job(&job.id).await.expect("read").and_then(|j| j.report), Some(report));
         let listed = db.jobs(Filter { state: None, limit: 10 }).await.expect("read");
         assert_eq!(listed.iter().map(|j| j.report.is_some()).collect::<Vec<_>>(), [false]);
+    }
+
+    /// A full disk makes SQLite undo a transaction by itself.
+    #[tokio::test]
+    async fn a_database_that_was_full_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(&folder.path().join("hub.sqlite")).await.expect("a database");
+        let mut job = crate::sample::job();
+        let mut submit = async || {
+            job.id = reelmill_api::JobId::new(uuid::Uuid::now_v7());
+            let task = serde_json::json!({"job": job.id, "input": job.input, "preset": job.preset});
+            db.submit(&job, &serde_json::from_value(task).expect("a task")).await.map(|_| job.id)
+        };
+        // A limit on the file's size, which is a connection's own.
+        let tell = async |pragma: &'static str| {
+            let mut all = Vec::new();
+            for _ in 0..CONNECTIONS {
+                all.push(db.pool.acquire().await.expect("nobody else has one"));
+            }
+            for connection in &mut all {
+                sqlx::raw_sql(pragma).execute(&mut **connection).await.expect("a pragma");
+            }
+        };
+        let mut stored = Vec::new();
+        tell("PRAGMA max_page_count = 40").await;
+        let full = loop {
+            match submit().await {
+                Ok(id) => stored.push(id),
+                Err(full) => break full,
+            }
+            assert!(stored.len() < 1000, "it is never full");
+        };
+        assert!(full.to_string().contains("full"), "{full}");
+        for _ in 0..10 {
+            tell("PRAGMA max_page_count = 40").await;
+            let error = submit().await.expect_err("there is no room").to_string();
+            assert!(error.contains("full"), "{error}");
+        }
+        tell("PRAGMA max_page_count = 1000000").await;
+        for _ in 0..10 {
+            stored.push(submit().await.expect("there is room"));
+        }
+        for id in stored {
+            assert!(db.job(&id).await.expect("an answer").is_some(), "what was taken is there");
+        }
     }
 
     #[tokio::test]
