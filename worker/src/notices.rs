@@ -62,7 +62,12 @@ impl Notices {
         let mut silence = self.silence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let since = *silence.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= SILENCE && !silence.told {
-            log::warn!("{error}: what is canceled or paused meanwhile is heeded late");
+            let meanwhile = match *self.up.borrow() {
+                Some(_) => "what is canceled or paused meanwhile is heeded late",
+                None => "no task is taken before it is known what is canceled or paused",
+            };
+            let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            log::warn!("{error}: {meanwhile}{hint}");
             silence.told = true;
         }
     }

@@ -17,9 +17,9 @@ const LEVEL_VARIABLES: [&str; 2] = ["REELMILL_LOG", "RUST_LOG"];
 const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 /// The most that libraries log where only a level is given: some write whole requests, with their signatures.
 const OF_OTHERS: LevelFilter = LevelFilter::Warn;
-/// A client that logs each attempt to connect as an error; the queue's driver says what is wrong, and the worker says it
-/// once.
-const SILENT: &str = "async_nats";
+/// Clients that log each attempt to connect, or each refusal, as an error; the queue's driver says what is wrong, and the worker
+/// says it once.
+const SILENT: &str = "async_nats=off,lapin=off";
 
 /// Starts the log of `program`. A second call changes nothing.
 pub fn init(program: &'static str) {
@@ -47,7 +47,7 @@ pub fn init(program: &'static str) {
 fn filter(given: Option<String>) -> String {
     let given = given.unwrap_or_else(|| DEFAULT_LEVEL.to_string());
     match given.parse::<LevelFilter>() {
-        Ok(level) => format!("{},{SILENT}=off,reelmill={level}", level.min(OF_OTHERS)),
+        Ok(level) => format!("{},{SILENT},reelmill={level}", level.min(OF_OTHERS)),
         Err(_) => given,
     }
 }

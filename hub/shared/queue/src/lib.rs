@@ -170,6 +170,9 @@ impl QueueError {
             Self::Failed { at, .. } if at.starts_with("sqlite:") => {
                 Some("is the disk full, the file another user's, or a program that holds it stopped (state T in `ps`)?")
             }
+            Self::Failed { cause, .. } if cause.contains("is down or inaccessible") => Some(
+                "is it still so in a minute, the server was killed and has lost its streams: docs/operate/queues.md says how to tell it where they are",
+            ),
             Self::Failed { .. } => Some("does the queue server run, can this machine reach it, is the password right?"),
         }
     }
