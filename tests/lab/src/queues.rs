@@ -132,7 +132,7 @@ impl QueueServer {
         match self {
             Self::Sqlite(_) => unreachable!("a file has no server"),
             Self::Redis(redis) => redis.start_again(),
-            Self::RabbitMq(rabbit) => rabbit.start_again(),
+            Self::RabbitMq(rabbit) => drop(rabbit.start_again()),
             Self::Nats(nats) => nats.start_again(),
             Self::Sqs(sqs) => sqs.start_again(),
         }

@@ -36,6 +36,19 @@ wait
 rm -rf "$1/data"
 "#;
 
+/// Tells a server that was killed and has lost its streams where they are.
+const REMEMBER: &str = r#"
+Coordinator = rabbit_stream_coordinator,
+#{data_dir := Folder, names := #{directory_rev := Names}} = ra_system:fetch(coordination),
+case {dets:lookup(Names, Coordinator), filelib:wildcard("*/config", Folder)} of
+    {[], [Config]} ->
+        ok = dets:insert(Names, {Coordinator, list_to_binary(filename:dirname(Config))}),
+        ok = dets:sync(Names),
+        ok = ra:restart_server(coordination, {Coordinator, node()}),
+        told;
+    _ -> known
+end."#;
+
 /// Where one server lives.
 #[derive(Clone, Debug)]
 struct Site {
@@ -78,9 +91,14 @@ impl RabbitMq {
         self.running.kill();
     }
 
-    /// Starts it again on the same port and files.
-    pub fn start_again(&mut self) {
+    /// Starts it again on the same port and files; whether it had lost the name of its streams, which it was told then.
+    pub fn start_again(&mut self) -> bool {
         self.running = self.site.come_up().expect("rabbitmq-server starts again on its ports");
+        let had_lost = self.evaluate(REMEMBER) == "told";
+        if had_lost {
+            eprintln!("rabbitmq-server has lost its streams (Erlang/OTP issue 8513), and was told where they are");
+        }
+        had_lost
     }
 
     /// Lets it hang: it keeps its connections and answers nobody.
@@ -316,4 +334,13 @@ fn bound_to_us(program: &str) -> Command {
 fn server() -> String {
     let own = "/usr/lib/rabbitmq/bin/rabbitmq-server";
     if Path::new(own).exists() { own.to_owned() } else { "rabbitmq-server".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn operators_are_told_what_the_tests_do() {
+        let text = include_str!("../../../docs/operate/queues.md");
+        assert!(text.contains(super::REMEMBER.trim()), "{}", super::REMEMBER);
+    }
 }

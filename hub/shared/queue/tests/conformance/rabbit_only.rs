@@ -300,6 +300,7 @@ async fn loses_nothing_when_the_server_dies_hangs_or_is_full() {
     let mut server = RabbitMq::start_with("", "");
     let queue = connect(&server.url(), &QueueName::default()).await.expect("it answers");
     goes_on_after_a_kill(&mut server, &*queue).await;
+    has_all_again_when_it_is_told_of_its_streams(&mut server, &*queue).await;
     does_not_hang_with_a_server_that_hangs(&server, &*queue).await;
     says_that_the_server_is_full(&server, &*queue).await;
 }
@@ -347,6 +348,21 @@ async fn goes_on_after_a_kill(server: &mut RabbitMq, queue: &dyn Queue) {
     assert_eq!(queue.dead_letters(&lane, 9).await.expect("letters")[0].reason, "why");
     assert_eq!(queue.notices().await.expect("an answer"), [paused].into());
     assert_eq!(queue.events(&Cursor::default(), SHORT).await.expect("an answer").bodies, [b"event"]);
+}
+
+/// A server that is killed may lose the name of its streams; see docs/operate/queues.md.
+async fn has_all_again_when_it_is_told_of_its_streams(server: &mut RabbitMq, queue: &dyn Queue) {
+    let before = queue.notices().await.expect("an answer");
+    assert_eq!(before.len(), 1);
+    let lose =
+        "[ok = Do(ra_coordination_directory_reverse) || Do <- [fun dets:delete_all_objects/1, fun dets:sync/1]].";
+    server.evaluate(lose);
+    server.kill();
+    assert!(server.start_again(), "it has lost them, and was told");
+    let after = until("the notices", async || queue.notices().await.ok()).await;
+    assert_eq!(after, before);
+    let events = until("the events", async || queue.events(&Cursor::default(), SHORT).await.ok()).await;
+    assert_eq!(events.bodies, [b"event"]);
 }
 
 async fn does_not_hang_with_a_server_that_hangs(server: &RabbitMq, queue: &dyn Queue) {
