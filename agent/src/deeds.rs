@@ -18,7 +18,7 @@ mod node;
 pub mod tags;
 pub mod tail;
 
-pub use node::{IsBusy, OnNode, Parts, Reach, Say, See, Sight};
+pub use node::{OnNode, Parts, Reach, Say, See, Sight};
 use node::{in_words, undone};
 
 /// One thing to be done for a command.

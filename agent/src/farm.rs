@@ -10,10 +10,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -65,7 +62,6 @@ pub struct Place {
     world: watch::Sender<broker::World>,
     line: watch::Receiver<Line>,
     watched: Watched,
-    busy: Arc<AtomicBool>,
     reported: Reported,
 }
 
@@ -119,7 +115,6 @@ impl Place {
         let boot_id = first.os.boot_id.clone().context("this kernel tells no boot id")?;
         let (ledger, memory) = broker::recall(&config.state_folder.join("commands"), Timestamp::now())
             .map_err(|e| Hinted::new(e, "the agent's user must own the state folder, and only one agent may use it"))?;
-        let busy = Arc::new(AtomicBool::new(is_busy(first)));
         let teller = Teller { boot_id, agent: env!("CARGO_PKG_VERSION").to_owned() };
         let (say, said) = say(teller.clone());
         let parts = Parts { desk, tags, settings: format!("{config:#?}\n"), say };
@@ -139,7 +134,6 @@ impl Place {
         let (world, seen) = watch::channel(world);
         let (shown, line) = watch::channel(Line::default());
         let anew = Arc::new(Notify::new());
-        let looked = busy.clone();
         if let Some(folder) = &config.runtime_folder {
             open_door(folder, line.clone(), anew.clone(), shutdown.graceful().clone());
         }
@@ -148,7 +142,7 @@ impl Place {
             let (reach, stop) = (reach.clone(), shutdown.graceful().clone());
             tokio::spawn(async move { enrol::renew::keep_fresh(&reach.state_folder, &reach, &stop).await });
         }
-        let deeds = Arc::new(OnNode::new(systemd(), Arc::new(move || looked.load(Ordering::Relaxed)), reach, parts));
+        let deeds = Arc::new(OnNode::new(systemd(), reach, parts));
         let own = Own {
             node: settings.node.clone(),
             teller,
@@ -169,12 +163,11 @@ impl Place {
             let desk = Desk { core, ledger, deeds, world: seen, line: shown, anew, said };
             Ok(broker::run(&settings, desk, &shutdown).await?)
         };
-        Ok(Some((Self { address, world, line, watched, busy, reported }, Box::pin(work))))
+        Ok(Some((Self { address, world, line, watched, reported }, Box::pin(work))))
     }
 
     /// Tells the commands how the node is now; how it stands to its farm.
     pub fn tell(&mut self, snapshot: &Snapshot) -> Farm {
-        self.busy.store(is_busy(snapshot), Ordering::Relaxed);
         let beside = self.watched.beside(snapshot);
         let world = world::of(snapshot, &Standing::of(snapshot), &beside, &mut self.reported);
         self.world.send_if_modified(|known| {
@@ -284,10 +277,6 @@ fn say(teller: Teller) -> (Say, mpsc::Receiver<NodeEvent>) {
 
 fn systemd() -> Systemd {
     Systemd::new(UnitName::worker())
-}
-
-fn is_busy(snapshot: &Snapshot) -> bool {
-    snapshot.worker.as_ref().is_some_and(|worker| !worker.running.is_empty())
 }
 
 /// Whether the clock agrees with the world's, by the service manager, which knows of every time service.

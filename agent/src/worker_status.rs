@@ -10,6 +10,8 @@ use crate::{config::LoopbackUrl, loopback};
 
 /// A worker that needs longer is told as silent: the look at the node must not wait for it.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// A command can wait, and does what it does by the answer.
+const OF_A_COMMAND: Duration = Duration::from_secs(10);
 /// The longest answer that is read; one with a hundred tasks has about 50 kB.
 const LONGEST: u64 = 1 << 20;
 
@@ -26,8 +28,8 @@ pub enum Silence {
     #[error("cannot read the worker's status: {0}")]
     Broken(io::Error),
     /// Nothing came in time.
-    #[error("the worker does not answer within {} ms", PATIENCE.as_millis())]
-    Late,
+    #[error("the worker does not answer within {} ms", .0.as_millis())]
+    Late(Duration),
     /// Something else than a status came.
     #[error("what answers at the worker's address is no worker: {0}")]
     Strange(String),
@@ -38,7 +40,15 @@ pub enum Silence {
 /// # Errors
 /// If it does not come in time, or is none.
 pub async fn read(url: &LoopbackUrl) -> Result<WorkerStatus, Silence> {
-    understand(&ask(url).await?)
+    understand(&ask(url, PATIENCE).await?)
+}
+
+/// The same for a command, with more patience.
+///
+/// # Errors
+/// If it does not come in time, or is none.
+pub async fn read_for_command(url: &LoopbackUrl) -> Result<WorkerStatus, Silence> {
+    understand(&ask(url, OF_A_COMMAND).await?)
 }
 
 /// The metrics of the worker that tells its status there, as it writes them.
@@ -46,15 +56,19 @@ pub async fn read(url: &LoopbackUrl) -> Result<WorkerStatus, Silence> {
 /// # Errors
 /// If they do not come in time, or are none.
 pub async fn metrics(status: &LoopbackUrl) -> Result<String, Silence> {
+    metrics_within(status, PATIENCE).await
+}
+
+async fn metrics_within(status: &LoopbackUrl, within: Duration) -> Result<String, Silence> {
     let url = LoopbackUrl { at: status.at, path: METRICS.to_owned() };
-    let answer = ask(&url).await?;
+    let answer = ask(&url, within).await?;
     let text = String::from_utf8(body(&answer)?.to_vec()).map_err(|e| Silence::Strange(e.to_string()))?;
     // A text that was cut off would hide series, and what reads it could not tell.
     if text.ends_with("# EOF\n") { Ok(text) } else { Err(Silence::Strange("metrics without their end".to_owned())) }
 }
 
-async fn ask(url: &LoopbackUrl) -> Result<Vec<u8>, Silence> {
-    let answer = timeout(PATIENCE, loopback::ask(url, LONGEST)).await.map_err(|_| Silence::Late)?;
+async fn ask(url: &LoopbackUrl, within: Duration) -> Result<Vec<u8>, Silence> {
+    let answer = timeout(within, loopback::ask(url, LONGEST)).await.map_err(|_| Silence::Late(within))?;
     answer.map_err(|e| match e.kind() {
         io::ErrorKind::ConnectionRefused => Silence::Nobody(url.at),
         _ => Silence::Broken(e),
@@ -117,9 +131,9 @@ mod tests {
     async fn reads_the_metrics_of_a_worker_to_their_end() {
         const WHOLE: &str = "reelmill_worker_fps 1\n# EOF\n";
         let url = worker_at("/metrics", format!("HTTP/1.0 200 OK\r\n\r\n{WHOLE}")).await;
-        assert_eq!(metrics(&url).await.expect("metrics"), WHOLE);
+        assert_eq!(metrics_within(&url, OF_A_COMMAND).await.expect("metrics"), WHOLE);
         let url = worker_at("/metrics", "HTTP/1.0 200 OK\r\n\r\nreelmill_wor".to_owned()).await;
-        let error = metrics(&url).await.expect_err("cut off").to_string();
+        let error = metrics_within(&url, OF_A_COMMAND).await.expect_err("cut off").to_string();
         assert_eq!(error, "what answers at the worker's address is no worker: metrics without their end");
     }
 
@@ -144,14 +158,14 @@ mod tests {
     #[tokio::test]
     async fn reads_the_status_of_a_worker() {
         let url = worker(format!("HTTP/1.0 200 OK\r\n\r\n{STATUS}")).await;
-        assert_eq!(read(&url).await.expect("a status").pid, 7);
+        assert_eq!(read_for_command(&url).await.expect("a status").pid, 7);
     }
 
     #[tokio::test]
     async fn an_endless_answer_is_cut_off() {
         let body = " ".repeat(2 * usize::try_from(LONGEST).expect("a small number"));
         let url = worker(format!("HTTP/1.0 200 OK\r\n\r\n{body}{STATUS}")).await;
-        let error = read(&url).await.expect_err("cut off");
+        let error = read_for_command(&url).await.expect_err("cut off");
         assert!(matches!(error, Silence::Strange(_) | Silence::Broken(_)), "{error}");
     }
 

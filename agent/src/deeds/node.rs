@@ -1,6 +1,6 @@
 //! The deeds on a real node, each party in a file of its own; here is who does what.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use reelmill_api::fleet::{CommandId, Op};
 use tokio_util::sync::CancellationToken;
@@ -32,13 +32,9 @@ const ABLE_WITH_HELPER: [&str; 7] =
 /// What it does where a hub has made its certificate.
 const ABLE_ENROLLED: [&str; 1] = ["rotate-cred"];
 
-/// Whether the worker is at work just now.
-pub type IsBusy = Arc<dyn Fn() -> bool + Send + Sync>;
-
 /// Does it on this node.
 pub struct OnNode {
     systemd: Systemd,
-    is_busy: IsBusy,
     reach: Reach,
     parts: Parts,
     /// Held while the node is drained: nobody reboots it then by mistake.
@@ -46,9 +42,9 @@ pub struct OnNode {
 }
 
 impl OnNode {
-    /// The node of this service manager. `is_busy` says whether its worker is at work.
-    pub fn new(systemd: Systemd, is_busy: IsBusy, reach: Reach, parts: Parts) -> Self {
-        Self { systemd, is_busy, reach, parts, drain: Mutex::new(None) }
+    /// The node of this service manager.
+    pub fn new(systemd: Systemd, reach: Reach, parts: Parts) -> Self {
+        Self { systemd, reach, parts, drain: Mutex::new(None) }
     }
 
     fn keep(&self, drain: Option<Inhibitor>) {

@@ -54,6 +54,10 @@ fn a_drain_waits_for_what_is_in_work_until_its_deadline() {
     place.is_busy(true);
     let pid = place.worker("MainPID");
 
+    let restart = place.give("restart-worker", json!({}));
+    assert_eq!(place.end(restart), ("failed".to_owned(), "worker_busy".to_owned()));
+    assert_eq!(place.worker("MainPID"), pid);
+
     // However long it takes.
     let drain = place.give("drain", json!({}));
     eventually("a worker that drains", || place.drains().then_some(()));

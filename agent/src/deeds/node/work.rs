@@ -54,7 +54,7 @@ impl OnNode {
             match worker_status::read(&self.reach.worker).await {
                 Ok(worker) if worker.state != WorkerState::Draining => self.have_worker_drain().await?,
                 // One that has much to do hears it before it can say so.
-                Err(Silence::Late) => self.have_worker_drain().await?,
+                Err(Silence::Late(_)) => self.have_worker_drain().await?,
                 Ok(worker) if worker.running.is_empty() && worker.node_busy != Some(true) => return Ok(()),
                 Ok(_) => {}
                 // It has not come up, or tells its status elsewhere: it has its own time to stop.
@@ -91,8 +91,12 @@ impl OnNode {
     /// Takes work again.
     pub(super) async fn undrain(&self) -> Outcome {
         self.systemd.undrain(self.take(), SOON).await.map_err(undone)?;
-        // One that was not stopped drains still.
-        if worker_status::read(&self.reach.worker).await.is_ok_and(|worker| worker.state == WorkerState::Draining) {
+        // One that was not stopped drains still; one that has much to do cannot say so, and minds no second word.
+        let drains = match worker_status::read_for_command(&self.reach.worker).await {
+            Ok(worker) => worker.state == WorkerState::Draining,
+            Err(silence) => matches!(silence, Silence::Late(_)),
+        };
+        if drains {
             self.systemd.tell_worker(false).await.map_err(undone)?;
         }
         Ok(Map::new())
@@ -121,8 +125,16 @@ impl OnNode {
         if restart.slot.is_some_and(|slot| slot > 0) {
             return Err(Undone::for_good("no_such_slot", "this node has one worker, slot 0"));
         }
-        if !force && (self.is_busy)() {
-            return Err(Undone::for_now("worker_busy", "the worker is at work; drain it first, or use force"));
+        if !force {
+            let why = match worker_status::read_for_command(&self.reach.worker).await {
+                Ok(worker) => (!worker.running.is_empty()).then(|| "the worker is at work".to_owned()),
+                // It may have too much to do for an answer.
+                Err(silence @ Silence::Late(_)) => Some(silence.to_string()),
+                Err(_) => None,
+            };
+            if let Some(why) = why {
+                return Err(Undone::for_now("worker_busy", format!("{why}; drain it first, or use force")));
+            }
         }
         self.systemd.restart_worker(SOON).await.map_err(undone)?;
         Ok(Map::new())
