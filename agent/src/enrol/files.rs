@@ -144,14 +144,19 @@ impl Pair {
     }
 }
 
-/// What a machine that died between the two steps of an exchange has left is done to its end: a next certificate whose key
-/// has been put in use already belongs beside it.
+/// What a machine that died between the two steps of an exchange has left is done to its end: a certificate, the next or the
+/// last, whose key has been put in use already belongs beside it.
 ///
 /// # Errors
 /// If the disk refuses.
 pub fn finish(folder: &Path) -> io::Result<()> {
-    let (next, used) = (Pair::next(folder), Pair::in_use(folder));
-    if next.cert.exists() && !next.key.exists() { fs::rename(&next.cert, &used.cert) } else { Ok(()) }
+    let used = Pair::in_use(folder);
+    for half in [Pair::next(folder), Pair::last(folder)] {
+        if half.cert.exists() && !half.key.exists() {
+            fs::rename(&half.cert, &used.cert)?;
+        }
+    }
+    Ok(())
 }
 
 /// A certificate request of a key. It asks for nothing but a certificate: the name is the hub's to give.

@@ -61,7 +61,8 @@ pub async fn rotate(folder: &Path, reach: &Reach) -> Outcome {
     let (hub, now) = (super::hub_of(&enrolled)?, Timestamp::now());
     let renewed = Enrolled::new(&place, &hub, enrolled.ca_sha256, now);
     renewed.write(folder).map_err(unread)?;
-    for old in [&last.key, &last.cert] {
+    // The certificate first: see `finish`.
+    for old in [&last.cert, &last.key] {
         fs::remove_file(old).map_err(unread)?;
     }
     log::info!("the node's certificate is renewed; it is good until {}", renewed.not_after);

@@ -49,18 +49,22 @@ fn what_is_kept_is_read_back_and_gives_the_node_its_place() {
 #[test]
 fn an_exchange_that_the_machine_died_in_is_done_to_its_end() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (used, next) = (Pair::in_use(folder.path()), Pair::next(folder.path()));
-    for (path, text) in [(&used.key, "1"), (&used.cert, "1"), (&next.key, "2"), (&next.cert, "2")] {
-        fs::write(path, text).expect("ours");
+    let [used, next, last] = [Pair::in_use, Pair::next, Pair::last].map(|pair| pair(folder.path()));
+    for (pair, text) in [(&last, "0"), (&used, "1"), (&next, "2")] {
+        fs::write(&pair.key, text).expect("ours");
+        fs::write(&pair.cert, text).expect("ours");
     }
     let read = || [&used.key, &used.cert].map(|path| fs::read_to_string(path).expect("it is there"));
-    files::finish(folder.path()).expect("nothing to do");
-    assert_eq!(read(), ["1", "1"], "both are whole, and the next one was never tried");
-    fs::rename(&next.key, &used.key).expect("the first half");
-    files::finish(folder.path()).expect("the second half");
-    assert_eq!(read(), ["2", "2"]);
-    files::finish(folder.path()).expect("nothing to do");
-    assert_eq!(read(), ["2", "2"]);
+    let finish = || files::finish(folder.path()).expect("our folder");
+    finish();
+    assert_eq!(read(), ["1", "1"], "all are whole, and the next one was never tried");
+    for (pair, text) in [(&next, "2"), (&last, "0")] {
+        fs::rename(&pair.key, &used.key).expect("the first half");
+        finish();
+        assert_eq!(read(), [text; 2], "the second half");
+        finish();
+        assert_eq!(read(), [text; 2], "there is nothing to do");
+    }
 }
 
 #[test]
