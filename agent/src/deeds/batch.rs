@@ -73,15 +73,17 @@ async fn has_run_for(systemd: &Systemd, id: &BatchId) -> Duration {
 
 /// Leaves the order of a batch where its unit finds it.
 pub(super) fn order(orders: &Path, id: &BatchId, batch: &Batch) -> io::Result<()> {
-    let path = order_of(orders, id);
-    forget(orders, id)?;
     if (&batch.queue, &batch.presets[..], batch.concurrency) == (&None, &[][..], None) {
         // As a batch by hand: all as the node's worker.
-        return Ok(());
+        return forget(orders, id);
     }
-    fs::write(&path, serde_json::to_vec(batch)?)?;
+    let path = order_of(orders, id);
+    // A batch that is just being started sees all of it.
+    let new = path.with_added_extension("new");
+    fs::write(&new, serde_json::to_vec(batch)?)?;
     // The worker's user reads it; there is no secret in it.
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
+    fs::rename(&new, &path)
 }
 
 /// Removes the order of a batch that has ended.

@@ -138,6 +138,9 @@ async fn try_pending() -> Result<(), Undone> {
 
 /// What the check said, as far as the journal has it.
 async fn last_words(unit: UnitName) -> String {
+    if let Err(e) = journal::sync().await {
+        log::debug!("the last lines may be missing: {e}");
+    }
     let query = Query { unit: Some(unit), priority: Priority::Debug, lines: 20, within: CHECK_LIMIT };
     let entries = journal::read(&query).await.unwrap_or_default();
     let said = entries.iter().filter(|entry| entry.identifier.as_deref() != Some("systemd"));

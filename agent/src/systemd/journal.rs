@@ -86,15 +86,27 @@ impl Query {
 /// # Errors
 /// If journalctl is not there, fails, or takes too long; above all, if this user is not in the group `systemd-journal`.
 pub async fn read(query: &Query) -> Result<Vec<Entry>, JournalError> {
-    let words = query.words();
+    Ok(entry::parse_all(&ask(&query.words()).await?))
+}
+
+/// Returns once what was said before is in the journal: what a program writes to its unit's output takes a moment. Only root
+/// may ask for that.
+///
+/// # Errors
+/// If journalctl is not there, fails, or takes too long.
+pub async fn sync() -> Result<(), JournalError> {
+    ask(&["--sync".to_owned()]).await.map(drop)
+}
+
+async fn ask(words: &[String]) -> Result<Vec<u8>, JournalError> {
     let command = || format!("journalctl {}", words.join(" "));
-    let output = tokio::time::timeout(LIMIT, run(&words)).await;
+    let output = tokio::time::timeout(LIMIT, run(words)).await;
     let (status, stdout, stderr) = output.map_err(|_| JournalError::TimedOut { command: command() })??;
     // Where more was said than is read, its last line is cut and it was killed; what came before counts.
     if !status.success() && stdout.is_empty() {
         return Err(JournalError::Failed { command: command(), status, stderr: last_lines(&stderr) });
     }
-    Ok(entry::parse_all(&stdout))
+    Ok(stdout)
 }
 
 async fn run(words: &[String]) -> Result<(std::process::ExitStatus, Vec<u8>, Vec<u8>), JournalError> {

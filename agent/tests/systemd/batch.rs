@@ -1,6 +1,9 @@
 //! Batches: one run of the worker in a unit of its own, with its duration and exit code.
 
-use reelmill_lab::nspawn::{Machine, Setup};
+use reelmill_lab::{
+    nspawn::{Machine, Setup},
+    programs::eventually,
+};
 
 use crate::node::{AGENT, answer, ask, complaint, node};
 
@@ -66,11 +69,16 @@ fn a_batch_outlives_who_asked_for_it_and_can_be_stopped() {
     // Asked again, it is waited for and not started again.
     machine.ok(&["systemctl", "reset-failed", "asker.service"]);
     machine.ok(&[&asker[..], &["--service-type=exec", "/usr/bin/reelmill-agent", "systemd", "batch", "long"]].concat());
-    machine.wait_for("asker.service", "ActiveState", "active");
+    let said = || {
+        let entries = machine.journal(&["--unit=asker.service", "--identifier=reelmill-agent"]);
+        let said = entries.iter().filter_map(|entry| entry["MESSAGE"].as_str().map(str::to_owned));
+        said.collect::<Vec<_>>()
+    };
+    let waits = format!("{unit} runs already: its end is waited for");
+    eventually("somebody who waits", || said().contains(&waits).then_some(()));
     answer(&machine, AGENT, &["stop-batch", "long"]);
     machine.wait_for("asker.service", "ActiveState", "inactive");
-    let told = machine.journal(&["--unit=asker.service", "--identifier=reelmill-agent"]);
-    let told: Vec<_> = told.iter().filter_map(|entry| entry["MESSAGE"].as_str()).collect();
+    let told: Vec<_> = said().into_iter().filter(|line| *line != waits).collect();
     assert!(told.len() == 1 && told[0].starts_with(r#"{"result":"success","exit":{"signal":15},"#), "{told:?}");
     assert_eq!(machine.ok(&["wc", "-l", "/var/cache/reelmill-worker/started"]).split(' ').next(), Some("1"));
 }

@@ -63,6 +63,7 @@ pub(crate) async fn run(unit: &UnitName) -> Result<Outcome, Error> {
     let begun = if state(bus, unit.as_str()).await?.activity.is_over() {
         do_job(&manager, Verb::Start, unit, START_LIMIT).await
     } else {
+        log::info!("{unit} runs already: its end is waited for");
         Ok(())
     };
     outcome(bus, unit, begun).await
