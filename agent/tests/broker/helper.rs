@@ -76,7 +76,7 @@ fn switch() -> Command {
             "store_path": "/nix/store/5rnfzla9kcx4mj5zdc7nlnv8na1najvg-nixos-system-orin-26.05",
             "nar_hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "release_ctr": 7,
-            "verify": {"timeout_s": 3},
+            "verify": {"timeout_s": 15},
         }),
     );
     // There is no service manager here that has a worker to stop.

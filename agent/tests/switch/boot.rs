@@ -12,17 +12,21 @@ use crate::node::{BEFORE, Node, Release, node};
 const HANGS: &str = "printf '[Unit]\nDefaultDependencies=no\nBefore=basic.target\n[Service]\nType=oneshot\n\
     ExecStart=/usr/bin/sleep infinity\n' > /run/systemd/system/hang.service; systemctl --no-block start hang.service";
 
+/// How long a trial lasts beyond the five seconds of its parts where a test waits for its end, and elsewhere.
+const SOON: u32 = 25;
+const LATE: u32 = 295;
+
 /// A node that has prepared a boot of a release with another kernel.
 fn prepared(setup: Setup) -> (Node, Release) {
-    prepared_with(setup, "")
+    prepared_with(setup, "", LATE)
 }
 
-/// The same of one that does something when it is booted.
-fn prepared_with(setup: Setup, activate: &str) -> (Node, Release) {
+/// The same of one that does something when it is booted, and is on trial for so long.
+fn prepared_with(setup: Setup, activate: &str, grace: u32) -> (Node, Release) {
     let node = Node::start(setup);
     let release = node.release("new", &[("kernel", "k2"), ("activate", activate)]);
     let order = node.order("A", &release, 7, json!({})).with("ACTIVATE_SECONDS=4");
-    let order = order.with("DEAD_MAN_SECONDS=1").with("DEAD_MAN_GRACE_SECONDS=5");
+    let order = order.with("DEAD_MAN_SECONDS=1").with(&format!("DEAD_MAN_GRACE_SECONDS={grace}"));
     assert_eq!(order.parts(&[&BEFORE[..], &["activate"]].concat()), json!({"boot": true}));
     assert_eq!(node.systems(), ["old", "old", "old"], "nothing has changed but the next boot");
     assert_eq!(node.machine.ok(&["cat", "/boot/oneshot"]), "system-2-link.conf");
@@ -54,7 +58,7 @@ fn a_system_with_another_kernel_is_booted_once_and_stays_when_confirmed() {
 fn a_trial_that_nobody_confirms_ends_with_a_boot_of_the_old_system() {
     const TEST: &str = "a_trial_that_nobody_confirms_ends_with_a_boot_of_the_old_system";
     let Some(setup) = node(TEST) else { return };
-    let (node, release) = prepared(setup);
+    let (node, release) = prepared_with(setup, "", SOON);
     let mut node = rebooted(node);
     assert_eq!(node.systems()[0], "new");
     assert_eq!(node.machine.ended(), Ended::Rebooting, "by itself");
@@ -75,7 +79,7 @@ fn comes_back(node: Node, mend: impl FnOnce(&Machine)) {
     let mut machine = machine.switch_on_again();
     assert_eq!(machine.ended(), Ended::Rebooting, "by itself");
     let told = std::fs::read_to_string(machine.on_disk("/var/lib/reelmill-exec/pending.json")).expect("it is not over");
-    assert!(told.contains("nobody confirmed the new system within 10 s"), "{told}");
+    assert!(told.contains("nobody confirmed the new system within 30 s"), "{told}");
     mend(&machine);
     let node = Node { machine: machine.boot_again(), old };
     node.wait_until_over();
@@ -86,7 +90,7 @@ fn comes_back(node: Node, mend: impl FnOnce(&Machine)) {
 fn a_trial_that_hangs_before_the_message_bus_is_up_ends_with_a_boot_of_the_old_system() {
     const TEST: &str = "a_trial_that_hangs_before_the_message_bus_is_up_ends_with_a_boot_of_the_old_system";
     let Some(setup) = node(TEST) else { return };
-    comes_back(prepared_with(setup, HANGS).0, |_| ());
+    comes_back(prepared_with(setup, HANGS, SOON).0, |_| ());
 }
 
 #[test]
@@ -95,7 +99,7 @@ fn a_trial_that_ends_in_emergency_mode_ends_with_a_boot_of_the_old_system() {
     /// A file system that is not there; as the new system would have it, and the old one not.
     const UNIT: &str = "[Mount]\nWhat=/dev/null\nWhere=/mnt\nType=ext4\n[Install]\nRequiredBy=local-fs.target\n";
     let Some(setup) = node(TEST) else { return };
-    let (node, _) = prepared(setup);
+    let (node, _) = prepared_with(setup, "", SOON);
     node.machine.write("/etc/systemd/system/mnt.mount", UNIT);
     node.machine.ok(&["systemctl", "enable", "mnt.mount"]);
     let wish = "/etc/systemd/system/local-fs.target.requires/mnt.mount";
@@ -127,10 +131,7 @@ fn a_prepared_boot_is_called_off() {
 /// Does a part in a unit of its own until a system's script is held there, then cuts the power; the node after its next boot.
 fn cut(mut node: Node, release: &Release, phase: &str, gate: &str) -> Node {
     node.machine.ok(&["touch", &format!("/run/gate-{gate}")]);
-    let words = node.order("A", release, 7, json!({})).words(phase);
-    let mut run = vec!["systemd-run", "--quiet", "--collect", "--unit=helper"];
-    run.extend(words.iter().map(String::as_str));
-    node.machine.ok(&run);
+    node.order("A", release, 7, json!({})).begin(phase);
     eventually(gate, || node.machine.run(&["test", "-e", &format!("/run/at-{gate}")]).status.success().then_some(()));
     node.machine.kill();
     let node = node.boot_again();

@@ -79,10 +79,7 @@ fn sh(node: &Node, release: &Release, script: &str) -> bool {
 fn begin(node: &Node, release: &Release, order: &Order<'_>, held: &Held) {
     order.parts(held.before);
     assert!(sh(node, release, held.hold), "{}", held.hold);
-    let words = order.words(held.phase);
-    let mut run = vec!["systemd-run", "--quiet", "--collect", "--unit=helper", "--property=KillMode=process"];
-    run.extend(words.iter().map(String::as_str));
-    node.machine.ok(&run);
+    order.begin(held.phase);
     eventually(held.phase, || sh(node, release, held.is_there).then_some(()));
 }
 

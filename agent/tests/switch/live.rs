@@ -76,7 +76,7 @@ fn a_dead_man_goes_off_when_nobody_confirms() {
     let node = Node::start_with(setup, "ip link set lo up");
     let cut_off = node.release("cut-off", &[("activate", "ip link set lo down")]);
     let soon = |order: crate::node::Order<'_>| -> Value {
-        let order = order.with("ACTIVATE_SECONDS=2").with("DEAD_MAN_SECONDS=1").with("DEAD_MAN_GRACE_SECONDS=0");
+        let order = order.with("ACTIVATE_SECONDS=2").with("DEAD_MAN_SECONDS=1").with("DEAD_MAN_GRACE_SECONDS=15");
         order.parts(&[&BEFORE[..], &["activate"]].concat())
     };
     soon(node.order("A", &cut_off, 7, json!({})));
@@ -89,14 +89,13 @@ fn a_dead_man_goes_off_when_nobody_confirms() {
     assert_eq!(order.refused("commit"), "rolled_back", "too late");
 
     // One that hangs while it is put into force, and whose helper has died too.
-    let hangs = node.release("hangs", &[("activate", "sleep 1000")]);
+    let hangs = node.release("hangs", &[("activate", "touch /run/hangs; sleep 1000")]);
     let order = node.order("B", &hangs, 7, json!({}));
-    let order = order.with("ACTIVATE_SECONDS=3").with("DEAD_MAN_SECONDS=1").with("DEAD_MAN_GRACE_SECONDS=0");
+    let order = order.with("ACTIVATE_SECONDS=10").with("DEAD_MAN_SECONDS=1").with("DEAD_MAN_GRACE_SECONDS=0");
     order.parts(&BEFORE);
-    let script = "timeout --signal=KILL 1 \"$@\"; true";
-    let words = [vec!["sh".to_owned(), "-c".to_owned(), script.to_owned(), "sh".to_owned()], order.words("activate")];
-    let words: Vec<&str> = words.iter().flatten().map(String::as_str).collect();
-    node.machine.ok(&words);
+    order.begin("activate");
+    eventually("one that hangs", || node.machine.run(&["test", "-e", "/run/hangs"]).status.success().then_some(()));
+    node.machine.ok(&["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "helper.service"]);
     eventually("the second bad release", || (node.bad() == ["cut-off", "hangs"]).then_some(()));
     assert_eq!(node.systems(), ["old", "old", "old"]);
 }

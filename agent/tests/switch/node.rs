@@ -13,7 +13,7 @@ fn by_hand(words: &str) -> String {
 
 /// Not the user's own limits: a test waits for seconds, never for minutes.
 const SETTINGS: &str = "STATE_DIRECTORY=/var/lib/reelmill-exec\nSTORE_SPARE_MIB=1\nACTIVATE_SECONDS=60\nGUARD_STEADY_SECONDS=1\n\
-    GUARD_SECONDS=5\n";
+    GUARD_SECONDS=15\n";
 /// A boot before everything else is the machine's.
 const BOOTS: &str = "[Unit]\nDefaultDependencies=no\nAfter=local-fs.target\nBefore=sysinit.target reelmill-deadman.service\n\
     [Service]\nType=oneshot\nExecStart=/usr/bin/lab boot\n[Install]\nWantedBy=sysinit.target\n";
@@ -173,6 +173,14 @@ impl Order<'_> {
         words.extend(self.env.iter().cloned());
         words.extend(["/usr/bin/reelmill-agent", "system", "part", phase, &self.file].map(str::to_owned));
         words
+    }
+
+    /// Begins a part in a unit of its own, `helper.service`.
+    pub(crate) fn begin(&self, phase: &str) {
+        let words = self.words(phase);
+        let mut run = vec!["systemd-run", "--quiet", "--collect", "--unit=helper", "--property=KillMode=process"];
+        run.extend(words.iter().map(String::as_str));
+        self.node.machine.ok(&run);
     }
 
     /// Does a part, and tells its answer: a result, or a code with a message.

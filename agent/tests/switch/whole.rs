@@ -14,6 +14,9 @@ use crate::{
 const HELPER: &str = "STORE_SPARE_MIB=1\nBOOT_SPARE_MIB=0\nACTIVATE_SECONDS=60\nGUARD=false\n";
 /// The old system mends the worker.
 const OLD: &str = "rm -f /run/worker-is-broken";
+/// How many seconds a release has to be found well.
+const LONG: u32 = 120;
+const SHORT: u32 = 10;
 
 /// A node that is at a broker, with its first system.
 struct Place {
@@ -45,8 +48,14 @@ impl Place {
         self.ear.said_on(&format!("reelmill/1/n/{NODE}/{topic}"))
     }
 
+    /// To one that is to be found well.
     fn switch(&self, release: &Release, ctr: u64) -> State {
-        self.end(&to(release, ctr), &[1, 2])
+        self.end(&to(release, ctr, LONG), &[1, 2])
+    }
+
+    /// To one that is to be found unwell: a test waits for that.
+    fn switch_in_vain(&self, release: &Release, ctr: u64) -> State {
+        self.end(&to(release, ctr, SHORT), &[1, 2])
     }
 
     fn end(&self, command: &Command, seeds: &[u8]) -> State {
@@ -77,9 +86,9 @@ impl Place {
     }
 }
 
-fn to(release: &Release, ctr: u64) -> Command {
+fn to(release: &Release, ctr: u64, verify: u32) -> Command {
     let (path, hash) = (&release.path, &release.hash);
-    let args = json!({"store_path": path, "nar_hash": hash, "release_ctr": ctr, "verify": {"timeout_s": 10}});
+    let args = json!({"store_path": path, "nar_hash": hash, "release_ctr": ctr, "verify": {"timeout_s": verify}});
     command(NODE, "switch", args)
 }
 
@@ -96,7 +105,7 @@ fn a_release_commits_and_one_that_breaks_the_worker_is_undone_and_remembered() {
 
     let breaks = "touch /run/worker-is-broken; systemctl restart reelmill-worker.service || true";
     let bad = place.node.release("bad", &[("activate", breaks)]);
-    let end = place.switch(&bad, 8);
+    let end = place.switch_in_vain(&bad, 8);
     let fault = end.error.as_ref().expect("a reason");
     assert_eq!((end.state.as_str(), fault.code.as_str()), ("rolled_back", "unwell"));
     assert!(fault.msg.as_str().starts_with("the worker is not well: "), "{}", fault.msg.as_str());
@@ -121,7 +130,7 @@ fn a_release_commits_and_one_that_breaks_the_worker_is_undone_and_remembered() {
 /// it.
 fn found_unwell(place: &Place, activate: &str) -> String {
     let bad = place.node.release("bad", &[("activate", activate)]);
-    let end = place.switch(&bad, 7);
+    let end = place.switch_in_vain(&bad, 7);
     let fault = end.error.as_ref().expect("a reason");
     assert_eq!((end.state.as_str(), fault.code.as_str()), ("rolled_back", "unwell"), "{}", fault.msg.as_str());
     assert_eq!(place.node.systems(), ["old", "old", "old"]);
@@ -158,7 +167,7 @@ fn a_switch_ends_whoever_dies_in_whichever_part() {
         for cut in [false, true] {
             ctr += 1;
             let name = format!("release-{ctr}");
-            let switch = to(&place.node.release(&name, &[]), ctr);
+            let switch = to(&place.node.release(&name, &[]), ctr, LONG);
             send(&place.broker, NODE, &switch, &[1, 2]);
             place.in_part(&switch, part);
             if cut {
@@ -191,7 +200,7 @@ fn a_release_that_stops_the_agent_is_undone_by_the_dead_man() {
     let old = format!("{OLD}; systemctl start --no-block {AGENT}");
     let Some(place) = Place::start_with(TEST, &soon, &old) else { return };
     let stops = place.node.release("stops", &[("activate", &format!("systemctl stop {AGENT}"))]);
-    let end = place.switch(&stops, 7);
+    let end = place.switch_in_vain(&stops, 7);
     let fault = end.error.as_ref().expect("a reason");
     assert_eq!((end.state.as_str(), fault.code.as_str()), ("rolled_back", "rolled_back"), "{}", fault.msg.as_str());
     assert!(fault.msg.as_str().contains("nobody confirmed the new system"), "{}", fault.msg.as_str());

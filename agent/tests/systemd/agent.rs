@@ -50,6 +50,7 @@ fn the_agent_gets_ready_and_is_confined() {
 fn the_page_tells_of_units_and_of_the_last_errors() {
     let Some(setup) = node_with_agent("the_page_tells_of_units_and_of_the_last_errors") else { return };
     let machine = setup.file("/etc/reelmill/agent.toml", &format!("units = [\"{WORKER}\", \"none.service\"]\n")).boot();
+    eventually("a look at the journal", || status(&machine)?["journal"].is_array().then_some(()));
     machine.ok(&["systemctl", "kill", "--signal=SEGV", WORKER]);
     let status = eventually("a worker that failed", || {
         let status = status(&machine)?;

@@ -129,7 +129,7 @@ fn a_journal_is_followed_and_the_newest_lines_are_the_result() {
     let says = "[Service]\nType=exec\nExecStart=/usr/bin/sh -c 'echo one; while [ ! -e /run/go ]; do sleep 0.1; done; \
                 echo two; exec sleep infinity'\n";
     let place = Place::boot(setup.unit("reelmill-worker.service", says));
-    let id = place.give("logs-tail", json!({"unit": "reelmill-worker.service", "lines": 50, "ttl_s": 8}));
+    let id = place.give("logs-tail", json!({"unit": "reelmill-worker.service", "lines": 50, "ttl_s": 20}));
     let heard = |line: &str| {
         let events = place.told("ev/log");
         events.into_iter().find(|event| event["detail"]["lines"].as_array().is_some_and(|l| l.contains(&line.into())))
