@@ -70,6 +70,7 @@ impl Live<'_> {
         let mut board = self.claim(recipe).await?;
         if board.state.ended {
             log::info!("job {} was stopped before", self.task.job);
+            board.sweep_retired(now_ms()).await;
             return board.report().await;
         }
         board.sweep(None).await;

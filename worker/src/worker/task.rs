@@ -70,9 +70,10 @@ impl Worker {
             return self.give_up(ending, &teller, &stop).await;
         }
         log::info!("job {}: attempt {id}: {} by {}", task.job, task.input, task.preset);
-        teller.started().await;
+        // Who asks whether there is work must not hear no before it is told of.
         let number = id.number();
         self.desk.begin(&task, number);
+        teller.started().await;
         let (result, off) = self.attempt(&leased, &task, Try { id, seat: &seat, stop: &stop }, &teller).await;
         self.desk.end(&task, result.as_ref().map_err(|f| f.kind), &self.workshop.counters);
         self.settle(&leased, &task, Ended { number, result, off, seat }, &teller, &stop).await;
