@@ -43,6 +43,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         print!("{}", args::USAGE);
         return Ok(ExitCode::SUCCESS);
     }
+    program::reach_system_programs()?;
     let checkout = Checkout::find()?;
     nix::reenter(&checkout)?;
     packages::install(packages::needed_by(&command))?;

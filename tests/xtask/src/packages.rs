@@ -9,7 +9,7 @@ use crate::{args::Command, bench, program, suite::Selection};
 /// Packages that bring programs, and why we want them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// Any of these will do.
+    /// Programs of theirs, without any of which they are installed.
     programs: &'static [&'static str],
     /// A variable that may name the program instead.
     variable: Option<&'static str>,
@@ -37,7 +37,7 @@ const REDIS: Group = Group {
     why: "the queue tests start their own on a free port",
 };
 const MOSQUITTO: Group = Group {
-    programs: &["mosquitto"],
+    programs: &["mosquitto", "mosquitto_pub"],
     variable: None,
     packages: &["mosquitto", "mosquitto-clients"],
     why: "the broker between the agent's tests and an agent, and the clients that the documents show",
@@ -49,7 +49,7 @@ const NODE_EXPORTER: Group = Group {
     why: "what the agent's footprint is measured beside, and what tells of the hub's machine; its service may be switched off",
 };
 const PROMTOOL: Group = Group {
-    programs: &["promtool"],
+    programs: &["promtool", "prometheus"],
     variable: None,
     packages: &["prometheus"],
     why: "Prometheus' own judgement of metrics and alert rules, and a Prometheus that watches a farm",
@@ -90,7 +90,7 @@ const PIP: Group = Group {
 };
 
 const GSTREAMER: Group = Group {
-    programs: &["gst-inspect-1.0"],
+    programs: &["gst-inspect-1.0", "pkg-config"],
     variable: None,
     packages: &[
         "pkg-config",
@@ -226,7 +226,7 @@ const NGINX: Group = Group {
 };
 
 const BACKUP: Group = Group {
-    programs: &["restic"],
+    programs: &["restic", "age", "sqlite3", "openssl"],
     variable: None,
     packages: &["restic", "age", "sqlite3", "openssl"],
     why: "makes backups of a hub and puts them back, as its scripts do",
@@ -313,7 +313,7 @@ pub(crate) fn install(groups: &[Group]) -> Result<()> {
 }
 
 fn missing(groups: &[Group], on_path: impl Fn(&str) -> bool, is_set: impl Fn(&str) -> bool) -> Vec<&Group> {
-    let here = |group: &Group| group.programs.iter().any(|p| on_path(p)) || group.variable.is_some_and(&is_set);
+    let here = |group: &Group| group.programs.iter().all(|p| on_path(p)) || group.variable.is_some_and(&is_set);
     groups.iter().filter(|group| !here(group)).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::{OsStr, OsString},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -13,6 +14,26 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn on_path(name: &str) -> bool {
     let executable = |file: &Path| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| executable(&folder.join(name)))
+}
+
+/// Where Debian keeps servers and tools for disks, and looks for root alone.
+const SYSTEM: &str = "/usr/sbin";
+
+/// Starts this program again with the system's programs on the PATH, last of all, if they are not: what it starts finds them too.
+pub(crate) fn reach_system_programs() -> Result<()> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let Some(longer) = with_system(&path, Path::new(SYSTEM).is_dir())? else { return Ok(()) };
+    let mut again = Command::new(env::current_exe().context("cannot find this program")?);
+    become_it(again.args(env::args_os().skip(1)).env("PATH", longer)).map(|_: ExitCode| ())
+}
+
+fn with_system(path: &OsStr, is_there: bool) -> Result<Option<OsString>> {
+    let mut folders: Vec<_> = env::split_paths(path).collect();
+    if !is_there || folders.iter().any(|folder| folder == Path::new(SYSTEM)) {
+        return Ok(None);
+    }
+    folders.push(SYSTEM.into());
+    Ok(Some(env::join_paths(folders).context("the PATH cannot be made longer")?))
 }
 
 /// Whether the command runs and exits 0, with nothing shown of it.
@@ -53,6 +74,14 @@ pub(crate) fn shown(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_programs_are_put_last_once_and_only_where_there_are_some() {
+        let with = |path: &str, is_there| with_system(OsStr::new(path), is_there).expect("a path");
+        assert_eq!(with("/home/a/bin:/usr/bin", true), Some("/home/a/bin:/usr/bin:/usr/sbin".into()));
+        assert_eq!(with("/usr/bin:/usr/sbin", true), None);
+        assert_eq!(with("/run/current-system/sw/bin", false), None);
+    }
 
     #[test]
     fn finds_only_what_can_be_run() {
