@@ -322,7 +322,7 @@ async fn its_own_broker_keeps_a_node_to_its_own_topics() {
         // What is not confirmed is just not taken.
         run(desk.node("mosquitto_pub"), &["-q", "0", "-t", topic, "-m", "stolen"]);
     }
-    let (_, said) = run(desk.node("mosquitto_sub"), &["-d", "-C", "1", "-W", "2", "-t", "reelmill/1/n/orin-3/cmd/#"]);
+    let (_, said) = run(desk.node("mosquitto_sub"), &["-d", "-C", "1", "-W", "6", "-t", "reelmill/1/n/orin-3/cmd/#"]);
     assert!(said.contains("Subscribed (mid: 1): 135"), "{said}");
     let will = [
         "-t",
@@ -330,7 +330,7 @@ async fn its_own_broker_keeps_a_node_to_its_own_topics() {
         "-C",
         "1",
         "-W",
-        "2",
+        "20",
         "--will-topic",
         "reelmill/1/n/orin-3/health",
         "--will-payload",

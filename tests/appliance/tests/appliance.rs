@@ -154,6 +154,7 @@ fn each_program_understands_what_it_is_told() {
         .file("/etc/udev/rules.d/99-local.rules", &text("appliance/udev.rules"))
         .boot();
     let networkd = |machine: &Machine| {
+        machine.ok(&["journalctl", "--sync"]);
         let said = machine.ok(&["journalctl", "--no-pager", "--output=cat", "--unit=systemd-networkd.service"]);
         assert!(said.contains("Link UP"), "{said}");
         said.lines()

@@ -263,8 +263,10 @@ fn containers_find_their_secrets_and_follow_the_nodes_own_worker() {
     };
     states("active");
     for runner in &runners {
-        let told = machine.journal(&[&format!("--unit={runner}"), "--output-fields=MESSAGE"]);
-        assert!(told.iter().any(|entry| entry["MESSAGE"] == "redis://hub:6379"), "{runner}: {told:#?}");
+        eventually(&format!("{runner} to read its secret"), || {
+            let told = machine.journal(&[&format!("--unit={runner}"), "--output-fields=MESSAGE"]);
+            told.iter().any(|entry| entry["MESSAGE"] == "redis://hub:6379").then_some(())
+        });
         assert_eq!(machine.property(runner, "NRestarts"), "0", "{runner}");
     }
     // What the agent sends reaches the worker, each time.

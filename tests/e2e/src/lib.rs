@@ -163,14 +163,14 @@ impl Farm {
         &self.url
     }
 
-    /// A worker's command: short leases and waits, output to the store's bucket, status on a free port.
+    /// A worker's command: short leases and waits, though not so short that a busy machine loses one; output to the store's bucket, status on a free port.
     pub fn worker(&self) -> Command {
         let mut worker = command("reelmill-worker");
         worker
             .envs(store_settings(&self.store))
             .env("QUEUE_URL", &self.url)
             .env("OUTPUT_BUCKET", BUCKET)
-            .env("LEASE_SECONDS", "3")
+            .env("LEASE_SECONDS", "8")
             .env("STALL_SECONDS", "20")
             .env("PRESET_FOLDER", self.presets())
             .env("STATUS_LISTEN", "127.0.0.1:0");

@@ -21,7 +21,8 @@ use crate::programs::{Running, eventually, free_port, output};
 
 /// What lets the tests' programs into the server's Erlang; it listens on loopback only.
 const COOKIE: &str = "reelmill-lab";
-/// Starts a server and its port mapper in the folder `$1` and stops both when nobody holds its lock `users` any more.
+/// Starts a server and its port mapper and stops both when nobody holds the lock `users` in the folder `$1` any more, then
+/// removes its data, `$4`. If it has ended before, another one may be shared already: `$5` is this one's port.
 const SUPERVISOR: &str = r#"
 "$2" -port "$ERL_EPMD_PORT" -address 127.0.0.1 & mapper=$!
 "$3" & server=$!
@@ -30,10 +31,10 @@ while sleep 5 && kill -0 $server; do
     if flock -n -x 9; then break; fi
     exec 9>&-
 done
-rm -f "$1/address"
+case "$(cat "$1/address")" in "$5 "*) rm -f "$1/address";; esac
 kill -9 $server $mapper
 wait
-rm -rf "$1/data"
+rm -rf "$4"
 "#;
 
 /// Tells a server that was killed and has lost its streams where they are.
@@ -189,8 +190,7 @@ fn shared() -> (Site, File) {
     let starting = open("starting");
     flock(&starting, FlockOperation::LockExclusive).expect("the lock can be had");
     let site = Site::read(&folder).unwrap_or_else(|| {
-        let site = Site::new(&folder.join("data"));
-        let _ = fs::remove_dir_all(&site.folder);
+        let site = Site::shared(&folder, [free_port(), free_port(), free_port()]);
         site.configure("", "");
         site.supervise(&folder);
         eventually("the shared rabbitmq-server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
@@ -206,12 +206,17 @@ impl Site {
         Self { folder, port: free_port(), distribution: free_port(), mapper: free_port() }
     }
 
+    /// The one below that folder which listens at these ports, each of which has its own data.
+    fn shared(folder: &Path, [port, distribution, mapper]: [u16; 3]) -> Self {
+        Self { folder: folder.join(format!("data-{port}")), port, distribution, mapper }
+    }
+
     /// The shared one, if it runs.
     fn read(folder: &Path) -> Option<Self> {
         let text = fs::read_to_string(folder.join("address")).ok()?;
         let mut ports = text.split_whitespace().map(str::parse);
         let mut port = || ports.next()?.ok();
-        let site = Self { folder: folder.join("data"), port: port()?, distribution: port()?, mapper: port()? };
+        let site = Self::shared(folder, [port()?, port()?, port()?]);
         TcpStream::connect(("127.0.0.1", site.port)).ok()?;
         Some(site)
     }
@@ -274,6 +279,7 @@ impl Site {
     fn supervise(&self, folder: &Path) {
         let mut command = Command::new("setsid");
         command.args(["--fork", "sh", "-c", SUPERVISOR, "sh"]).arg(folder).args(["epmd", &server()]);
+        command.arg(&self.folder).arg(self.port.to_string());
         self.environment(&mut command);
         assert!(command.status().is_ok_and(|left| left.success()), "a supervisor for rabbitmq-server starts");
     }

@@ -146,9 +146,9 @@ async fn one_that_hangs_is_killed() {
 /// Sound may go on for long where no picture comes, and large pictures come late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_gives_no_picture_for_long_but_ever_more_sound_is_left_alone() {
-    let deed = "for t in 1 2 3 4 5 6; do echo frame=0; echo out_time_us=${t}000000; echo progress=continue; sleep 1; done\n\
+    let deed = "for t in 1 2 3 4 5 6 7 8 9 10; do echo frame=0; echo out_time_us=${t}000000; echo progress=continue; sleep 1; done\n\
                 exec FFMPEG \"$@\"";
-    let (_, end) = play(deed, &[("STALL_SECONDS", "3")]).await;
+    let (_, end) = play(deed, &[("STALL_SECONDS", "8")]).await;
     if let Some(wrong) = judge(&end, Want::Whole) {
         panic!("{deed}: {wrong}");
     }

@@ -41,7 +41,10 @@ fn who_leaves_early_is_told_how_to_come_back() {
     assert_eq!(said.code, Some(8), "{said:?}");
     let hint = "it stays with the broker, and is done all the same; follow it with: reelmill send --follow orin-3 ID\n";
     assert!(said.err.ends_with(hint), "{said:?}");
-    let kept = fleet.retained("reelmill/1/n/orin-3/cmd/#");
+    let kept = eventually("it is kept", || {
+        let kept = fleet.retained("reelmill/1/n/orin-3/cmd/#");
+        (!kept.is_empty()).then_some(kept)
+    });
     let id = kept.split(' ').next().and_then(|topic| topic.rsplit('/').next()).expect("it is kept");
     let followed = fleet.send(&format!("--follow orin-3 {id}"));
     assert_eq!(followed.code, Some(0), "{followed:?}");
@@ -56,13 +59,14 @@ fn who_does_not_wait_leaves_the_command_with_the_broker() {
     stop(fleet.simulate(&["orin-3"], 0));
     let said = fleet.send("orin-3 drain --sign anna.key --no-wait");
     assert_eq!((said.code, said.out.as_str()), (Some(0), "ID\n"), "{said:?}");
-    assert!(fleet.retained("reelmill/1/n/orin-3/cmd/#").contains("/cmd/drain/"));
+    let kept = || fleet.retained("reelmill/1/n/orin-3/cmd/#").contains("/cmd/drain/");
+    eventually("it is kept", || kept().then_some(()));
 }
 
 #[test]
 fn a_broker_that_starts_again_loses_nobody() {
     let mut fleet = Fleet::start();
-    let _node = fleet.simulate(&["orin-3"], 2_000);
+    let _node = fleet.simulate(&["orin-3"], 6_000);
     let mut begun = fleet.begin("orin-3 restart-worker --sign anna.key");
     begun.says("running");
     // The line that begun holds borrows the fleet.

@@ -120,7 +120,7 @@ fn listen(tcp: &TcpListener, callers: &Callers) {
     while let Ok((mut socket, from)) = tcp.accept() {
         let mut said = [0; 40];
         // Whoever says nothing is heard all the same.
-        let _ = socket.set_read_timeout(Some(std::time::Duration::from_millis(200)));
+        let _ = socket.set_read_timeout(Some(std::time::Duration::from_secs(2)));
         let bytes = socket.read(&mut said).unwrap_or(0);
         if &said[..bytes] == b"end" {
             return;

@@ -10,7 +10,7 @@ use reelmill_e2e::{
 use reelmill_lab::{
     media,
     programs::{Running, eventually, program},
-    s3::{ACCESS_KEY, SECRET_KEY},
+    s3::{ACCESS_KEY, Pace, SECRET_KEY},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -43,7 +43,8 @@ fn stopped_in_the_middle(worker: &Running) -> Process {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_media_process_holds_no_secret_and_has_no_rights() {
-    let farm = Farm::start().await;
+    // So slow a line that its source takes seconds to be read.
+    let farm = Farm::start_slow(Pace { bytes_per_second: Some(200_000), ..Pace::default() }).await;
     farm.add_preset(QUICK, &[("64p", 96, 64)]);
     let mut worker = farm.worker();
     worker.env("CANARY_SECRET", SECRET).env("STALL_SECONDS", "60");

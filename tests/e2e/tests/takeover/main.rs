@@ -36,7 +36,7 @@ const FRAMES: usize = 150;
 
 /// A farm whose line is so slow that a source takes seconds to be read, however fast it is encoded; and a source.
 async fn slow_farm(kind: QueueKind) -> (Farm, String) {
-    let pace = Pace { bytes_per_second: Some(400_000), ..Pace::default() };
+    let pace = Pace { bytes_per_second: Some(250_000), ..Pace::default() };
     let farm = Farm::start_with(Server::start_with(None, pace).await, kind).await;
     farm.add_preset(QUICK, &[("90p", 160, 90)]);
     let words = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=6 -f lavfi -i sine=duration=6 -c:v libx264 \

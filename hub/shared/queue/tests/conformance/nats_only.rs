@@ -15,7 +15,10 @@ use reelmill_lab::{
 use reelmill_queue::{Cursor, Leased, NewMessage, SharedQueue, connect};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, farm, is_lost, lane, message, text};
+use crate::{
+    bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, farm, is_lost, lane, message, text},
+    promises::KEPT,
+};
 
 /// Tells a child process of these tests which queue to work on.
 const CHILD_URL: &str = "REELMILL_TEST_NATS";
@@ -151,10 +154,9 @@ async fn many_connections_share_a_lane_without_loss_or_double() {
 async fn child_that_keeps_a_lease() {
     let Ok(url) = std::env::var(CHILD_URL) else { return };
     let queue = at(&url).await;
-    let lasting = Duration::from_secs(2);
-    let leased = queue.lease(&[lane("q")], lasting, PATIENCE).await.expect("an answer").expect("a message comes");
+    let leased = queue.lease(&[lane("q")], KEPT, PATIENCE).await.expect("an answer").expect("a message comes");
     let mut extensions = 0;
-    while queue.extend(&leased.receipt, lasting).await.is_ok() {
+    while queue.extend(&leased.receipt, KEPT).await.is_ok() {
         extensions += 1;
         queue.emit(format!("extended {extensions}").as_bytes()).await.expect("emitted");
         tokio::time::sleep(SHORT).await;
@@ -186,7 +188,7 @@ async fn a_process_that_stands_still_loses_its_lease_and_is_told() {
     command.stdout(Stdio::null());
     let child = Running::start(command);
     // Well beyond the time for which it took the lease: it lasts as long as it is extended.
-    hear(&bench.queue, &mut cursor, "extended 15").await;
+    hear(&bench.queue, &mut cursor, "extended 50").await;
     assert!(bench.lease_now(&lane).await.is_none(), "the child has it");
     child.signal(Signal::STOP);
     let second = bench.lease(&lane, LONG).await;

@@ -9,7 +9,7 @@ use reelmill_queue::{NewMessage, Published, connect};
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, is_lost, lane, message, text};
 
 /// How late each piece of an answer is: later than a short lease lasts.
-const LATE: Duration = Duration::from_millis(300);
+const LATE: Duration = Duration::from_millis(250);
 
 /// Whether a lane was used on a connection before its server becomes slow.
 #[derive(PartialEq, Eq)]

@@ -23,8 +23,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::bench::{Bench, EMPTY, LONG, PATIENCE, SHORT, certificate, is_lost, lane, message, text, until};
 use crate::promises::{KEPT, leaves_a_job_that_outlasts_the_servers_own_limit_to_its_worker};
 
-/// No call against a dead server may take longer; the driver's own bound is 8 s.
-const BOUND: Duration = Duration::from_secs(10);
+/// No call against a dead server may take longer; the driver's own bound is 8 s, and the machine may be busy.
+const BOUND: Duration = Duration::from_secs(30);
 /// Names the server for the process of [`holds_a_lease_in_a_process_of_its_own`].
 const HOLDER: &str = "REELMILL_TEST_HOLDER";
 /// How long a server hides a message whose time a test waits out.

@@ -10,7 +10,7 @@ use reelmill_lab::{
 };
 use reelmill_storage::{Condition, ObjectInfo, Storage, StorageError};
 
-use super::support::{impatient, location, pattern, reach, read, s3_only, stall_after, until};
+use super::support::{config, impatient, location, pattern, reach, read, s3_only, stall_after, until};
 
 const LEN: usize = 7_000_000;
 
@@ -24,10 +24,24 @@ struct Farm {
 
 impl Farm {
     async fn new() -> Self {
+        Self::with(|server| s3_only(config(&server.endpoint))).await
+    }
+
+    /// For this fault: where it is silence, that is told after a second, and else not before a busy machine has answered.
+    async fn for_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Stall | Fault::StallAfter(_) => {
+                Self::with(|server| s3_only(stall_after(&server.endpoint, Duration::from_secs(1)))).await
+            }
+            _ => Self::new().await,
+        }
+    }
+
+    async fn with(storage: impl FnOnce(&Server) -> Storage) -> Self {
         let server = Server::start().await;
-        let storage = s3_only(stall_after(&server.endpoint, Duration::from_secs(1)));
+        let storage = storage(&server);
         let at = location(&format!("s3://{BUCKET}/in/a.mp4"));
-        put(&storage, &at, pattern(LEN)).await.expect("a put");
+        put(&reach(&server), &at, pattern(LEN)).await.expect("a put");
         let info = storage.head(&at).await.expect("it is there");
         server.plan.clear();
         Self { server, storage, at, info }
@@ -101,7 +115,7 @@ fn passing() -> Vec<Fault> {
 async fn a_fault_that_passes_is_ridden_out_whatever_is_being_done() {
     each_op(async |op| {
         for fault in passing() {
-            let farm = Farm::new().await;
+            let farm = Farm::for_fault(&fault).await;
             farm.server.plan.add(op, 2, fault.clone());
             farm.work(op).await.unwrap_or_else(|e| panic!("{op:?} with {fault:?}: {e}"));
             assert!(farm.server.plan.count(op) >= 2, "{op:?} with {fault:?} was not met");
@@ -114,7 +128,7 @@ async fn a_fault_that_passes_is_ridden_out_whatever_is_being_done() {
 async fn a_fault_that_stays_is_a_clear_error_and_publishes_nothing() {
     each_op(async |op| {
         for fault in [Fault::s3(503, "SlowDown"), Fault::Cut, Fault::Stall] {
-            let farm = Farm::new().await;
+            let farm = Farm::for_fault(&fault).await;
             farm.server.plan.add(op, usize::MAX, fault.clone());
             let error = farm.work(op).await.expect_err("it never works");
             let right = match fault {
@@ -143,7 +157,7 @@ async fn a_body_that_is_cut_stalls_or_has_another_length_is_asked_for_again() {
         Fault::Answer(200, Vec::new(), "a page of a captive portal".to_owned()),
     ];
     for fault in faults {
-        let farm = Farm::new().await;
+        let farm = Farm::for_fault(&fault).await;
         farm.server.plan.add(Op::Get, 2, fault.clone());
         let done = farm.work(Op::Get).await;
         match (&fault, &done) {
