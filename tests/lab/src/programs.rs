@@ -24,6 +24,12 @@ pub fn program(name: &str) -> PathBuf {
     })
 }
 
+/// The path of the machine's ffmpeg.
+pub fn ffmpeg() -> PathBuf {
+    let path = std::env::var_os("PATH").expect("a PATH");
+    std::env::split_paths(&path).map(|folder| folder.join("ffmpeg")).find(|f| f.is_file()).expect("ffmpeg is installed")
+}
+
 /// A command for one of our programs with an empty environment but for `PATH` and the folder where workers keep what was
 /// proven of this machine: hundreds of them start in the tests, and it takes each a while.
 pub fn command(name: &str) -> Command {

@@ -69,6 +69,8 @@ pub struct Refusal {
     pub need: Need,
     /// What it said.
     pub why: String,
+    /// Whether it may be otherwise another time: the machine was short of time, memory or encoders. The next worker asks again.
+    pub passing: bool,
 }
 
 /// All that is proven of a node.

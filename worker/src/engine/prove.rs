@@ -38,6 +38,22 @@ pub(super) const NO_PORT: u16 = 1;
 /// Frames per second of what is encoded, by which its speed is counted.
 const RATE: u32 = 30;
 
+/// Why a proof failed.
+pub(super) struct Unproven {
+    /// What was said.
+    pub(super) why: String,
+    /// Whether it may be otherwise another time, with the same programs and devices: the machine was short of time, memory or
+    /// encoders.
+    pub(super) passing: bool,
+}
+
+impl Unproven {
+    /// For good, as far as anybody can say.
+    fn lasting(why: &str) -> Self {
+        Self { why: why.to_owned(), passing: false }
+    }
+}
+
 /// Proves engines, each thing once.
 pub struct Prover {
     programs: Programs,
@@ -107,16 +123,16 @@ impl Prover {
                         .retain(|c| (c.engine.as_str(), c.codec, c.depth) != (engine.name(), need.codec, need.depth));
                     return known.encodes.push(capability(engine, need, speed));
                 }
-                Err(why) => {
+                Err(Unproven { why, passing }) => {
                     log::debug!("not proven: {need} by {}: {why}", engine.name());
-                    known.refusals.push(Refusal { engine, need, why });
+                    known.refusals.push(Refusal { engine, need, why, passing });
                 }
             }
         }
     }
 
     /// A short encode; its speed, or why there is none.
-    async fn encode(&self, engine: EngineKind, need: Need) -> Result<f64, String> {
+    async fn encode(&self, engine: EngineKind, need: Need) -> Result<f64, Unproven> {
         match engine {
             EngineKind::Software => {
                 self.by_ffmpeg(
@@ -127,7 +143,7 @@ impl Prover {
                 )
                 .await
             }
-            EngineKind::Nvenc if need.codec.is_mezzanine() => Err("no GPU encodes it".to_owned()),
+            EngineKind::Nvenc if need.codec.is_mezzanine() => Err(Unproven::lasting("no GPU encodes it")),
             EngineKind::Nvenc => {
                 let format = if need.depth > 8 { "p010le" } else { "nv12" };
                 self.by_ffmpeg(need, nvenc::encoder(&proof(need), self.preset), format, nvenc::besides()).await
@@ -136,24 +152,31 @@ impl Prover {
         }
     }
 
-    async fn by_gstreamer(&self, need: Need) -> Result<f64, String> {
+    async fn by_gstreamer(&self, need: Need) -> Result<f64, Unproven> {
         let codec = match need.codec {
             VideoCodec::H264 => Codec::H264,
             VideoCodec::Hevc => Codec::H265,
             VideoCodec::Av1 => Codec::Av1,
-            VideoCodec::Prores | VideoCodec::Dnxhr => return Err("no Jetson encodes it".to_owned()),
+            VideoCodec::Prores | VideoCodec::Dnxhr => return Err(Unproven::lasting("no Jetson encodes it")),
         };
-        let jetson = self.programs.jetson.as_ref().ok_or("GStreamer's side of it is not there")?;
+        let jetson = self.programs.jetson.as_ref();
+        let jetson = jetson.ok_or_else(|| Unproven::lasting("GStreamer's side of it is not there"))?;
         let size = CLASSES[need.class];
         let side = |pixels: u32| u16::try_from(pixels).expect("a class is far smaller");
         let depth = u8::try_from(need.depth).expect("8 or 10");
         let began = Instant::now();
         let sides = (side(size.width), side(size.height));
-        jetson::prove::encodes(&self.programs, jetson, codec, depth, sides).await.map_err(|failure| failure.message)?;
+        jetson::prove::encodes(&self.programs, jetson, codec, depth, sides).await?;
         Ok(f64::from(jetson::prove::PICTURES) / f64::from(RATE) / began.elapsed().as_secs_f64().max(0.001))
     }
 
-    async fn by_ffmpeg(&self, need: Need, encoder: Vec<String>, format: &str, besides: Besides) -> Result<f64, String> {
+    async fn by_ffmpeg(
+        &self,
+        need: Need,
+        encoder: Vec<String>,
+        format: &str,
+        besides: Besides,
+    ) -> Result<f64, Unproven> {
         let size = CLASSES[need.class];
         let frames = frames(need);
         let mut args = strings("-nostdin -hide_banner -loglevel error -f lavfi -i");
@@ -162,7 +185,7 @@ impl Prover {
         args.extend(encoder);
         args.extend(strings(&format!("-pix_fmt {format} -c:a aac -f null -")));
         let began = Instant::now();
-        run(&self.programs, &args, besides).await.map_err(|said| said.join("; "))?;
+        run(&self.programs, &args, besides).await?;
         Ok(f64::from(frames) / f64::from(RATE) / began.elapsed().as_secs_f64().max(0.001))
     }
 }
@@ -198,22 +221,26 @@ fn proof(need: Need) -> VideoPlan {
 /// `ffmpeg 5.1.9`, from what it prints of itself.
 async fn version(programs: &Programs) -> Result<String, Failure> {
     let said = run(programs, &strings("-hide_banner -version"), Besides::default()).await.map_err(|said| {
-        let message = format!("{} does not start: {}", programs.ffmpeg.display(), said.join("; "));
+        let message = format!("{} does not start: {}", programs.ffmpeg.display(), said.why);
         Failure::new(ErrorKind::NoCapability, message).hint("install ffmpeg, or set `ffmpeg` under [media] to its path")
     })?;
     Ok(version_of(&said))
 }
 
 /// Runs ffmpeg to its end: what it printed, or how it failed and what it said last.
-async fn run(programs: &Programs, args: &[String], besides: Besides) -> Result<String, Vec<String>> {
+async fn run(programs: &Programs, args: &[String], besides: Besides) -> Result<String, Unproven> {
     let given = child::Given { besides, ..child::Given::default() };
     let spawned = child::spawn_given(programs, &programs.ffmpeg, args, programs.limits, NO_PORT, given);
-    let mut child = spawned.map_err(|failure| vec![failure.message])?;
+    let passing = |why: String| Unproven { why, passing: true };
+    let mut child = spawned.map_err(|failure| passing(failure.message))?;
     match child.finish(LONGEST_PROOF, &CancellationToken::new()).await {
         Ended::Exited { success: true, stdout, .. } => Ok(String::from_utf8_lossy(&stdout).into_owned()),
-        Ended::Exited { status, stderr, .. } if stderr.is_empty() => Err(vec![status]),
-        Ended::Exited { stderr, .. } => Err(stderr.into_iter().take(SAID_LINES).collect()),
-        Ended::TimedOut | Ended::Canceled => Err(vec!["it took too long".to_owned()]),
+        Ended::Exited { code, status, stderr, .. } => {
+            let passing = code.is_none() || nvenc::words::refusal(&stderr) == Some(ErrorKind::Busy);
+            let why = if stderr.is_empty() { status } else { stderr[..stderr.len().min(SAID_LINES)].join("; ") };
+            Err(Unproven { why, passing })
+        }
+        Ended::TimedOut | Ended::Canceled => Err(passing("it took too long".to_owned())),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Media programs that do not do what their exit code says. Each is a shell script that the worker takes for ffmpeg.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
-use reelmill_lab::{programs::output, s3::BUCKET};
+use reelmill_lab::{
+    programs::{ffmpeg, output},
+    s3::BUCKET,
+};
 
 use crate::stage::{End, Stage, Want, judge};
 
@@ -20,12 +23,6 @@ while [ $n -gt 0 ]; do
     set -- "$@" "$word"
 done
 "#;
-
-/// The path of the true ffmpeg.
-fn ffmpeg() -> PathBuf {
-    let path = std::env::var_os("PATH").expect("a PATH");
-    std::env::split_paths(&path).map(|folder| folder.join("ffmpeg")).find(|f| f.is_file()).expect("ffmpeg is installed")
-}
 
 /// A worker whose ffmpeg does this with a job. It lies where media programs may be read from by a setting.
 fn worker_with(stage: &Stage, deed: &str, settings: &[(&str, &str)]) -> Command {

@@ -1,10 +1,13 @@
 //! Tasks that need more than a node has.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
 
 use reelmill_api::{ErrorKind, Event, EventBody, JobId, Lane, Priority, settle::UNABLE_RETRY};
 use reelmill_e2e::{Farm, QueueKind, until};
-use reelmill_lab::{media, programs::Running};
+use reelmill_lab::{
+    media,
+    programs::{Running, ffmpeg},
+};
 use reelmill_queue::NewMessage;
 
 use crate::{QUICK, end, lane_is_empty, on_both_queues, slow_farm, whole_and_alone, worker};
@@ -26,12 +29,6 @@ async fn farm_with_a_large_source(kind: QueueKind) -> (Farm, String, String) {
         "-f lavfi -i testsrc2=size=2048x1152:rate=10:duration=1 -c:v libx264 -preset ultrafast -pix_fmt yuv420p l.mp4";
     let input = farm.upload(&media::make(farm.folder.path(), words), "in/large.mp4");
     (farm, small, input)
-}
-
-/// The path of the true ffmpeg.
-fn ffmpeg() -> PathBuf {
-    let path = std::env::var_os("PATH").expect("a PATH");
-    std::env::split_paths(&path).map(|folder| folder.join("ffmpeg")).find(|f| f.is_file()).expect("ffmpeg is installed")
 }
 
 /// A worker whose ffmpeg encodes no picture of more than full HD when it is asked to prove it, and no HEVC.

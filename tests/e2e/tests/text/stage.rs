@@ -6,7 +6,10 @@ use std::{
 };
 
 use reelmill_e2e::{Farm, output::Output, playlist::Attributes};
-use reelmill_lab::{media, programs::Running};
+use reelmill_lab::{
+    media,
+    programs::{self, Running},
+};
 use tempfile::TempDir;
 
 use crate::vtt::{Line, lines};
@@ -76,12 +79,7 @@ const FFMPEG: &str = "REELMILL_SOURCES_FFMPEG";
 
 /// The ffmpeg that workers use in the end.
 fn ffmpeg() -> PathBuf {
-    if let Some(named) = std::env::var_os(FFMPEG) {
-        return named.into();
-    }
-    let path = std::env::var_os("PATH").expect("a PATH");
-    let mut found = std::env::split_paths(&path).map(|folder| folder.join("ffmpeg"));
-    found.find(|file| file.is_file()).expect("ffmpeg is installed")
+    std::env::var_os(FFMPEG).map_or_else(programs::ffmpeg, PathBuf::from)
 }
 
 /// A script that is taken for ffmpeg.

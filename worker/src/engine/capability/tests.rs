@@ -135,7 +135,12 @@ fn software_by_order_does_what_presets_forbid_and_says_nothing_of_it() {
 fn an_ffmpeg_without_an_encoder_is_told_with_what_it_lacks() {
     let mut facts = software(&[VideoCodec::H264]);
     let need = Need { codec: VideoCodec::Hevc, depth: 8, class: 0 };
-    facts.refusals.push(Refusal { engine: EngineKind::Software, need, why: "Unknown encoder 'libx265'".to_owned() });
+    facts.refusals.push(Refusal {
+        engine: EngineKind::Software,
+        need,
+        why: "Unknown encoder 'libx265'".to_owned(),
+        passing: false,
+    });
     check(
         &facts,
         "hls-ladder-hevc",
@@ -160,7 +165,7 @@ fn a_preset_needs_its_codecs_at_the_depths_and_sizes_it_may_make() {
 fn what_cannot_do_a_size_cannot_do_a_larger_one() {
     let mut facts = software(&[]);
     let need = |class| Need { codec: VideoCodec::H264, depth: 8, class };
-    facts.refusals.push(Refusal { engine: EngineKind::Nvenc, need: need(1), why: String::new() });
+    facts.refusals.push(Refusal { engine: EngineKind::Nvenc, need: need(1), why: String::new(), passing: false });
     let refused = [0, 1, 2].map(|class| facts.refuses(EngineKind::Nvenc, need(class)));
     assert_eq!(refused, [false, true, true]);
     assert!(!facts.refuses(EngineKind::Software, need(2)));

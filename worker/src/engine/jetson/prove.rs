@@ -1,7 +1,7 @@
 //! Proof that an encoder works here: a few pictures made on the spot and really encoded. That an element, a library or a
 //! device is there proves nothing: a Jetson Orin Nano has the elements and no encoder, and an Orin may have Thor's library.
 
-use reelmill_api::{ErrorKind, Failure};
+use reelmill_api::ErrorKind;
 use reelmill_gst::{
     Codec,
     graph::{Graph, Input, RungWish, Turn},
@@ -12,7 +12,7 @@ use super::{Jetson, graph, start};
 use crate::engine::{
     Programs,
     child::Ended,
-    prove::{LONGEST_PROOF, NO_PORT},
+    prove::{LONGEST_PROOF, NO_PORT, Unproven},
 };
 
 /// Pictures that a proof takes.
@@ -21,14 +21,14 @@ pub const PICTURES: u32 = 8;
 /// Proves one codec, depth and size.
 ///
 /// # Errors
-/// `no_capability` with what was said, `busy` where an engine is taken.
-pub async fn encodes(
+/// What was said, and whether it may be otherwise another time.
+pub(in crate::engine) async fn encodes(
     programs: &Programs,
     jetson: &Jetson,
     codec: Codec,
     depth: u8,
     (width, height): (u16, u16),
-) -> Result<(), Failure> {
+) -> Result<(), Unproven> {
     let wanted = Graph {
         family: jetson.family,
         plugin_folders: jetson.plugin_folders.clone(),
@@ -50,15 +50,19 @@ pub async fn encodes(
             fd: graph::FIRST_DESCRIPTOR,
         }],
     };
-    let (mut child, pipes) = start(programs, jetson, &wanted, NO_PORT)?;
+    let passing = |why: String| Unproven { why, passing: true };
+    let (mut child, pipes) = start(programs, jetson, &wanted, NO_PORT).map_err(|failure| passing(failure.message))?;
     let reading = tokio::task::spawn_blocking(move || drain(pipes));
     let ended = child.finish(LONGEST_PROOF, &CancellationToken::new()).await;
     let bytes = reading.await.unwrap_or_default();
     match ended {
         Ended::Exited { success: true, .. } if bytes > 0 => Ok(()),
-        Ended::Exited { code, stderr, .. } => Err(super::gave_up(code, &stderr)),
+        Ended::Exited { code, stderr, .. } => {
+            let failure = super::gave_up(code, &stderr);
+            Err(Unproven { why: failure.message, passing: code.is_none() || failure.kind == ErrorKind::Busy })
+        }
         Ended::TimedOut | Ended::Canceled => {
-            Err(Failure::new(ErrorKind::NoCapability, "GStreamer took too long to encode a few pictures"))
+            Err(passing("GStreamer took too long to encode a few pictures".to_owned()))
         }
     }
 }

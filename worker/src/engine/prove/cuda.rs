@@ -69,7 +69,7 @@ pub(super) async fn prove(programs: &Programs) -> Option<CudaFacts> {
     let proofs = CLIPS.map(|(codec, depth, demuxer, clip)| async move {
         let proven = run(programs, &decode(demuxer, clip, ""), nvenc::besides()).await;
         if let Err(said) = &proven {
-            log::debug!("not proven: {codec} {depth} bit decoded by cuda: {}", said.join("; "));
+            log::debug!("not proven: {codec} {depth} bit decoded by cuda: {}", said.why);
         }
         proven.is_ok().then(|| (codec.to_owned(), depth))
     });

@@ -1,6 +1,5 @@
 //! What was proven, in a file for the next worker; good only for the same programs, devices and settings, and a file for each
-//! of these: a node may have several workers. What was refused is asked again: a machine that was short of memory or time may
-//! have been the reason.
+//! of these: a node may have several workers. What a machine refused that was short of memory or time is asked again.
 
 use std::{
     fs, io,
@@ -52,7 +51,8 @@ impl Store {
     }
 
     fn try_to_write(&self, facts: &Facts) -> io::Result<()> {
-        let facts = Facts { refusals: Vec::new(), ..facts.clone() };
+        let mut facts = facts.clone();
+        facts.refusals.retain(|refusal| !refusal.passing);
         let kept = Kept { key: self.key.clone(), facts };
         let text = serde_json::to_vec_pretty(&kept).expect("facts hold only text and numbers");
         if let Some(folder) = self.file.parent() {
@@ -132,11 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn forgets_what_was_refused_and_what_is_old() {
+    fn forgets_what_was_refused_for_the_moment_and_what_is_old() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::new(folder.path(), Path::new("/usr/bin/ffmpeg"), "p4");
         let need = Need { codec: VideoCodec::H264, depth: 8, class: 0 };
-        let refusal = Refusal { engine: EngineKind::Software, need, why: "it took too long".to_owned() };
+        let refusal = |passing| Refusal { engine: EngineKind::Software, need, why: String::new(), passing };
         let ago = |days: u64| std::time::SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
         for (name, days) in
             [("capabilities-1.json", 29), ("capabilities-2.json", 31), ("capabilities-3.77", 31), ("x", 31)]
@@ -144,8 +144,8 @@ mod tests {
             let file = fs::File::create(folder.path().join(name)).expect("ours");
             file.set_modified(ago(days)).expect("ours");
         }
-        store.write(&Facts { refusals: vec![refusal], ..facts("ffmpeg 5") });
-        assert_eq!(store.read(), Some(facts("ffmpeg 5")));
+        store.write(&Facts { refusals: vec![refusal(true), refusal(false)], ..facts("ffmpeg 5") });
+        assert_eq!(store.read(), Some(Facts { refusals: vec![refusal(false)], ..facts("ffmpeg 5") }));
         let left = ["capabilities-1.json", "capabilities-2.json", "capabilities-3.77", "x"];
         let left = left.map(|name| folder.path().join(name).exists());
         assert_eq!(left, [true, false, false, true]);
