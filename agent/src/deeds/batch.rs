@@ -4,12 +4,9 @@
 //! of the worker's, also `LD_PRELOAD`.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     io::{self, Read as _},
-    os::unix::{
-        fs::{OpenOptionsExt as _, PermissionsExt as _},
-        process::CommandExt as _,
-    },
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, UNIX_EPOCH},
@@ -21,7 +18,10 @@ use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
 use super::{Outcome, Undone, undone};
-use crate::systemd::{Activity, Systemd, unit::BatchId};
+use crate::{
+    exec::files::{self, PUBLIC},
+    systemd::{Activity, Systemd, unit::BatchId},
+};
 
 /// The folder that systemd makes for the agent's service, and the agent alone may write to.
 pub const ORDERS: &str = "/run/reelmill-agent";
@@ -77,13 +77,8 @@ pub(super) fn order(orders: &Path, id: &BatchId, batch: &Batch) -> io::Result<()
         // As a batch by hand: all as the node's worker.
         return forget(orders, id);
     }
-    let path = order_of(orders, id);
-    // A batch that is just being started sees all of it.
-    let new = path.with_added_extension("new");
-    fs::write(&new, serde_json::to_vec(batch)?)?;
-    // The worker's user reads it; there is no secret in it.
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
-    fs::rename(&new, &path)
+    // A batch that is just being started sees all of it, as the worker's user; there is no secret in it.
+    files::replace(&order_of(orders, id), &serde_json::to_vec(batch)?, PUBLIC)
 }
 
 /// Removes the order of a batch that has ended.
@@ -91,10 +86,7 @@ pub(super) fn order(orders: &Path, id: &BatchId, batch: &Batch) -> io::Result<()
 /// # Errors
 /// If it is there and cannot be removed.
 pub fn forget(orders: &Path, id: &BatchId) -> io::Result<()> {
-    match fs::remove_file(order_of(orders, id)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
+    files::forget(&order_of(orders, id))
 }
 
 /// The same at a batch's end, where nothing more can be done about it.
@@ -166,7 +158,7 @@ fn variables(order: &Batch) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use proptest::prelude::*;
     use serde_json::json;

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Outcome, Undone};
+use crate::exec::files::{self, PRIVATE};
 
 /// The file in the state folder.
 const FILE: &str = "tags.json";
@@ -120,12 +120,7 @@ fn read(path: &Path) -> io::Result<Said> {
 
 /// Replaces the file in one step, which no power cut halves.
 fn write(path: &Path, said: &Said) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec(said)?)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    files::replace(path, &serde_json::to_vec(said)?, PRIVATE)
 }
 
 #[cfg(test)]

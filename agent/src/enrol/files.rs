@@ -2,9 +2,7 @@
 //! written whole or not at all, and `enrolled.toml` last.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +18,7 @@ use reelmill_api::{
 use serde::{Deserialize, Serialize};
 
 use super::{join_file::HubUrl, seal};
+use crate::exec::files::{PRIVATE, replace};
 
 /// Where it is written that a farm has taken the node in.
 const ENROLLED: &str = "enrolled.toml";
@@ -194,10 +193,5 @@ pub(super) fn keep_trust(folder: &Path, trust: &Trust) -> io::Result<()> {
 
 /// Whoever reads sees the old content or the new, after a power cut too; nobody else may.
 pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let new = path.with_added_extension("new");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    replace(path, content, PRIVATE)
 }

@@ -5,7 +5,8 @@ use std::{
     hash::{BuildHasher as _, Hasher as _},
     io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -22,6 +23,12 @@ pub fn program(name: &str) -> PathBuf {
     found.unwrap_or_else(|| {
         panic!("{name} is not built; run `cargo build --workspace --bins` first, as `cargo xtask test` does")
     })
+}
+
+/// Writes a script that can be run as a program.
+pub fn script(at: &Path, text: &str) {
+    std::fs::write(at, text).expect("a script");
+    std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
 /// The path of the machine's ffmpeg.

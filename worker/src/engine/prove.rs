@@ -52,6 +52,16 @@ impl Unproven {
     fn lasting(why: &str) -> Self {
         Self { why: why.to_owned(), passing: false }
     }
+
+    /// For the moment.
+    pub(super) fn passing(why: impl Into<String>) -> Self {
+        Self { why: why.into(), passing: true }
+    }
+
+    /// As a program ended: a signal came from elsewhere, and an encoder that is taken is free another time.
+    pub(super) fn of_end(code: Option<i32>, kind: Option<ErrorKind>, why: String) -> Self {
+        Self { why, passing: code.is_none() || kind == Some(ErrorKind::Busy) }
+    }
 }
 
 /// Proves engines, each thing once.
@@ -231,16 +241,15 @@ async fn version(programs: &Programs) -> Result<String, Failure> {
 async fn run(programs: &Programs, args: &[String], besides: Besides) -> Result<String, Unproven> {
     let given = child::Given { besides, ..child::Given::default() };
     let spawned = child::spawn_given(programs, &programs.ffmpeg, args, programs.limits, NO_PORT, given);
-    let passing = |why: String| Unproven { why, passing: true };
-    let mut child = spawned.map_err(|failure| passing(failure.message))?;
+    let mut child = spawned.map_err(|failure| Unproven::passing(failure.message))?;
     match child.finish(LONGEST_PROOF, &CancellationToken::new()).await {
         Ended::Exited { success: true, stdout, .. } => Ok(String::from_utf8_lossy(&stdout).into_owned()),
         Ended::Exited { code, status, stderr, .. } => {
-            let passing = code.is_none() || nvenc::words::refusal(&stderr) == Some(ErrorKind::Busy);
+            let kind = nvenc::words::refusal(&stderr);
             let why = if stderr.is_empty() { status } else { stderr[..stderr.len().min(SAID_LINES)].join("; ") };
-            Err(Unproven { why, passing })
+            Err(Unproven::of_end(code, kind, why))
         }
-        Ended::TimedOut | Ended::Canceled => Err(passing("it took too long".to_owned())),
+        Ended::TimedOut | Ended::Canceled => Err(Unproven::passing("it took too long")),
     }
 }
 

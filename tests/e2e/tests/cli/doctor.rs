@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 
-use reelmill_lab::programs::{command, ffmpeg};
+use reelmill_lab::programs::{command, ffmpeg, script};
 
 fn doctor(words: &[&str], settings: &[(&str, &Path)]) -> (Option<i32>, String) {
     let mut doctor = command("reelmill");
@@ -27,10 +27,9 @@ fn with_ffmpeg(folder: &Path, presets: &str, each_word: &str) -> String {
     // Media programs run as nobody.
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("our folder");
     let (wrapper, config, at) = (folder.join("ffmpeg"), folder.join("worker.toml"), folder.display());
-    let script =
+    let text =
         format!("#!/bin/bash\nfor word in \"$@\"; do\n  {each_word}\ndone\nexec {} \"$@\"\n", ffmpeg().display());
-    std::fs::write(&wrapper, script).expect("written");
-    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("our file");
+    script(&wrapper, &text);
     let text = format!("presets = [{presets}]\n[media]\nreadable = [\"{at}\"]\nffmpeg = \"{at}/ffmpeg\"\n");
     std::fs::write(&config, text).expect("written");
     config.to_string_lossy().into_owned()

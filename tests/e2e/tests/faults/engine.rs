@@ -1,9 +1,9 @@
 //! Media programs that do not do what their exit code says. Each is a shell script that the worker takes for ffmpeg.
 
-use std::{os::unix::fs::PermissionsExt as _, process::Command};
+use std::process::Command;
 
 use reelmill_lab::{
-    programs::{ffmpeg, output},
+    programs::{ffmpeg, output, script},
     s3::BUCKET,
 };
 
@@ -29,8 +29,7 @@ fn worker_with(stage: &Stage, deed: &str, settings: &[(&str, &str)]) -> Command 
     let folder = stage.folder.path();
     let file = folder.join("ffmpeg");
     let text = format!("{TRUE_AT_FIRST}{deed}\n").replace("FFMPEG", &ffmpeg().display().to_string());
-    std::fs::write(&file, text).expect("a script");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    script(&file, &text);
     let config = folder.join("worker.toml");
     std::fs::write(&config, format!("[media]\nreadable = [\"{}\"]\n", folder.display())).expect("a configuration");
     let mut worker = stage.worker();

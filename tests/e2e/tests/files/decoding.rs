@@ -1,9 +1,7 @@
 //! A file whose index is right and whose media is not: it is decoded again before it is stored, and then not stored.
 
-use std::os::unix::fs::PermissionsExt;
-
 use reelmill_api::ErrorKind;
-use reelmill_lab::media;
+use reelmill_lab::{media, programs::script};
 
 use crate::stage::Stage;
 
@@ -20,11 +18,10 @@ esac
 fn a_file_that_cannot_be_decoded_again_is_not_stored() {
     let stage = Stage::new();
     let root = stage.folder.path();
-    let script = root.join("spoils");
-    std::fs::write(&script, SPOILS).expect("a script");
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    let spoils = root.join("spoils");
+    script(&spoils, SPOILS);
     let config = root.join("spoils.toml");
-    let text = format!("[media]\nffmpeg = \"{}\"\nreadable = [\"{}\"]\n", script.display(), root.display());
+    let text = format!("[media]\nffmpeg = \"{}\"\nreadable = [\"{}\"]\n", spoils.display(), root.display());
     std::fs::write(&config, text).expect("a configuration");
     let words = "-f lavfi -i testsrc2=size=640x360:rate=25 -t 3 -c:v libx264 -preset ultrafast -pix_fmt yuv420p a.mp4";
     let source = media::make(root, words);

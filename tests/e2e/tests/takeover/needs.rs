@@ -1,12 +1,12 @@
 //! Tasks that need more than a node has.
 
-use std::{os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use reelmill_api::{ErrorKind, Event, EventBody, JobId, Lane, Priority, settle::UNABLE_RETRY};
 use reelmill_e2e::{Farm, QueueKind, until};
 use reelmill_lab::{
     media,
-    programs::{Running, ffmpeg},
+    programs::{Running, ffmpeg, script},
 };
 use reelmill_queue::NewMessage;
 
@@ -40,9 +40,8 @@ fn unable(farm: &Farm) -> Command {
         ffmpeg().display()
     );
     if !program.exists() {
-        std::fs::write(&program, text).expect("a script");
+        script(&program, &text);
     }
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
     let config = folder.join("worker.toml");
     std::fs::write(&config, format!("[media]\nreadable = [\"{}\"]\n", folder.display())).expect("a configuration");
     let mut worker = worker(farm, "unable");

@@ -1,9 +1,6 @@
 //! A farm with a preset of segments of one second and a storyboard of small sheets, and what it makes of a source.
 
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use reelmill_e2e::{Farm, output::Output, playlist::Attributes};
 use reelmill_lab::{
@@ -87,8 +84,7 @@ fn script(folder: &Path, deed: &str) -> PathBuf {
     let ffmpeg = ffmpeg().display().to_string();
     let file = folder.join("ffmpeg");
     let text = format!("#!/bin/sh\n{deed}\nexec FFMPEG \"$@\"\n").replace("FFMPEG", &ffmpeg);
-    std::fs::write(&file, text).expect("a script");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    programs::script(&file, &text);
     file
 }
 

@@ -1,7 +1,6 @@
 //! Proof that an encoder works here: a few pictures made on the spot and really encoded. That an element, a library or a
 //! device is there proves nothing: a Jetson Orin Nano has the elements and no encoder, and an Orin may have Thor's library.
 
-use reelmill_api::ErrorKind;
 use reelmill_gst::{
     Codec,
     graph::{Graph, Input, RungWish, Turn},
@@ -50,8 +49,8 @@ pub(in crate::engine) async fn encodes(
             fd: graph::FIRST_DESCRIPTOR,
         }],
     };
-    let passing = |why: String| Unproven { why, passing: true };
-    let (mut child, pipes) = start(programs, jetson, &wanted, NO_PORT).map_err(|failure| passing(failure.message))?;
+    let started = start(programs, jetson, &wanted, NO_PORT);
+    let (mut child, pipes) = started.map_err(|failure| Unproven::passing(failure.message))?;
     let reading = tokio::task::spawn_blocking(move || drain(pipes));
     let ended = child.finish(LONGEST_PROOF, &CancellationToken::new()).await;
     let bytes = reading.await.unwrap_or_default();
@@ -59,11 +58,9 @@ pub(in crate::engine) async fn encodes(
         Ended::Exited { success: true, .. } if bytes > 0 => Ok(()),
         Ended::Exited { code, stderr, .. } => {
             let failure = super::gave_up(code, &stderr);
-            Err(Unproven { why: failure.message, passing: code.is_none() || failure.kind == ErrorKind::Busy })
+            Err(Unproven::of_end(code, Some(failure.kind), failure.message))
         }
-        Ended::TimedOut | Ended::Canceled => {
-            Err(passing("GStreamer took too long to encode a few pictures".to_owned()))
-        }
+        Ended::TimedOut | Ended::Canceled => Err(Unproven::passing("GStreamer took too long to encode a few pictures")),
     }
 }
 

@@ -19,6 +19,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The file.
 pub(super) struct Store {
+    folder: PathBuf,
     file: PathBuf,
     key: String,
 }
@@ -34,7 +35,7 @@ impl Store {
     pub(super) fn new(folder: &Path, ffmpeg: &Path, settings: &str) -> Self {
         let key = format!("reelmill {}; {}; {settings}; {}", env!("CARGO_PKG_VERSION"), program(ffmpeg), devices());
         let name: String = Sha256::digest(&key)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { file: folder.join(format!("{PREFIX}{name}.json")), key }
+        Self { folder: folder.to_owned(), file: folder.join(format!("{PREFIX}{name}.json")), key }
     }
 
     /// The facts, if they are of these programs and devices.
@@ -55,14 +56,12 @@ impl Store {
         facts.refusals.retain(|refusal| !refusal.passing);
         let kept = Kept { key: self.key.clone(), facts };
         let text = serde_json::to_vec_pretty(&kept).expect("facts hold only text and numbers");
-        if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder)?;
-            forget_old(folder)?;
-        }
+        fs::create_dir_all(&self.folder)?;
         // Another worker may write at the same time, or read: a name of our own, then into place.
         let own = self.file.with_extension(std::process::id().to_string());
         fs::write(&own, text)?;
-        fs::rename(&own, &self.file)
+        fs::rename(&own, &self.file)?;
+        forget_old(&self.folder)
     }
 }
 
